@@ -1,0 +1,191 @@
+//! `collection.json`: what holds for the whole collection.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::body::BodySpec;
+use super::rule::Rule;
+use super::stub::FieldLine;
+use crate::model::{Authority, Origin, Scheme, origin};
+
+/// `collection.json`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The JSON Schema of this file.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The version of the format; 1.
+    pub version: u32,
+    /// The collection's name.
+    pub name: String,
+    /// The origins that it mocks, in the order in which they compete for a plain call.
+    #[serde(default)]
+    pub origins: Vec<OriginPattern>,
+    /// How it is served.
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
+    /// Values by name, for templates.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub variables: serde_json::Map<String, Value>,
+    /// How parts of requests are compared, for every stub.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Named 5xx responses; while one is active it answers every call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_stubs: Vec<ServerStub>,
+    /// Reserved: values by environment.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub environments: serde_json::Map<String, Value>,
+    /// Reserved: frozen copies by tag.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub releases: serde_json::Map<String, Value>,
+}
+
+/// How a collection is served.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How requests are matched; `best` unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+}
+
+impl Settings {
+    /// Whether nothing is set.
+    pub fn is_default(&self) -> bool {
+        *self == Settings::default()
+    }
+}
+
+/// A table of gates and weights over the one evaluation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Forgives what is extra or missing, never what is contradicted.
+    #[default]
+    Best,
+    /// Exact hits only.
+    Strict,
+}
+
+impl Profile {
+    /// The profile as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Profile::Best => "best",
+            Profile::Strict => "strict",
+        }
+    }
+}
+
+/// A named 5xx response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerStub {
+    /// Unique in the collection.
+    pub name: String,
+    /// 500 to 599.
+    pub status: u16,
+    /// Field lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldLine>,
+    /// The body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodySpec>,
+    /// Whether it answers now; at most one does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub active: bool,
+}
+
+/// The port of an origin in a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PortPattern {
+    /// This port.
+    Exactly(u16),
+    /// `*`: any port; for servers on loopback, whose port changes from run to run.
+    Any,
+}
+
+/// An origin in a collection: `https://api.github.com`, or `http://localhost:*`.
+///
+/// `localhost`, `127.0.0.1` and `[::1]` are one host, written `localhost` by promotion.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OriginPattern {
+    /// Plain or TLS.
+    pub scheme: Scheme,
+    /// Lower-case, an IPv6 address without brackets.
+    pub host: String,
+    /// The port or any.
+    pub port: PortPattern,
+}
+
+impl OriginPattern {
+    /// The pattern that only this origin matches.
+    pub fn exactly(origin: &Origin) -> Self {
+        OriginPattern {
+            scheme: origin.scheme,
+            host: origin.host().to_owned(),
+            port: PortPattern::Exactly(origin.port()),
+        }
+    }
+
+    /// Whether a call to `origin` is meant. Loopback hosts are one host.
+    pub fn matches(&self, origin: &Origin) -> bool {
+        self.scheme == origin.scheme && self.matches_authority(&origin.authority)
+    }
+
+    /// [`OriginPattern::matches`] with the scheme ignored, for a plain call by `Host`.
+    pub fn matches_authority(&self, authority: &Authority) -> bool {
+        let port = match self.port {
+            PortPattern::Any => true,
+            PortPattern::Exactly(port) => port == authority.port(),
+        };
+        port && (self.host == authority.host() || (self.is_loopback() && authority.is_loopback()))
+    }
+
+    /// Whether the host is a loopback name or address.
+    pub fn is_loopback(&self) -> bool {
+        Authority::new(&self.host, 0).is_loopback()
+    }
+
+    /// The origin itself, unless the port is open.
+    pub fn as_origin(&self) -> Option<Origin> {
+        match self.port {
+            PortPattern::Exactly(port) => Some(Origin::new(self.scheme, Authority::new(&self.host, port))),
+            PortPattern::Any => None,
+        }
+    }
+}
+
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            PortPattern::Exactly(port) => Origin::new(self.scheme, Authority::new(&self.host, port)).fmt(f),
+            PortPattern::Any => write!(f, "{}://{}:*", self.scheme, Authority::new(&self.host, 0).url_host()),
+        }
+    }
+}
+
+impl FromStr for OriginPattern {
+    type Err = origin::BadOrigin;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_suffix(":*") {
+            Some(rest) => {
+                let any: Origin = rest.parse()?;
+                Ok(OriginPattern { scheme: any.scheme, host: any.host().to_owned(), port: PortPattern::Any })
+            }
+            None => text.parse().map(|origin| OriginPattern::exactly(&origin)),
+        }
+    }
+}
+
+super::stub::text_form!(
+    OriginPattern,
+    "An origin such as `https://api.github.com`, or with any port: `http://localhost:*`"
+);

@@ -1,0 +1,37 @@
+//! What a mock is: the types of a collection's files. Pure data; reading and writing folders is `store::collections`.
+//!
+//! A collection is a folder: `collection.json` ([`Manifest`]), one file per endpoint under `stubs/` ([`Stub`]), and
+//! bodies that are binary or large under `bodies/`. `docs/collection-format.md` describes it for people.
+
+pub mod body;
+pub mod manifest;
+pub mod pattern;
+pub mod rule;
+pub mod stub;
+
+pub use body::{BodySpec, JsonStyle};
+pub use manifest::{Manifest, OriginPattern, PortPattern, Profile, ServerStub, Settings};
+pub use pattern::{PathPattern, SegmentPattern};
+pub use rule::{Place, Rule, RuleAction};
+pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
+
+/// The version of the format that this build reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A collection in memory: the manifest, and the stubs with the paths of their files, relative to the folder, sorted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collection {
+    /// `collection.json`
+    pub manifest: Manifest,
+    /// The stub files in the order of their paths, such as `stubs/api.github.com/get-users-{login}.json`.
+    pub stubs: Vec<StubFile>,
+}
+
+/// A stub and the file that holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StubFile {
+    /// Path relative to the collection's folder, with `/`.
+    pub path: String,
+    /// Its content.
+    pub stub: Stub,
+}

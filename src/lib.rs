@@ -1,0 +1,3 @@
+//! x
+pub mod collection;
+pub mod model;

@@ -1,0 +1,19 @@
+//! The domain's words: origins, fields, bodies, exchanges.
+//!
+//! Everything above speaks in these types. Nothing here does I/O or reads a clock.
+
+pub mod body;
+pub mod coding;
+pub mod exchange;
+pub mod fields;
+pub mod media;
+pub mod origin;
+pub mod path;
+
+pub use body::{Body, BodyContent, BodyEnd, ContentHash};
+pub use exchange::{
+    Chunk, Exchange, ExchangeId, Failure, FailureKind, HttpVersion, Informational, Outcome, Relayed, RequestRecord,
+    ResponseRecord, Timings, TlsFacts,
+};
+pub use fields::{Field, Fields};
+pub use origin::{Authority, Origin, Scheme};
