@@ -1,3 +1,27 @@
-//! x
+//! retake records real HTTP(S) traffic through a proxy, promotes it into a mock collection, and replays that
+//! collection offline, telling why a call did not match.
+//!
+//! The layers, lowest first; a module imports only from lower ones (`tests/layering.rs` holds them to it):
+//! `model` · `collection`, `redact`, `diff` · `matching`, `promote` · `report`, `store`, `tls` · `recorder`, `wire` ·
+//! `forward`, `replay` · `proxy`, `control` · `settings` · `app` · `cli`.
+
+pub mod app;
 pub mod collection;
+pub mod control;
+pub mod diff;
+pub mod forward;
+pub mod matching;
 pub mod model;
+pub mod promote;
+pub mod proxy;
+pub mod recorder;
+pub mod redact;
+pub mod replay;
+pub mod report;
+pub mod settings;
+pub mod store;
+pub mod tls;
+pub mod wire;
+
+#[cfg(feature = "cli")]
+pub mod cli;

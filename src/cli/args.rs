@@ -1,0 +1,630 @@
+//! What can be typed: the command line as clap reads it, resolved elsewhere.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Record real API traffic, promote it into mocks, replay it offline
+#[derive(Debug, Parser)]
+#[command(name = "retake", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Folder of the history [default: the user's data directory]
+    #[arg(long, global = true, env = "RETAKE_STORE", value_name = "DIR", help_heading = "Global options")]
+    pub store: Option<PathBuf>,
+    /// Print data, warnings and errors only
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Log more; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record what passes through a proxy on this machine
+    Record(RecordArgs),
+    /// Serve collections offline, as a proxy and as a plain server
+    Replay(ReplayArgs),
+    /// Look at what was recorded
+    History(HistoryArgs),
+    /// Copy exchanges from the history into a mock collection
+    Promote(PromoteArgs),
+    /// Care for mock collections
+    Mock(MockArgs),
+    /// Tell how a request would match a collection, and why
+    Explain(ExplainArgs),
+    /// Look at the calls that replays answered
+    Calls(CallsArgs),
+    /// Print the variables that point this shell at the newest running recorder or replay
+    Env(EnvArgs),
+    /// The certificate authority of this installation
+    Ca(CaArgs),
+    /// Show the whole loop on this machine, without the network
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(ManArgs),
+}
+
+/// Where a server of ours listens.
+#[derive(Debug, Args)]
+pub struct ListenArgs {
+    /// Address to listen on [default: 127.0.0.1:8888; a free port with a command]
+    #[arg(long, env = "RETAKE_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Print the ready line as a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `retake record`
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Where to listen.
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    /// Be a reverse proxy of this one origin, such as https://api.example.com
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Name of this session [default: the day and a number, such as 2026-11-20-3]
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// Tag every exchange of this session; repeatable
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// PEM file with further roots to trust upstream; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub upstream_ca: Vec<PathBuf>,
+    /// Do not verify the certificate of this host; repeatable
+    #[arg(long, value_name = "HOST")]
+    pub insecure: Vec<String>,
+    /// Do not record this host: the command's NO_PROXY keeps it; repeatable
+    #[arg(long, value_name = "HOST")]
+    pub bypass: Vec<String>,
+    /// Record credentials as they are
+    #[arg(long)]
+    pub keep_secrets: bool,
+    /// Fail a call whose exchange cannot be written, rather than letting it pass unrecorded
+    #[arg(long)]
+    pub strict_recording: bool,
+    /// A command to run with every proxy and trust variable set
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// `retake replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Collections: names under the collections folder, or paths
+    #[arg(required = true, value_name = "COLLECTION")]
+    pub collections: Vec<String>,
+    /// Where to listen.
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    /// How requests are matched [default: the collection's, else best]
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<ProfileArg>,
+    /// Status of the answer to a call that matched nothing
+    #[arg(long, value_name = "STATUS", default_value_t = 501, value_parser = clap::value_parser!(u16).range(400..600))]
+    pub miss_status: u16,
+    /// Write the receipt in this format to this file at the end, `text=FILE` or `json=FILE`; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE")]
+    pub reports: Vec<String>,
+    /// Fail when more than this many calls were answered inexactly
+    #[arg(long, value_name = "N")]
+    pub max_inexact: Option<u64>,
+    /// Serve recorded Set-Cookie expiries as they are, not moved by the age of the recording
+    #[arg(long)]
+    pub no_shift: bool,
+    /// Say in fields of every answer how it was chosen
+    #[arg(long)]
+    pub explain_headers: bool,
+    /// A command to run with every proxy and trust variable set
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// A profile by name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ProfileArg {
+    /// Forgive what is extra or missing, never what is contradicted
+    Best,
+    /// Exact hits only
+    Strict,
+}
+
+/// Filters over the history; all that are given must hold.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Of this day: today, yesterday, or 2026-11-20, in the local zone
+    #[arg(long, value_name = "DAY")]
+    pub day: Option<String>,
+    /// Of this session
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// With this tag
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// With this method
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// To this host, or hosts by a glob such as *.github.com
+    #[arg(long, value_name = "GLOB")]
+    pub host: Option<String>,
+    /// With a path that fits this glob, such as /users/*
+    #[arg(long, value_name = "GLOB")]
+    pub path: Option<String>,
+    /// With this status, class or range: 404, 5xx, 400-499
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+}
+
+/// How much of a listing is shown.
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// Lines to show
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Show everything
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// JSON Lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `retake history`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct HistoryArgs {
+    /// What to do; `list` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<HistoryCommand>,
+    /// The filters of `list`.
+    #[command(flatten)]
+    pub list: HistoryListArgs,
+}
+
+/// `retake history …`
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// List exchanges, newest first, grouped by day
+    List(HistoryListArgs),
+    /// List the days that have exchanges
+    Days {
+        /// Filters.
+        #[command(flatten)]
+        filters: FilterArgs,
+        /// JSON Lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show exchanges whole
+    Show(HistoryShowArgs),
+}
+
+/// `retake history list`
+#[derive(Debug, Args)]
+pub struct HistoryListArgs {
+    /// Filters.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+    /// Paging.
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+/// `retake history show`
+#[derive(Debug, Args)]
+pub struct HistoryShowArgs {
+    /// Numbers, ranges, ids, or the last six or more characters of an id
+    #[arg(required = true, value_name = "WHICH")]
+    pub which: Vec<String>,
+    /// One JSON object per exchange
+    #[arg(long, conflicts_with = "raw")]
+    pub json: bool,
+    /// Write only the bytes of one part, decoded
+    #[arg(long, value_name = "PART")]
+    pub raw: Option<RawPart>,
+    /// With --raw: the bytes as carried, content coding included
+    #[arg(long, requires = "raw")]
+    pub wire: bool,
+}
+
+/// A part of an exchange that can be written raw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RawPart {
+    /// The request's body
+    RequestBody,
+    /// The response's body
+    ResponseBody,
+}
+
+/// `retake promote`
+#[derive(Debug, Args)]
+pub struct PromoteArgs {
+    /// Numbers, ranges, ids, or the last six or more characters of an id
+    #[arg(value_name = "WHICH")]
+    pub which: Vec<String>,
+    /// Filters.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+    /// The collection to write: a name under the collections folder, or a path
+    #[arg(long, value_name = "NAME")]
+    pub into: String,
+    /// Take the new answer where it differs from the committed one
+    #[arg(long)]
+    pub replace: bool,
+    /// Make the scenario of this exchange its stub's default
+    #[arg(long = "default", value_name = "N")]
+    pub default: Option<String>,
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `retake mock`
+#[derive(Debug, Args)]
+pub struct MockArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: MockCommand,
+}
+
+/// `retake mock …`
+#[derive(Debug, Subcommand)]
+pub enum MockCommand {
+    /// List collections, or the stubs and scenarios of one
+    List {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: Option<String>,
+        /// JSON Lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a stub with its scenarios and the URLs to call
+    Show {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// A stub (`GET /users/{login}`, or its file) or a scenario (the stub, `#` and its name); everything if absent
+        #[arg(value_name = "STUB[#SCENARIO]")]
+        which: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Validate a collection whole: every fault with file and line
+    Check {
+        /// The collections
+        #[arg(value_name = "COLLECTION", required = true)]
+        collections: Vec<String>,
+        /// JSON Lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make an empty collection
+    New {
+        /// Its name or path
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// An origin that it mocks, such as https://api.example.com; repeatable
+        #[arg(long, value_name = "URL")]
+        origin: Vec<String>,
+    },
+    /// Stubs by hand
+    Stub {
+        /// What to do.
+        #[command(subcommand)]
+        command: StubCommand,
+    },
+    /// Scenarios by hand
+    Scenario {
+        /// What to do.
+        #[command(subcommand)]
+        command: ScenarioCommand,
+    },
+    /// Make a scenario the one that answers when no other of its stub qualifies
+    Default {
+        /// Which.
+        #[command(flatten)]
+        which: WhichScenario,
+        /// Take the default away instead
+        #[arg(long)]
+        unset: bool,
+    },
+    /// Let a scenario answer again
+    Enable(WhichScenario),
+    /// Leave a scenario out
+    Disable(WhichScenario),
+    /// Rename a scenario
+    Rename {
+        /// Which.
+        #[command(flatten)]
+        which: WhichScenario,
+        /// The new name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Delete a scenario, or a stub with all of its scenarios
+    Delete {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// A stub, or a stub, `#` and a scenario's name
+        #[arg(value_name = "STUB[#SCENARIO]")]
+        which: String,
+    },
+    /// Send every scenario's own request through matching, and tell which one answers
+    Test {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// JSON Lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A scenario of a collection.
+#[derive(Debug, Args)]
+pub struct WhichScenario {
+    /// The collection
+    #[arg(value_name = "COLLECTION")]
+    pub collection: String,
+    /// The stub (`GET /users/{login}`, or its file), `#`, and the scenario's name
+    #[arg(value_name = "STUB#SCENARIO")]
+    pub scenario: String,
+}
+
+/// `retake mock stub …`
+#[derive(Debug, Subcommand)]
+pub enum StubCommand {
+    /// Add an endpoint
+    Add {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// The method
+        #[arg(value_name = "METHOD")]
+        method: String,
+        /// The path pattern, such as /users/{login}, or a whole URL
+        #[arg(value_name = "PATH")]
+        path: String,
+        /// The origin, where the collection has several or none
+        #[arg(long, value_name = "URL")]
+        origin: Option<String>,
+        /// A query pair that its scenarios inherit; repeatable
+        #[arg(long, value_name = "NAME=VALUE")]
+        query: Vec<String>,
+        /// A request field that its scenarios inherit; repeatable
+        #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+        headers: Vec<String>,
+        /// Do not compare bodies
+        #[arg(long)]
+        ignore_body: bool,
+    },
+}
+
+/// `retake mock scenario …`
+#[derive(Debug, Subcommand)]
+pub enum ScenarioCommand {
+    /// Add a use of a stub
+    Add(ScenarioAddArgs),
+}
+
+/// `retake mock scenario add`
+#[derive(Debug, Args)]
+pub struct ScenarioAddArgs {
+    /// The collection
+    #[arg(value_name = "COLLECTION")]
+    pub collection: String,
+    /// The stub: `GET /users/{login}`, or its file
+    #[arg(value_name = "STUB")]
+    pub stub: String,
+    /// The scenario's name
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// The value of a captured path segment; repeatable
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Request")]
+    pub capture: Vec<String>,
+    /// A query pair; repeatable
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Request")]
+    pub query: Vec<String>,
+    /// A request field that must be there; repeatable
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", help_heading = "Request")]
+    pub headers: Vec<String>,
+    /// The request body: text, or @FILE
+    #[arg(long, short = 'd', value_name = "BODY", help_heading = "Request")]
+    pub data: Option<String>,
+    /// The media type of the request body
+    #[arg(long, value_name = "TYPE", help_heading = "Request")]
+    pub media_type: Option<String>,
+    /// The status of the response
+    #[arg(long, value_name = "STATUS", default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..600), help_heading = "Response")]
+    pub status: u16,
+    /// A response field; repeatable
+    #[arg(long = "response-header", short = 'R', value_name = "NAME: VALUE", help_heading = "Response")]
+    pub response_headers: Vec<String>,
+    /// The response body: text, or @FILE
+    #[arg(long, short = 'b', value_name = "BODY", help_heading = "Response")]
+    pub body: Option<String>,
+    /// Make it the stub's default
+    #[arg(long)]
+    pub default: bool,
+}
+
+/// `retake explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The collection
+    #[arg(value_name = "COLLECTION")]
+    pub collection: String,
+    /// The request: METHOD URL, or an exchange of the history, or call:N of the newest replay
+    #[arg(value_name = "REQUEST", required = true, num_args = 1..=2)]
+    pub request: Vec<String>,
+    /// A request field; repeatable
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// The request body: text, or @FILE
+    #[arg(long, short = 'd', value_name = "BODY")]
+    pub data: Option<String>,
+    /// How requests are matched [default: the collection's, else best]
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<ProfileArg>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `retake calls`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CallsArgs {
+    /// What to do; `list` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<CallsCommand>,
+    /// The flags of `list`.
+    #[command(flatten)]
+    pub list: CallsListArgs,
+}
+
+/// `retake calls …`
+#[derive(Debug, Subcommand)]
+pub enum CallsCommand {
+    /// List calls, newest first
+    List(CallsListArgs),
+    /// Show a call whole: request, answer, and how it was chosen
+    Show {
+        /// The call's number in its run
+        #[arg(value_name = "N")]
+        call: u64,
+        /// The run [default: the newest]
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `retake calls list`
+#[derive(Debug, Args)]
+pub struct CallsListArgs {
+    /// The run [default: the newest]
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Misses only
+    #[arg(long)]
+    pub misses: bool,
+    /// Paging.
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+/// `retake env`
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// The shell to speak to [default: that of $SHELL]
+    #[arg(long, value_name = "SHELL")]
+    pub shell: Option<ShellArg>,
+    /// Print what takes the variables away again
+    #[arg(long)]
+    pub unset: bool,
+}
+
+/// A kind of shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellArg {
+    /// sh, bash, zsh, dash
+    Sh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// `NAME=value` lines without quoting, for env files
+    Plain,
+}
+
+/// `retake ca`
+#[derive(Debug, Args)]
+pub struct CaArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CaCommand,
+}
+
+/// `retake ca …`
+#[derive(Debug, Subcommand)]
+pub enum CaCommand {
+    /// Print the path of the certificate
+    Path,
+    /// Show the certificate, and how to trust and distrust it on each system
+    Show {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the certificate, or write it to a file
+    Export {
+        /// The file to write; stdout if absent
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// PEM, DER, or a Java trust store
+        #[arg(long, default_value = "pem", value_name = "FORMAT")]
+        format: CaFormat,
+    },
+}
+
+/// A form of the certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CaFormat {
+    /// PEM
+    Pem,
+    /// DER
+    Der,
+    /// PKCS#12 trust store, password `changeit`
+    P12,
+}
+
+/// `retake demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder to write; it must not exist, or be one that an earlier demo made
+    #[arg(long, value_name = "DIR", default_value = "retake-demo")]
+    pub dir: PathBuf,
+}
+
+/// `retake completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `retake man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder
+    pub dir: PathBuf,
+}

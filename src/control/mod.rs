@@ -1,0 +1,1 @@
+//! The control socket: the history of a store that another process holds.

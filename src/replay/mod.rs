@@ -1,0 +1,1 @@
+//! The other way to answer: from collections, offline.

@@ -1,0 +1,3 @@
+//! Rendering for people and programs. One renderer per kind of report; nothing here prints.
+
+pub mod terminal;

@@ -1,0 +1,5 @@
+//! Sockets: listening, detecting what is spoken, screening HTTP/1 heads, and connecting upstream.
+
+pub mod call;
+
+pub use call::{Answerer, Body, BodyError, Call, HeadLines, OpaqueTunnel, Route};
