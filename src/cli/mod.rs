@@ -14,6 +14,7 @@ mod output;
 mod promote;
 mod record;
 mod replay;
+mod select;
 
 use std::process::ExitCode;
 
