@@ -1,7 +1,26 @@
 //! Trust: the CA of this installation, the leaf certificates that it signs, and how upstream certificates are verified.
+//!
+//! [`ca`] makes and guards the issuing certificate, [`leaf`] signs and caches one certificate per host, [`bundle`] and
+//! [`truststore`] write the files that clients are pointed at, [`upstream`] verifies what servers present, and
+//! [`explain`] puts the errors of all of them into plain words.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+pub mod bundle;
+pub mod ca;
+pub mod explain;
+pub mod leaf;
+pub mod truststore;
+pub mod upstream;
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::CryptoProvider;
+
+pub use bundle::{TrustFiles, write_trust_files};
+pub use ca::Ca;
+pub use explain::{explain, explain_any, explain_client};
+pub use leaf::Leaves;
+pub use upstream::{UpstreamTrust, client_config};
 
 /// Why something about certificates failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +35,7 @@ pub enum TlsError {
     },
     /// Others can read the key.
     #[error(
-        "the CA's key {0} can be read by others (mode {1:o}): run `chmod 600 {0}`, and if someone else may have read it, `retake ca rotate`"
+        "the CA's key {0} can be read by others (mode {1:o}): run `chmod 600 {0}`; if someone else may have read it, delete its folder instead, and a new CA is made at the next start (`retake ca show` tells how to distrust the old one)"
     )]
     KeyExposed(PathBuf, u32),
     /// A certificate or key that cannot be read.
@@ -24,70 +43,24 @@ pub enum TlsError {
     Bad(String),
 }
 
-/// The issuing certificate and its key. `Debug` shows the fingerprint only.
-pub struct Ca {
-    _private: (),
-}
-
-impl Ca {
-    /// Loads the CA of `dir` (`ca.pem`, `ca-key.pem`), or makes it: P-256, unique, key 0600 in a folder 0700, created
-    /// atomically, so that two first starts at once end with one CA.
-    ///
-    /// # Errors
-    /// When the folder cannot be written, the key can be read by others, or the files are damaged.
-    pub fn load_or_create(_dir: &Path) -> Result<Ca, TlsError> {
-        todo!()
-    }
-
-    /// A CA that lives in memory only, for tests.
-    ///
-    /// # Errors
-    /// Only when no key can be generated.
-    pub fn in_memory() -> Result<Ca, TlsError> {
-        todo!()
-    }
-
-    /// The certificate in PEM.
-    pub fn certificate_pem(&self) -> &str {
-        todo!()
+impl TlsError {
+    /// An error of the disk at `path`.
+    pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        TlsError::Io { path: path.into(), source }
     }
 }
 
-/// Makes and caches a leaf certificate per host.
-pub struct Leaves {
-    _private: (),
+/// The cryptography of every TLS configuration here: aws-lc-rs, named explicitly, so that no process-wide default can
+/// change it.
+pub fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    PROVIDER.clone()
 }
 
-impl Leaves {
-    /// An empty cache over `ca`.
-    pub fn new(_ca: Arc<Ca>) -> Self {
-        todo!()
-    }
-
-    /// The TLS configuration to answer as `host` (a name, or an address without brackets); made once per host and
-    /// `http2`, then cached. With `http2`, ALPN offers `h2` and `http/1.1`, else `http/1.1` only.
-    ///
-    /// # Errors
-    /// When `host` cannot stand in a certificate.
-    pub fn server_config(&self, _host: &str, _http2: bool) -> Result<Arc<rustls::ServerConfig>, TlsError> {
-        todo!()
-    }
-}
-
-/// How upstream certificates are trusted.
-#[derive(Debug, Clone, Default)]
-pub struct UpstreamTrust {
-    /// PEM files with further roots.
-    pub extra_roots: Vec<PathBuf>,
-    /// Hosts whose certificates are not verified.
-    pub insecure: Vec<String>,
-}
-
-/// The TLS configuration for upstream connections: system roots (else the bundled ones) and the extra ones. ALPN is
-/// left to the connector.
-///
-/// # Errors
-/// When a PEM file cannot be read or holds no certificate.
-pub fn client_config(_trust: &UpstreamTrust) -> Result<rustls::ClientConfig, TlsError> {
-    todo!()
+/// SHA-256 of `bytes`: the fingerprint that other tools show for a certificate. It comes from the provider, so that no
+/// further crate is needed for one hash.
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    suite.tls13().map(|suite| suite.common.hash_provider.hash(bytes).as_ref().to_vec()).unwrap_or_default()
 }
