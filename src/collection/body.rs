@@ -4,22 +4,33 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::style::{MAX_INLINE_DEPTH, style_of};
+
 /// The white space and escapes of a recorded JSON text, so that the inline value is served as the recorded bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JsonStyle {
-    /// Spaces of indentation; 0 for one line.
+    /// Spaces of indentation, at most 8; 0 for one line.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub indent: u8,
+    /// Indented by one tab a level.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tabs: bool,
     /// One line, with a space after `,` and `:` (as Python writes it).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spaced: bool,
     /// Characters beyond ASCII are written as `\u` escapes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ascii: bool,
+    /// The digits of `\u` escapes are upper-case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upper_hex: bool,
     /// `/` is written as `\/` (as PHP writes it).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub escaped_slashes: bool,
+    /// `<`, `>`, `&`, U+2028 and U+2029 are written as `\u` escapes (as Go and Rails write them).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub escaped_html: bool,
     /// A line feed at the end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub final_newline: bool,

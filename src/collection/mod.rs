@@ -4,19 +4,36 @@
 //! bodies that are binary or large under `bodies/`. `docs/collection-format.md` describes it for people.
 
 pub mod body;
+pub mod check;
+pub mod locate;
 pub mod manifest;
+mod names;
 pub mod pattern;
 pub mod rule;
+pub mod schema;
+mod shape;
 pub mod stub;
+mod style;
 
 pub use body::{BodySpec, JsonStyle};
+pub use check::Problem;
 pub use manifest::{Manifest, OriginPattern, PortPattern, Profile, ServerStub, Settings};
+pub use names::{body_file_name, extension, file_name, slug};
 pub use pattern::{PathPattern, SegmentPattern};
 pub use rule::{Place, Rule, RuleAction};
+pub use shape::nearest;
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
 
 /// The version of the format that this build reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The text of a file of a collection: members in the order of the types, two spaces, a final line feed.
+pub fn file_text(content: &impl serde::Serialize) -> String {
+    // These types have only string keys and finite numbers, so writing to memory cannot fail.
+    let mut text = serde_json::to_string_pretty(content).unwrap_or_default();
+    text.push('\n');
+    text
+}
 
 /// A collection in memory: the manifest, and the stubs with the paths of their files, relative to the folder, sorted.
 #[derive(Debug, Clone, PartialEq)]

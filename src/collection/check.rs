@@ -1,0 +1,366 @@
+//! What the types of a collection's files cannot say: the checks of a stub, a manifest, and of the two together.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use serde_json::Value;
+
+use super::body::{BodySpec, JsonStyle};
+use super::locate::Place;
+use super::manifest::{Manifest, OriginPattern, ServerStub};
+use super::rule::{self, Rule};
+use super::stub::{ResponseSpec, Scenario, Stub};
+use super::{FORMAT_VERSION, StubFile, schema, shape};
+
+/// One fault of a file, with its place in the JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What is wrong, what was expected, and a "did you mean" where one is near.
+    pub message: String,
+}
+
+/// Which of the two kinds of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// `collection.json`
+    Manifest,
+    /// A stub file.
+    Stub,
+}
+
+/// Every fault in the shape of a file that serde refuses: wrong types, unknown keys, missing members. Empty if only
+/// serde sees one, such as a key that stands twice. A newer version of the format is the only fault told.
+pub fn shape(kind: FileKind, value: &Value) -> Vec<Problem> {
+    if let Some(newer) = value.get("version").and_then(Value::as_u64).filter(|&found| found > u64::from(FORMAT_VERSION))
+    {
+        return vec![newer_version(newer)];
+    }
+    let schema = match kind {
+        FileKind::Manifest => schema::manifest_schema(),
+        FileKind::Stub => schema::stub_schema(),
+    };
+    shape::faults(value, schema)
+}
+
+fn newer_version(found: u64) -> Problem {
+    let message = format!(
+        "version {found} of the format is newer than this retake, which reads version {FORMAT_VERSION}: update retake"
+    );
+    Problem { place: Place::top().key("version"), message }
+}
+
+/// The faults of a manifest.
+pub fn manifest(manifest: &Manifest) -> Vec<Problem> {
+    let mut faults = Faults::default();
+    let top = Place::top();
+    if !faults.version(manifest.version) {
+        return faults.found;
+    }
+    if manifest.name.trim().is_empty() {
+        faults.add(&top.key("name"), "`name` is empty");
+    }
+    for (at, origin) in manifest.origins.iter().enumerate() {
+        if manifest.origins[..at].iter().any(|earlier| is_one_origin(earlier, origin)) {
+            faults.add(&top.key("origins").index(at), format!("the origin {origin} stands twice"));
+        }
+    }
+    faults.rules(&manifest.rules, &top.key("rules"));
+    faults.server_stubs(&manifest.server_stubs);
+    for (key, reserved) in [("environments", &manifest.environments), ("releases", &manifest.releases)] {
+        if !reserved.is_empty() {
+            faults.add(&top.key(key), format!("`{key}` is reserved for a later version of retake: leave it out"));
+        }
+    }
+    faults.found
+}
+
+/// The faults of a stub by itself.
+pub fn stub(stub: &Stub) -> Vec<Problem> {
+    let mut faults = Faults::default();
+    let top = Place::top();
+    if !faults.version(stub.version) {
+        return faults.found;
+    }
+    faults.method(&stub.method);
+    faults.rules(&stub.rules, &top.key("rules"));
+    let scenarios = top.key("scenarios");
+    let mut names = HashMap::new();
+    let mut default: Option<&str> = None;
+    for (at, scenario) in stub.scenarios.iter().enumerate() {
+        let place = scenarios.index(at);
+        if names.insert(scenario.name.as_str(), at).is_some() {
+            faults.add(&place.key("name"), format!("the scenario name `{}` stands twice in this stub", scenario.name));
+        }
+        if scenario.default
+            && let Some(first) = default.replace(&scenario.name)
+        {
+            let message = format!("`{}` is a second default; `{first}` is one already", scenario.name);
+            faults.add(&place.key("default"), message);
+        }
+        faults.scenario(scenario, stub, &place);
+    }
+    faults.found
+}
+
+/// The faults of the stubs together with the manifest, by the position of the stub.
+pub fn together(manifest: &Manifest, stubs: &[StubFile]) -> Vec<(usize, Problem)> {
+    let mut found = Vec::new();
+    let mut seen: HashMap<(&str, OriginPattern, &[super::SegmentPattern]), &str> = HashMap::with_capacity(stubs.len());
+    let origins: Vec<OriginPattern> = manifest.origins.iter().map(canonical).collect();
+    for (at, file) in stubs.iter().enumerate() {
+        let stub = &file.stub;
+        let origin = canonical(&stub.origin);
+        if !origins.contains(&origin) {
+            found.push((at, unlisted_origin(manifest, &stub.origin)));
+        }
+        if let Some(first) = seen.insert((&stub.method, origin, stub.path.segments()), &file.path) {
+            let message =
+                format!("{} {}{} is in {first} already: one stub, one file", stub.method, stub.origin, stub.path);
+            found.push((at, Problem { place: Place::top().key("path"), message }));
+        }
+    }
+    found
+}
+
+fn unlisted_origin(manifest: &Manifest, origin: &OriginPattern) -> Problem {
+    let known: Vec<String> = manifest.origins.iter().map(ToString::to_string).collect();
+    let meant = shape::did_you_mean(&origin.to_string(), known.iter().map(String::as_str));
+    let message = format!("the origin {origin} is not among `origins` of collection.json{meant}");
+    Problem { place: Place::top().key("origin"), message }
+}
+
+/// Every body of a stub that lies in a file, with the place of its `file`.
+pub fn stub_files(stub: &Stub) -> Vec<(Place, &str)> {
+    let mut files = Vec::new();
+    for (at, scenario) in stub.scenarios.iter().enumerate() {
+        let place = Place::top().key("scenarios").index(at);
+        files.extend(file_of(&scenario.request.body, &place.key("request")));
+        for (place, response) in responses(scenario, &place) {
+            files.extend(file_of(&response.body, &place));
+        }
+    }
+    files
+}
+
+/// Every body of a server stub that lies in a file, with the place of its `file`.
+pub fn manifest_files(manifest: &Manifest) -> Vec<(Place, &str)> {
+    let stubs = manifest.server_stubs.iter().enumerate();
+    stubs.filter_map(|(at, stub)| file_of(&stub.body, &Place::top().key("server_stubs").index(at))).collect()
+}
+
+fn file_of<'a>(body: &'a Option<BodySpec>, place: &Place) -> Option<(Place, &'a str)> {
+    let file = body.as_ref()?.file.as_deref()?;
+    Some((place.key("body").key("file"), file))
+}
+
+/// Why a path in a file may not be followed; `None` if it stays inside the folder as far as its text tells. Symbolic
+/// links are met when it is opened.
+pub fn path_fault(path: &str) -> Option<&'static str> {
+    if path.is_empty() {
+        return Some("is empty");
+    }
+    if path.starts_with('/') {
+        return Some("is absolute: write it relative to the collection's folder");
+    }
+    if path.contains('\\') {
+        return Some("has a backslash: write `/` between folders");
+    }
+    if path.chars().any(char::is_control) {
+        return Some("has a control character");
+    }
+    let drive = path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
+    if drive {
+        return Some("names a drive: write it relative to the collection's folder");
+    }
+    match path.split('/').find(|part| matches!(*part, "" | "." | "..")) {
+        Some("..") => Some("leaves the collection's folder"),
+        Some(_) => Some("has an empty segment or `.`"),
+        None => None,
+    }
+}
+
+fn responses<'a>(scenario: &'a Scenario, place: &Place) -> Vec<(Place, &'a ResponseSpec)> {
+    let single = scenario.response.iter().map(|response| (place.key("response"), response));
+    let steps = scenario.responses.iter().enumerate();
+    single.chain(steps.map(|(at, response)| (place.key("responses").index(at), response))).collect()
+}
+
+/// One spelling for the hosts that are one: loopback names and addresses.
+fn canonical(origin: &OriginPattern) -> OriginPattern {
+    let host = if origin.is_loopback() { "localhost".to_owned() } else { origin.host.clone() };
+    OriginPattern { host, ..origin.clone() }
+}
+
+fn is_one_origin(one: &OriginPattern, other: &OriginPattern) -> bool {
+    canonical(one) == canonical(other)
+}
+
+#[derive(Default)]
+struct Faults {
+    found: Vec<Problem>,
+}
+
+impl Faults {
+    fn add(&mut self, place: &Place, message: impl Into<String>) {
+        self.found.push(Problem { place: place.clone(), message: message.into() });
+    }
+
+    /// Whether the version is ours; if not, nothing else is worth telling.
+    fn version(&mut self, version: u32) -> bool {
+        match version {
+            FORMAT_VERSION => return true,
+            newer if newer > FORMAT_VERSION => self.found.push(newer_version(newer.into())),
+            other => {
+                self.add(&Place::top().key("version"), format!("`version` is {other}; expected {FORMAT_VERSION}"));
+            }
+        }
+        false
+    }
+
+    fn method(&mut self, method: &str) {
+        let place = Place::top().key("method");
+        if http::Method::from_bytes(method.as_bytes()).is_err() {
+            self.add(&place, format!("`{method}` is no method (RFC 9110 section 5.6.2: a token)"));
+        } else if STANDARD_METHODS.iter().any(|known| *known != method && known.eq_ignore_ascii_case(method)) {
+            let upper = method.to_ascii_uppercase();
+            self.add(
+                &place,
+                format!("`{method}` is no method that clients send: methods have a case; write `{upper}`"),
+            );
+        } else if method == "CONNECT" {
+            self.add(&place, "CONNECT opens tunnels and cannot be mocked");
+        }
+    }
+
+    fn rules(&mut self, rules: &[Rule], place: &Place) {
+        for (at, rule) in rules.iter().enumerate() {
+            let place = place.index(at).key("name");
+            match rule.place {
+                rule::Place::Json if !rule.name.is_empty() && !rule.name.starts_with('/') => {
+                    let message = format!("`{}` is no JSON pointer (RFC 6901): write `/{}`", rule.name, rule.name);
+                    self.add(&place, message);
+                }
+                rule::Place::Json => {}
+                _ if rule.name.is_empty() => self.add(&place, format!("`{place}` is empty")),
+                _ => {}
+            }
+        }
+    }
+
+    fn server_stubs(&mut self, stubs: &[ServerStub]) {
+        let list = Place::top().key("server_stubs");
+        let mut active: Option<&str> = None;
+        for (at, stub) in stubs.iter().enumerate() {
+            let place = list.index(at);
+            if !(500..=599).contains(&stub.status) {
+                let message = format!("`{}` is {}; a server stub has 500 to 599", place.key("status"), stub.status);
+                self.add(&place.key("status"), message);
+            }
+            if stubs[..at].iter().any(|earlier| earlier.name == stub.name) {
+                self.add(&place.key("name"), format!("the server stub `{}` stands twice", stub.name));
+            }
+            if stub.active
+                && let Some(first) = active.replace(&stub.name)
+            {
+                let message = format!("`{}` is active beside `{first}`: at most one server stub is", stub.name);
+                self.add(&place.key("active"), message);
+            }
+            self.body(&stub.body, &place);
+        }
+    }
+
+    fn scenario(&mut self, scenario: &Scenario, stub: &Stub, place: &Place) {
+        if scenario.name.trim().is_empty() || scenario.name.chars().any(char::is_control) {
+            self.add(&place.key("name"), format!("`{}` is empty or has control characters", place.key("name")));
+        }
+        for capture in scenario.request.captures.keys() {
+            if !stub.path.captures().any(|known| known == capture) {
+                let meant = shape::did_you_mean(capture, stub.path.captures());
+                let message = format!("`{capture}` is no capture of the path {}{meant}", stub.path);
+                self.add(&place.key("request").key("captures").key(capture), message);
+            }
+        }
+        self.body(&scenario.request.body, &place.key("request"));
+        self.answers(scenario, place);
+    }
+
+    fn answers(&mut self, scenario: &Scenario, place: &Place) {
+        match (&scenario.response, scenario.responses.is_empty()) {
+            (Some(_), false) => {
+                self.add(&place.key("responses"), format!("`{place}` has both `response` and `responses`: keep one"));
+            }
+            (None, true) => {
+                self.add(place, format!("`{place}` has no answer: write `response`, or `responses` for a sequence"))
+            }
+            _ => {}
+        }
+        if scenario.response.is_some() && scenario.end.is_some() {
+            self.add(
+                &place.key("end"),
+                format!("`{}` is for `responses`: a single `response` has no end", place.key("end")),
+            );
+        }
+        for (place, response) in responses(scenario, place) {
+            self.response(response, scenario, &place);
+        }
+    }
+
+    fn response(&mut self, response: &ResponseSpec, scenario: &Scenario, place: &Place) {
+        if !(200..=599).contains(&response.status) {
+            let message = format!("`{}` is {}; expected 200 to 599", place.key("status"), response.status);
+            self.add(&place.key("status"), message);
+        }
+        if response.times.is_some() && scenario.responses.is_empty() {
+            let message = format!(
+                "`{}` is for the steps of `responses`: a single `response` answers every call",
+                place.key("times")
+            );
+            self.add(&place.key("times"), message);
+        }
+        if response
+            .reason
+            .as_deref()
+            .is_some_and(|reason| reason.chars().any(|character| character.is_control() && character != '\t'))
+        {
+            self.add(&place.key("reason"), format!("`{}` has control characters", place.key("reason")));
+        }
+        self.body(&response.body, place);
+    }
+
+    fn body(&mut self, body: &Option<BodySpec>, place: &Place) {
+        let Some(body) = body else { return };
+        let place = place.key("body");
+        let forms = [body.json.is_some(), body.text.is_some(), body.base64.is_some(), body.file.is_some()];
+        if forms.iter().filter(|form| **form).count() != 1 {
+            self.add(&place, format!("`{place}` needs exactly one of `json`, `text`, `base64` and `file`"));
+        }
+        if body.json.is_none() && body.style != JsonStyle::default() {
+            self.add(&place.key("style"), format!("`{}` is for `json`", place.key("style")));
+        }
+        if body.style.indent > 8 {
+            let message = format!("`{}` is {}; expected 0 to 8", place.key("style").key("indent"), body.style.indent);
+            self.add(&place.key("style").key("indent"), message);
+        }
+        if body.json.is_some() && body.coded.is_some() {
+            self.add(
+                &place.key("coded"),
+                format!("`{}` cannot go with `json`: coded content is bytes", place.key("coded")),
+            );
+        }
+        if let Some(coded) = &body.base64
+            && let Err(error) = base64::engine::general_purpose::STANDARD.decode(coded)
+        {
+            self.add(&place.key("base64"), format!("`{}` is no base64: {error}", place.key("base64")));
+        }
+        if let Some(file) = &body.file
+            && let Some(fault) = path_fault(file)
+        {
+            self.add(&place.key("file"), format!("the path `{file}` {fault}"));
+        }
+    }
+}
+
+/// The methods of RFC 9110 section 9 and RFC 5789, for which another case is a slip.
+const STANDARD_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];

@@ -1,0 +1,54 @@
+//! The JSON Schemas of a collection's files, as published in `docs/schema/`, generated from the types.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::manifest::Manifest;
+use super::stub::Stub;
+
+/// The schema of `collection.json`.
+pub fn manifest_schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema_of::<Manifest>("collection.json of a retake collection"));
+    &SCHEMA
+}
+
+/// The schema of a stub file.
+pub fn stub_schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema_of::<Stub>("A stub file of a retake collection"));
+    &SCHEMA
+}
+
+fn schema_of<T: schemars::JsonSchema>(title: &str) -> Value {
+    let mut schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), title.into());
+    schema.to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published() -> [(String, String); 2] {
+        [("collection", manifest_schema()), ("stub", stub_schema())].map(|(file, schema)| {
+            let path = format!("{}/docs/schema/{file}.schema.json", env!("CARGO_MANIFEST_DIR"));
+            (path, format!("{}\n", serde_json::to_string_pretty(schema).unwrap()))
+        })
+    }
+
+    #[test]
+    fn the_published_schemas_are_those_of_the_types() {
+        for (path, text) in published() {
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(found == text, "{path} is stale; renew it: cargo test --lib renew_schemas -- --ignored");
+        }
+    }
+
+    #[test]
+    #[ignore = "writes docs/schema/ anew after a change of the types"]
+    fn renew_schemas() {
+        for (path, text) in published() {
+            std::fs::write(path, text).unwrap();
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! Writing a collection: only what changed, each file whole or not at all, one writer at a time.
+//!
+//! All new files are first written beside their place, under hidden names; only when every one of them is there are
+//! they renamed: bodies, then stubs, then the manifest, and removals last. So a process that is killed leaves every
+//! file as it was or as it should be, and no file names a body that is not there. Nothing is flushed to the platter: a
+//! collection is committed to version control, and waiting ten thousand times for a disk helps nobody.
+
+use std::collections::BTreeSet;
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tempfile::TempPath;
+
+use super::{LoadError, Loaded, MANIFEST, load};
+use crate::collection::{Collection, check, file_text};
+
+/// How our temporary files begin; what is left of a killed process is swept by the next writer.
+const TEMPORARY: &str = ".retake-";
+
+/// How long to wait for another writer.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// The content of a body's file, decoded.
+pub enum BodySource<'a> {
+    /// In memory.
+    Bytes(Bytes),
+    /// To be read to its end, piece by piece.
+    Reader(Box<dyn Read + 'a>),
+}
+
+/// A body's file to be written.
+pub struct NewBody<'a> {
+    /// Path relative to the collection's folder, as in `BodySpec::file`: `bodies/logo.png`.
+    pub path: String,
+    /// What goes in.
+    pub content: BodySource<'a>,
+}
+
+/// What a write did; paths are relative to the folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteReport {
+    /// Files made or changed, in the order of writing.
+    pub written: Vec<String>,
+    /// How many files were left untouched because they say the same already.
+    pub unchanged: usize,
+    /// Files removed.
+    pub removed: Vec<String>,
+}
+
+/// Why a collection could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another process writes to it and does not finish.
+    #[error("another retake is writing to the collection at {0}")]
+    Busy(PathBuf),
+    /// A path that would leave the folder.
+    #[error("the path `{0}` {1}")]
+    BadPath(String, &'static str),
+    /// The disk.
+    #[error("{0} could not be written: {1}")]
+    Io(PathBuf, #[source] io::Error),
+}
+
+/// The right to change one collection; others wait until it is dropped.
+///
+/// The lock lies on the folder itself, so that no lock file turns up in a commit.
+#[derive(Debug)]
+pub struct Writer {
+    root: PathBuf,
+    _lock: File,
+}
+
+/// Takes the lock and writes: [`Writer::open`] and [`Writer::write`] in one.
+///
+/// # Errors
+/// Those of the two.
+pub fn write(
+    root: &Path,
+    collection: &Collection,
+    bodies: Vec<NewBody<'_>>,
+    remove: &[String],
+) -> Result<WriteReport, WriteError> {
+    Writer::open(root)?.write(collection, bodies, remove)
+}
+
+impl Writer {
+    /// Makes the folder if there is none, and waits up to five seconds for another writer.
+    ///
+    /// # Errors
+    /// [`WriteError::Busy`] after the wait, and those of the disk.
+    pub fn open(root: &Path) -> Result<Writer, WriteError> {
+        let failed = |error| WriteError::Io(root.to_owned(), error);
+        std::fs::create_dir_all(root).map_err(failed)?;
+        let lock = File::open(root).map_err(failed)?;
+        let deadline = Instant::now() + LOCK_WAIT;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Writer { root: root.to_owned(), _lock: lock }),
+                // Some network folders know no locks; a collection there is written all the same.
+                Err(std::fs::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                    return Ok(Writer { root: root.to_owned(), _lock: lock });
+                }
+                Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                    return Err(WriteError::Busy(root.to_owned()));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The collection as it is now, while nobody else writes.
+    ///
+    /// # Errors
+    /// Those of [`load`].
+    pub fn load(&self) -> Result<Loaded, LoadError> {
+        load(&self.root)
+    }
+
+    /// Writes the manifest, all stubs and the given bodies, and removes the files that `remove` names. Files that hold
+    /// the same bytes already are not touched; files that are not mentioned stay.
+    ///
+    /// # Errors
+    /// A path that leaves the folder, and those of the disk. Until the last temporary file is written nothing changes.
+    pub fn write(
+        &self,
+        collection: &Collection,
+        bodies: Vec<NewBody<'_>>,
+        remove: &[String],
+    ) -> Result<WriteReport, WriteError> {
+        self.sweep();
+        let mut staged =
+            Staged { root: &self.root, files: Vec::new(), checked: BTreeSet::new(), report: WriteReport::default() };
+        for body in bodies {
+            match body.content {
+                BodySource::Bytes(bytes) => staged.bytes(&body.path, &bytes)?,
+                BodySource::Reader(mut reader) => staged.reader(&body.path, &mut reader)?,
+            }
+        }
+        for file in &collection.stubs {
+            staged.bytes(&file.path, file_text(&file.stub).as_bytes())?;
+        }
+        staged.bytes(MANIFEST, file_text(&collection.manifest).as_bytes())?;
+        let mut report = staged.finish()?;
+        for path in remove {
+            if self.remove(path)? {
+                report.removed.push(path.clone());
+            }
+        }
+        Ok(report)
+    }
+
+    /// Removes a file, and its folder under `stubs/` if that is empty now.
+    fn remove(&self, path: &str) -> Result<bool, WriteError> {
+        check_path(&self.root, path, &mut BTreeSet::new())?;
+        let full = self.root.join(path);
+        match std::fs::remove_file(&full) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(WriteError::Io(full, error)),
+            Ok(()) => {}
+        }
+        if let Some((folder, _)) = path.rsplit_once('/')
+            && folder.starts_with("stubs/")
+        {
+            // Refused while anything is in it, which is what is wanted.
+            let _ = std::fs::remove_dir(self.root.join(folder));
+        }
+        Ok(true)
+    }
+
+    /// Removes what a killed writer left. We hold the lock, so nobody else's are among them.
+    fn sweep(&self) {
+        let mut folders = vec![self.root.clone(), self.root.join("bodies"), self.root.join("stubs")];
+        let hosts = std::fs::read_dir(self.root.join("stubs")).into_iter().flatten().flatten();
+        folders
+            .extend(hosts.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+        for folder in folders {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+}
+
+/// The files of one write that wait beside their places.
+struct Staged<'a> {
+    root: &'a Path,
+    files: Vec<(TempPath, String)>,
+    /// Folders known to be no links.
+    checked: BTreeSet<String>,
+    report: WriteReport,
+}
+
+impl Staged<'_> {
+    fn bytes(&mut self, path: &str, bytes: &[u8]) -> Result<(), WriteError> {
+        let full = self.place(path)?;
+        if is_file_of(&full, bytes).map_err(|error| WriteError::Io(full.clone(), error))? {
+            self.report.unchanged += 1;
+            return Ok(());
+        }
+        self.stage(path, &full, &mut &bytes[..])
+    }
+
+    fn reader(&mut self, path: &str, content: &mut dyn Read) -> Result<(), WriteError> {
+        let full = self.place(path)?;
+        self.stage(path, &full, content)?;
+        let same = self.files.last().map(|(temporary, _)| is_same_file(temporary, &full)).transpose();
+        if same.map_err(|error| WriteError::Io(full, error))? == Some(true) {
+            // Dropping the temporary file removes it.
+            self.files.pop();
+            self.report.unchanged += 1;
+        }
+        Ok(())
+    }
+
+    /// The full path, once it is known to stay inside.
+    fn place(&mut self, path: &str) -> Result<PathBuf, WriteError> {
+        check_path(self.root, path, &mut self.checked)?;
+        Ok(self.root.join(path))
+    }
+
+    fn stage(&mut self, path: &str, full: &Path, content: &mut dyn Read) -> Result<(), WriteError> {
+        let staged = (|| {
+            // A relative path has a parent here: the root at least.
+            let folder = full.parent().unwrap_or(self.root);
+            std::fs::create_dir_all(folder)?;
+            // As any file that the user makes: open to what the umask leaves.
+            let mode = Permissions::from_mode(0o666);
+            let mut file = tempfile::Builder::new().prefix(TEMPORARY).permissions(mode).tempfile_in(folder)?;
+            io::copy(content, file.as_file_mut())?;
+            file.as_file_mut().flush()?;
+            // The path alone: ten thousand open files are too many.
+            Ok(file.into_temp_path())
+        })();
+        let temporary = staged.map_err(|error| WriteError::Io(full.to_owned(), error))?;
+        self.files.push((temporary, path.to_owned()));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<WriteReport, WriteError> {
+        for (temporary, path) in self.files {
+            let full = self.root.join(&path);
+            temporary.persist(&full).map_err(|error| WriteError::Io(full, error.error))?;
+            self.report.written.push(path);
+        }
+        Ok(self.report)
+    }
+}
+
+/// Refuses a path that leaves the folder, by its text or by a folder that is a link.
+fn check_path(root: &Path, path: &str, checked: &mut BTreeSet<String>) -> Result<(), WriteError> {
+    if let Some(fault) = check::path_fault(path) {
+        return Err(WriteError::BadPath(path.to_owned(), fault));
+    }
+    for (at, _) in path.match_indices('/') {
+        let folder = &path[..at];
+        if checked.contains(folder) {
+            continue;
+        }
+        match std::fs::symlink_metadata(root.join(folder)) {
+            Ok(found) if found.is_symlink() => {
+                return Err(WriteError::BadPath(path.to_owned(), "passes a symbolic link"));
+            }
+            _ => checked.insert(folder.to_owned()),
+        };
+    }
+    Ok(())
+}
+
+/// Whether the file at `path` holds exactly `bytes`.
+fn is_file_of(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let found = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    Ok(found.is_file() && found.len() == bytes.len() as u64 && std::fs::read(path)? == bytes)
+}
+
+/// Whether two files hold the same bytes; neither need fit memory.
+fn is_same_file(new: &Path, old: &Path) -> io::Result<bool> {
+    let found = match std::fs::symlink_metadata(old) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    if !found.is_file() || found.len() != std::fs::metadata(new)?.len() {
+        return Ok(false);
+    }
+    let hash = |path: &Path| -> io::Result<blake3::Hash> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(path)?)?;
+        Ok(hasher.finalize())
+    };
+    Ok(hash(new)? == hash(old)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::collection::{Manifest, Stub, StubFile};
+
+    fn collection(paths: &[&str]) -> Collection {
+        let manifest: Manifest =
+            serde_json::from_str(r#"{"version": 1, "name": "x", "origins": ["https://a.b"]}"#).unwrap();
+        let stub = |path: &&str| {
+            let text = format!(r#"{{"version": 1, "method": "GET", "origin": "https://a.b", "path": "{path}"}}"#);
+            let stub: Stub = serde_json::from_str(&text).unwrap();
+            StubFile { path: format!("stubs/a.b/get{}.json", path.replace('/', "-")), stub }
+        };
+        Collection { manifest, stubs: paths.iter().map(stub).collect() }
+    }
+
+    fn bytes(path: &str, content: &'static [u8]) -> NewBody<'static> {
+        NewBody { path: path.to_owned(), content: BodySource::Bytes(Bytes::from_static(content)) }
+    }
+
+    fn reader(path: &str, content: &'static [u8]) -> NewBody<'static> {
+        NewBody { path: path.to_owned(), content: BodySource::Reader(Box::new(content)) }
+    }
+
+    /// Every file with its inode, time of change and content.
+    fn state(root: &Path) -> Vec<(PathBuf, u64, i64, Vec<u8>)> {
+        let mut files = Vec::new();
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let found = path.metadata().unwrap();
+                match found.is_dir() {
+                    true => folders.push(path),
+                    false => files.push((path.clone(), found.ino(), found.mtime_nsec(), std::fs::read(path).unwrap())),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn what_was_written_reads_back_and_is_not_touched_again() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().join("mocks/x");
+        let made = collection(&["/a", "/b"]);
+        let bodies = || vec![bytes("bodies/a.bin", b"\0a"), reader("bodies/b.bin", b"long")];
+        let report = write(&root, &made, bodies(), &[]).unwrap();
+        assert_eq!(
+            report.written,
+            ["bodies/a.bin", "bodies/b.bin", "stubs/a.b/get-a.json", "stubs/a.b/get-b.json", "collection.json"]
+        );
+        assert_eq!(*load(&root).unwrap().collection, made);
+        let before = state(&root);
+        assert_eq!(before.len(), 5, "no temporary file is left");
+        let report = write(&root, &made, bodies(), &[]).unwrap();
+        assert_eq!(report, WriteReport { unchanged: 5, ..WriteReport::default() });
+        assert_eq!(state(&root), before);
+        let text = std::fs::read_to_string(root.join(MANIFEST)).unwrap();
+        assert_eq!(text, "{\n  \"version\": 1,\n  \"name\": \"x\",\n  \"origins\": [\n    \"https://a.b\"\n  ]\n}\n");
+    }
+
+    #[test]
+    fn only_changes_and_asked_removals_happen() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &collection(&["/a", "/b"]), vec![reader("bodies/b.bin", b"one")], &[]).unwrap();
+        let report = write(root.path(), &collection(&["/b"]), vec![reader("bodies/b.bin", b"two")], &[]).unwrap();
+        assert_eq!(report.written, ["bodies/b.bin"]);
+        assert!(root.path().join("stubs/a.b/get-a.json").exists(), "not mentioned is not removed");
+        let gone = ["stubs/a.b/get-a.json", "stubs/a.b/get-b.json", "stubs/a.b/none.json"].map(str::to_owned);
+        let report = write(root.path(), &collection(&[]), Vec::new(), &gone).unwrap();
+        assert_eq!(report.removed, gone[..2]);
+        assert!(!root.path().join("stubs/a.b").exists());
+        assert_eq!(std::fs::read(root.path().join("bodies/b.bin")).unwrap(), b"two");
+    }
+
+    #[test]
+    fn nothing_is_written_outside() {
+        let outer = tempfile::tempdir().unwrap();
+        let root = outer.path().join("mocks");
+        std::fs::create_dir_all(&root).unwrap();
+        std::os::unix::fs::symlink(outer.path(), root.join("bodies")).unwrap();
+        for path in ["../evil", "/tmp/evil", "bodies/evil", "a/../../evil", "a\\..\\evil", ""] {
+            let result = write(&root, &collection(&["/a"]), vec![bytes(path, b"x")], &[]);
+            assert!(matches!(result, Err(WriteError::BadPath(..))), "{path}");
+            let result = write(&root, &collection(&[]), Vec::new(), &[path.to_owned()]);
+            assert!(matches!(result, Err(WriteError::BadPath(..))), "{path}");
+        }
+        assert!(!outer.path().join("evil").exists());
+        assert!(!root.join("stubs").exists(), "a refused body keeps everything else back");
+    }
+
+    #[test]
+    fn a_failure_half_way_changes_nothing() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("gone"))
+            }
+        }
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &collection(&["/a"]), vec![bytes("bodies/a.bin", b"a")], &[]).unwrap();
+        let before = state(root.path());
+        let broken = NewBody { path: "bodies/b.bin".to_owned(), content: BodySource::Reader(Box::new(Broken)) };
+        let result = write(root.path(), &collection(&["/c"]), vec![bytes("bodies/a.bin", b"changed"), broken], &[]);
+        assert!(matches!(result, Err(WriteError::Io(..))));
+        assert_eq!(state(root.path()), before);
+    }
+
+    #[test]
+    fn left_overs_are_swept_and_writers_wait() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &collection(&["/a"]), Vec::new(), &[]).unwrap();
+        std::fs::write(root.path().join("stubs/a.b/.retake-abc"), "half").unwrap();
+        std::fs::write(root.path().join(".retake-abc"), "half").unwrap();
+        let writer = Writer::open(root.path()).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let path = root.path().to_owned();
+        let second = std::thread::spawn(move || {
+            let report = write(&path, &collection(&["/b"]), Vec::new(), &[]);
+            sender.send(()).unwrap();
+            report
+        });
+        assert_eq!(writer.load().unwrap().collection.stubs.len(), 1);
+        assert!(receiver.try_recv().is_err(), "the lock is held");
+        drop(writer);
+        assert_eq!(second.join().unwrap().unwrap().written, ["stubs/a.b/get-b.json"]);
+        assert_eq!(state(root.path()).len(), 3);
+    }
+
+    #[test]
+    fn files_are_open_to_what_the_umask_leaves() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &collection(&["/a"]), Vec::new(), &[]).unwrap();
+        std::fs::write(root.path().join("plain"), "").unwrap();
+        let mode = |name: &str| root.path().join(name).metadata().unwrap().mode();
+        assert_eq!(mode(MANIFEST), mode("plain"));
+    }
+}
