@@ -3,13 +3,35 @@
 //! Every candidate is evaluated once; score, verdict per part and reasons come out of that one evaluation, and
 //! `explain`, the miss report and the call log are views of it. The rule, the weights and worked examples stand in
 //! `docs/matching.md`.
+//!
+//! [`Index`] finds the candidates by origin, method and path; [`Evaluation`] is one of them compared with the call;
+//! the order among them is in `order`; [`Miss`] is what is left when none qualifies.
+
+mod body;
+mod evaluation;
+mod expected;
+mod graphql;
+mod index;
+mod json;
+mod multipart;
+mod near;
+mod order;
+mod pairs;
+mod paths;
+mod placeholder;
+mod received;
+mod rules;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::collection::{Collection, Profile, StubFile};
+use crate::collection::{Collection, Rule, Scenario, Stub};
 use crate::model::{Authority, Fields, Origin};
+
+pub use evaluation::{BODY_WEIGHT, Evaluation, FIELDS_WEIGHT, Item, Part, PartResult, QUERY_WEIGHT, Tally, Verdict};
+pub use index::{Index, Ranked};
+pub use near::{Miss, Near, PathFault, Reason, Standing};
 
 /// Where a call says it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,28 +85,6 @@ pub struct ScenarioRef {
     pub scenario: usize,
 }
 
-/// The compiled collections: finds the candidates of a call by origin, method and path without walking them all.
-pub struct Index {
-    _private: (),
-}
-
-impl Index {
-    /// Compiles collections. Cost is linear in their size; nothing is parsed per request afterwards.
-    pub fn new(_sources: Vec<Source>) -> Self {
-        todo!()
-    }
-
-    /// Chooses the scenario that answers `call`. `used_up` tells whether a scenario's sequence has ended in a miss.
-    pub fn select(&self, _call: &Call, _profile: Profile, _used_up: &dyn Fn(ScenarioRef) -> bool) -> Selection {
-        todo!()
-    }
-
-    /// The stub file and scenario of a reference.
-    pub fn stub(&self, _at: ScenarioRef) -> &StubFile {
-        todo!()
-    }
-}
-
 /// What came out for a call.
 pub enum Selection {
     /// A scenario answers.
@@ -101,21 +101,213 @@ pub struct Hit {
     pub evaluation: Evaluation,
 }
 
-/// Nothing answers: the class of the reason, and the nearest scenarios.
-pub struct Miss {
-    /// Nearest first, at most a handful, all of the same host.
-    pub near: Vec<(ScenarioRef, Evaluation)>,
+/// Whether `scenario` of `stub` is an exact hit for `call`: the test by which promotion calls two requests alike.
+/// `rules` are the collection's (the stub's own are taken from it); `body` is what the scenario's request body stands
+/// for. Whether the scenario is disabled or the default plays no part.
+pub fn is_exact(stub: &Stub, scenario: &Scenario, rules: &[Rule], body: Option<&Bytes>, call: &Call) -> bool {
+    Candidate::new(stub, scenario, rules, body).is_exact(call)
 }
 
-/// A scenario compared with a call, once.
-pub struct Evaluation {
-    /// 0 to 100.
-    pub score: f64,
+/// One scenario, compiled by itself, to be compared with many calls.
+pub struct Candidate {
+    stub: expected::CompiledStub,
+    scenario: expected::Expected,
 }
 
-impl Evaluation {
-    /// Whether everything agreed.
-    pub fn is_exact(&self) -> bool {
-        todo!()
+impl Candidate {
+    /// Compiles a scenario; the arguments are those of [`is_exact`].
+    pub fn new(stub: &Stub, scenario: &Scenario, rules: &[Rule], body: Option<&Bytes>) -> Self {
+        let at = ScenarioRef { collection: 0, stub: 0, scenario: 0 };
+        Candidate {
+            stub: expected::CompiledStub::new(stub, "", rules),
+            scenario: expected::Expected::new(stub, scenario, at, body.cloned()),
+        }
+    }
+
+    /// Whether it is an exact hit for `call`, which must have the stub's origin, method and path.
+    pub fn is_exact(&self, call: &Call) -> bool {
+        self.evaluate(call).is_some_and(|evaluation| evaluation.is_exact())
+    }
+
+    /// The comparison with `call`; none if origin, method or path differ.
+    pub fn evaluate(&self, call: &Call) -> Option<Evaluation> {
+        let origin = match &call.target {
+            Target::Origin(origin) => self.stub.origin.matches(origin),
+            Target::Authority(authority) => self.stub.origin.matches_authority(authority),
+            Target::Any => true,
+        };
+        let received = received::Received::new(call);
+        let gates = origin && self.stub.method == call.method && paths::accepts(&self.stub.segments, received.path());
+        gates.then(|| self.scenario.evaluate(&self.stub, &received))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! Collections and calls in a line each, for the tests of this layer and above.
+
+    use super::*;
+    use crate::collection::{
+        BodySpec, Manifest, OriginPattern, PathPattern, QueryPair, RequestSpec, ResponseSpec, StubFile,
+    };
+
+    /// A stub with one scenario: `METHOD [ORIGIN] PATH | NAME[*] [{capture=value}] [?query] [Field:value] [BODY]`.
+    /// `*` makes it the default; the body is JSON, or else a form if it has a `=`, or else text.
+    pub(crate) fn stub(text: &str) -> StubFile {
+        let (head, tail) = text.split_once('|').expect("a bar");
+        let head: Vec<&str> = head.split_whitespace().collect();
+        let (origin, path) = match head[1..] {
+            [origin, path] => (origin, path),
+            _ => ("https://a.test", head[1]),
+        };
+        let scenario = scenario(tail.trim());
+        let words: String = path.chars().map(|it| if it == '/' { '-' } else { it }).collect();
+        let mut stub = Stub {
+            schema: None,
+            version: 1,
+            method: head[0].into(),
+            origin: origin.parse::<OriginPattern>().expect("an origin"),
+            path: path.parse::<PathPattern>().expect("a path"),
+            defaults: Default::default(),
+            parts: Default::default(),
+            rules: Vec::new(),
+            scenarios: Vec::new(),
+        };
+        let host = stub.origin.host.clone();
+        let file = format!("stubs/{host}/{}{words}-{}.json", head[0].to_lowercase(), scenario.name);
+        stub.scenarios.push(scenario);
+        StubFile { path: file, stub }
+    }
+
+    pub(crate) fn scenario(text: &str) -> Scenario {
+        let (name, mut rest) = text.split_once(' ').unwrap_or((text, ""));
+        let mut request = RequestSpec::default();
+        while let Some(first) = rest.chars().next() {
+            let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+            if let Some(query) = word.strip_prefix('?') {
+                request.query = query.split('&').filter(|it| !it.is_empty()).map(|it| QueryPair(it.into())).collect();
+            } else if first == '{' && !word.contains([':', '"']) && word != "{}" {
+                let (name, value) = word[1..word.len() - 1].split_once('=').expect("a capture");
+                request.captures.insert(name.into(), value.into());
+            } else if first.is_ascii_uppercase() && word.contains(':') {
+                request.fields.push(word.parse().expect("a field"));
+            } else {
+                let (media_type, bytes) = body_of(rest);
+                request.media_type = Some(media_type.into());
+                request.body = Some(match serde_json::from_slice(&bytes) {
+                    Ok(json) => BodySpec { json: Some(json), ..BodySpec::default() },
+                    Err(_) => BodySpec { text: Some(rest.into()), ..BodySpec::default() },
+                });
+                break;
+            }
+            rest = after;
+        }
+        let response = ResponseSpec {
+            status: 200,
+            reason: None,
+            times: None,
+            recorded_at: None,
+            fields: Vec::new(),
+            body: None,
+            trailers: Vec::new(),
+        };
+        Scenario {
+            name: name.trim_end_matches('*').into(),
+            default: name.ends_with('*'),
+            disabled: false,
+            priority: 0,
+            source: None,
+            request,
+            response: Some(response),
+            responses: Vec::new(),
+            end: None,
+        }
+    }
+
+    fn body_of(text: &str) -> (&'static str, Bytes) {
+        let bytes = Bytes::from(text.to_owned());
+        let json = text.starts_with(['{', '[', '"']);
+        match text.contains('=') {
+            _ if json => ("application/json", bytes),
+            true => ("application/x-www-form-urlencoded", bytes),
+            false => ("text/plain", bytes),
+        }
+    }
+
+    pub(crate) fn collection(origins: &[&str], stubs: &[&str]) -> Source {
+        let origins = if origins.is_empty() { &["https://a.test"] } else { origins };
+        let mut files: Vec<StubFile> = stubs.iter().map(|text| stub(text)).collect();
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        let manifest = Manifest {
+            schema: None,
+            version: 1,
+            name: "test".into(),
+            origins: origins.iter().map(|origin| origin.parse().expect("an origin")).collect(),
+            settings: Default::default(),
+            variables: Default::default(),
+            rules: Vec::new(),
+            server_stubs: Vec::new(),
+            environments: Default::default(),
+            releases: Default::default(),
+        };
+        source(Collection { manifest, stubs: files })
+    }
+
+    pub(crate) fn source(collection: Collection) -> Source {
+        let body = |spec: &BodySpec| match (&spec.json, &spec.text) {
+            (Some(json), _) => Some(Bytes::from(json.to_string())),
+            (_, Some(text)) => Some(Bytes::from(text.clone())),
+            _ => None,
+        };
+        Source { name: "test".into(), collection: Arc::new(collection), body: Box::new(body) }
+    }
+
+    pub(crate) fn index(sources: Vec<Source>) -> Index {
+        Index::new(sources)
+    }
+
+    /// A call: `METHOD [ORIGIN | //AUTHORITY | *] PATH[?QUERY] [Field:value] [BODY]`.
+    pub(crate) fn call(line: &str) -> Call {
+        let (method, mut rest) = line.split_once(' ').expect("a method");
+        let mut target = Target::Origin("https://a.test".parse().expect("an origin"));
+        if !rest.starts_with('/') || rest.starts_with("//") {
+            let (text, after) = rest.split_once(' ').expect("a path");
+            target = match text.strip_prefix("//") {
+                Some(authority) => Target::Authority(Authority::parse(authority, 80).expect("an authority")),
+                None if text == "*" => Target::Any,
+                None => Target::Origin(text.parse().expect("an origin")),
+            };
+            rest = after;
+        }
+        let (url, mut rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (path, query) = crate::model::path::split_target(url);
+        let mut call = Call {
+            method: method.into(),
+            target,
+            path: path.into(),
+            query: query.map(str::to_owned),
+            fields: Fields::new(),
+            body: Bytes::new(),
+        };
+        while let Some(first) = rest.chars().next() {
+            let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+            match word.split_once(':') {
+                Some((name, value)) if first.is_ascii_uppercase() => call.fields.push(name, value),
+                _ => {
+                    let (media_type, bytes) = body_of(rest);
+                    if !call.fields.has("content-type") {
+                        call.fields.push("Content-Type", media_type);
+                    }
+                    call.body = bytes;
+                    break;
+                }
+            }
+            rest = after;
+        }
+        call
+    }
+
+    pub(crate) fn name_of(index: &Index, at: ScenarioRef) -> &str {
+        &index.scenario(at).name
     }
 }

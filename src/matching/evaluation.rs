@@ -1,0 +1,238 @@
+//! One scenario compared with one call: items, tallies, score, and whether it qualifies.
+
+use serde::Serialize;
+
+/// Weight of the query in the score.
+pub const QUERY_WEIGHT: u32 = 40;
+/// Weight of the body in the score.
+pub const BODY_WEIGHT: u32 = 40;
+/// Weight of the listed fields in the score.
+pub const FIELDS_WEIGHT: u32 = 20;
+/// The score from which a scenario may answer inexactly.
+const QUALIFYING_SCORE: f64 = 60.0;
+/// Differences kept by name in one part; the tallies count them all.
+const MAX_ITEMS: usize = 100;
+/// Characters kept of a value that differs.
+const MAX_VALUE: usize = 16 * 1024;
+
+/// A part of a request that is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The captured values of the path; without weight, but a different one disqualifies.
+    Captures,
+    /// The query pairs.
+    Query,
+    /// The body.
+    Body,
+    /// The fields that the scenario lists.
+    Fields,
+}
+
+impl Part {
+    /// Every part, in the order of reports.
+    pub const ALL: [Part; 4] = [Part::Captures, Part::Query, Part::Body, Part::Fields];
+
+    /// Its weight in the score.
+    pub fn weight(self) -> u32 {
+        match self {
+            Part::Captures => 0,
+            Part::Query => QUERY_WEIGHT,
+            Part::Body => BODY_WEIGHT,
+            Part::Fields => FIELDS_WEIGHT,
+        }
+    }
+
+    /// Its name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Part::Captures => "captures",
+            Part::Query => "query",
+            Part::Body => "body",
+            Part::Fields => "fields",
+        }
+    }
+}
+
+/// How an item compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Both sides agree, or a rule or placeholder holds.
+    Same,
+    /// Only the request has it.
+    Extra,
+    /// Only the scenario has it.
+    Missing,
+    /// Both have it, and contradict each other; or a rule or placeholder fails.
+    Different,
+}
+
+/// An item that is not the same on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// How it compares.
+    pub verdict: Verdict,
+    /// The name: of the capture, pair, field or part; a JSON pointer; or empty for a body as a whole.
+    pub name: String,
+    /// What the scenario has. JSON values as JSON. None for a body that is one item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What the call has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub got: Option<String>,
+}
+
+/// How many items of each verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Same.
+    pub same: u32,
+    /// Extra.
+    pub extra: u32,
+    /// Missing.
+    pub missing: u32,
+    /// Different.
+    pub different: u32,
+}
+
+impl Tally {
+    /// All items compared.
+    pub fn all(self) -> u32 {
+        self.same + self.extra + self.missing + self.different
+    }
+
+    /// Whether every item is the same; so it is if there is none.
+    pub fn is_exact(self) -> bool {
+        self.same == self.all()
+    }
+
+    /// The share of items that are the same; 1 if there is none.
+    pub fn share(self) -> f64 {
+        match self.all() {
+            0 => 1.0,
+            all => f64::from(self.same) / f64::from(all),
+        }
+    }
+}
+
+/// The verdict on one part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PartResult {
+    /// The counts.
+    pub tally: Tally,
+    /// The items that are not the same, in the order of names; at most a hundred.
+    pub items: Vec<Item>,
+}
+
+impl PartResult {
+    /// Whether there was something to compare.
+    pub fn applies(&self) -> bool {
+        self.tally.all() > 0
+    }
+
+    /// Counts items that agree.
+    pub(super) fn same(&mut self, count: usize) {
+        self.tally.same = self.tally.same.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Counts and keeps an item that does not agree.
+    pub(super) fn add(&mut self, verdict: Verdict, name: &str, expected: Option<&str>, got: Option<&str>) {
+        let count = match verdict {
+            Verdict::Same => &mut self.tally.same,
+            Verdict::Extra => &mut self.tally.extra,
+            Verdict::Missing => &mut self.tally.missing,
+            Verdict::Different => &mut self.tally.different,
+        };
+        *count = count.saturating_add(1);
+        if verdict != Verdict::Same && self.items.len() < MAX_ITEMS {
+            self.items.push(Item {
+                verdict,
+                name: bounded(name),
+                expected: expected.map(bounded),
+                got: got.map(bounded),
+            });
+        }
+    }
+}
+
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A scenario compared with a call, once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// 0 to 100.
+    pub score: f64,
+    /// The captured values of the path.
+    pub captures: PartResult,
+    /// The query.
+    pub query: PartResult,
+    /// The body.
+    pub body: PartResult,
+    /// The fields that the scenario lists.
+    pub fields: PartResult,
+    /// It did not qualify, and answers as the default of its stub.
+    pub by_default: bool,
+    /// A GET scenario that answers HEAD.
+    pub head_from_get: bool,
+}
+
+impl Evaluation {
+    /// The evaluation of these parts: `100 × Σ w·p ÷ Σ w` over those that apply, 100 if none does.
+    pub(super) fn new(captures: PartResult, query: PartResult, body: PartResult, fields: PartResult) -> Self {
+        let mut evaluation =
+            Evaluation { score: 100.0, captures, query, body, fields, by_default: false, head_from_get: false };
+        let (mut weighted, mut weights) = (0.0, 0);
+        for part in Part::ALL {
+            let result = evaluation.part(part);
+            if result.applies() {
+                weighted += f64::from(part.weight()) * result.tally.share();
+                weights += part.weight();
+            }
+        }
+        if weights > 0 {
+            evaluation.score = 100.0 * weighted / f64::from(weights);
+        }
+        evaluation
+    }
+
+    /// The verdict on a part.
+    pub fn part(&self, part: Part) -> &PartResult {
+        match part {
+            Part::Captures => &self.captures,
+            Part::Query => &self.query,
+            Part::Body => &self.body,
+            Part::Fields => &self.fields,
+        }
+    }
+
+    /// Whether everything agreed, and the scenario answers in its own right.
+    pub fn is_exact(&self) -> bool {
+        let agrees = Part::ALL.iter().all(|part| self.part(*part).tally.is_exact());
+        agrees && !self.by_default && !self.head_from_get
+    }
+
+    /// Whether the scenario may answer under the profile `best`: score ≥ 60, every applying share ≥ 0.5, and nothing
+    /// different in query, body or captured values.
+    pub fn qualifies(&self) -> bool {
+        let contradicted = [Part::Captures, Part::Query, Part::Body];
+        self.score >= QUALIFYING_SCORE
+            && Part::ALL.iter().all(|part| self.part(*part).tally.share() >= 0.5)
+            && contradicted.iter().all(|part| self.part(*part).tally.different == 0)
+    }
+
+    /// How many items were compared.
+    pub fn compared(&self) -> u32 {
+        Part::ALL.iter().fold(0, |sum: u32, part| sum.saturating_add(self.part(*part).tally.all()))
+    }
+
+    /// The items that are not the same, with their parts.
+    pub fn differences(&self) -> impl Iterator<Item = (Part, &Item)> {
+        Part::ALL.into_iter().flat_map(|part| self.part(part).items.iter().map(move |item| (part, item)))
+    }
+}

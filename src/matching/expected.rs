@@ -1,0 +1,200 @@
+//! Stubs and scenarios, compiled: what a call is compared with.
+
+use bytes::Bytes;
+
+use crate::collection::{EndPolicy, MatchParts, OriginPattern, Rule, RuleAction, Scenario, SegmentPattern, Stub};
+use crate::model::path;
+
+use super::ScenarioRef;
+use super::body::{self, ExpectedBody};
+use super::evaluation::{Evaluation, PartResult, Verdict};
+use super::pairs::{self, Pair};
+use super::paths;
+use super::placeholder;
+use super::received::Received;
+use super::rules::Rules;
+
+/// What all scenarios of a stub have in common.
+pub(super) struct CompiledStub {
+    pub(super) method: String,
+    pub(super) origin: OriginPattern,
+    pub(super) segments: Vec<SegmentPattern>,
+    pub(super) specificity: Box<[u8]>,
+    /// The stub's file, for the order.
+    pub(super) file: String,
+    parts: MatchParts,
+    rules: Rules,
+}
+
+impl CompiledStub {
+    /// Compiles a stub with the rules of its collection.
+    pub(super) fn new(stub: &Stub, file: &str, collection: &[Rule]) -> Self {
+        CompiledStub {
+            method: stub.method.clone(),
+            origin: stub.origin.clone(),
+            segments: stub.path.segments().to_vec(),
+            specificity: paths::specificity(stub.path.segments()),
+            file: file.to_owned(),
+            parts: stub.parts,
+            rules: Rules::new(&stub.rules, collection),
+        }
+    }
+}
+
+/// A captured value that a scenario expects.
+struct Capture {
+    /// Position of the segment.
+    segment: usize,
+    name: String,
+    /// In comparable form.
+    value: String,
+}
+
+/// A scenario, compiled.
+pub(super) struct Expected {
+    pub(super) at: ScenarioRef,
+    pub(super) priority: i32,
+    pub(super) default: bool,
+    pub(super) disabled: bool,
+    /// Its sequence may end in a miss.
+    pub(super) may_end: bool,
+    captures: Vec<Capture>,
+    query: Vec<Pair>,
+    fields: Vec<(String, String)>,
+    body: Option<ExpectedBody>,
+}
+
+impl Expected {
+    /// Compiles a scenario; `body` is what its request body stands for.
+    pub(super) fn new(stub: &Stub, scenario: &Scenario, at: ScenarioRef, body: Option<Bytes>) -> Self {
+        let request = &scenario.request;
+        let spec_and_bytes = request.body.as_ref().zip(body);
+        Expected {
+            at,
+            priority: scenario.priority,
+            default: scenario.default,
+            disabled: scenario.disabled,
+            may_end: scenario.end == Some(EndPolicy::Miss),
+            captures: captures(stub, scenario),
+            query: query(stub, scenario),
+            fields: fields(stub, scenario),
+            body: spec_and_bytes
+                .and_then(|(spec, bytes)| ExpectedBody::new(spec, request.media_type.as_deref(), bytes)),
+        }
+    }
+
+    /// Compares it with a call whose origin, method and path the stub has let through.
+    pub(super) fn evaluate(&self, stub: &CompiledStub, received: &Received<'_>) -> Evaluation {
+        let (mut captures, mut query) = (PartResult::default(), PartResult::default());
+        let (mut body, mut fields) = (PartResult::default(), PartResult::default());
+        self.compare_captures(stub, received, &mut captures);
+        if stub.parts.query && !(self.query.is_empty() && received.call().query.is_none()) {
+            pairs::compare(&self.query, received.query(), |name| stub.rules.query(name), &mut query);
+        }
+        if stub.parts.body {
+            body::compare(self.body.as_ref(), received, &stub.rules, &mut body);
+        }
+        if stub.parts.fields {
+            self.compare_fields(stub, received, &mut fields);
+        }
+        Evaluation::new(captures, query, body, fields)
+    }
+
+    fn compare_captures(&self, stub: &CompiledStub, received: &Received<'_>, result: &mut PartResult) {
+        for capture in &self.captures {
+            let got = path::segments(received.path()).nth(capture.segment).unwrap_or_default();
+            let same = capture.value == got || placeholder::stands_for(&capture.value, got);
+            match stub.rules.capture(&capture.name) {
+                Some(RuleAction::Ignore) => {}
+                Some(RuleAction::Any) if !got.is_empty() => result.same(1),
+                _ if same => result.same(1),
+                _ => result.add(Verdict::Different, &capture.name, Some(&capture.value), Some(got)),
+            }
+        }
+    }
+
+    fn compare_fields(&self, stub: &CompiledStub, received: &Received<'_>, result: &mut PartResult) {
+        for (name, expected) in &self.fields {
+            let rule = stub.rules.field(name);
+            if rule == Some(RuleAction::Ignore) {
+                continue;
+            }
+            let any = rule == Some(RuleAction::Any);
+            match combined(received.call().fields.all(name)) {
+                Some(got) if any || *expected == got || placeholder::stands_for_field(name, expected, &got) => {
+                    result.same(1);
+                }
+                Some(got) => result.add(Verdict::Different, name, Some(expected), Some(&got)),
+                None if any || placeholder::is_placeholder(expected) => {
+                    result.add(Verdict::Different, name, Some(expected), None);
+                }
+                None => result.add(Verdict::Missing, name, Some(expected), None),
+            }
+        }
+    }
+}
+
+fn captures(stub: &Stub, scenario: &Scenario) -> Vec<Capture> {
+    let named = stub.path.segments().iter().enumerate().filter_map(|(segment, pattern)| match pattern {
+        SegmentPattern::Capture(name) => Some((segment, name)),
+        _ => None,
+    });
+    named
+        .filter_map(|(segment, name)| {
+            let value = scenario.request.captures.get(name)?;
+            Some(Capture { segment, name: name.clone(), value: paths::segment_key(value).into_owned() })
+        })
+        .collect()
+}
+
+/// The scenario's pairs, and those of the stub's whose names it does not have itself; sorted.
+fn query(stub: &Stub, scenario: &Scenario) -> Vec<Pair> {
+    let decoded = |pair: &crate::collection::QueryPair| pairs::pair(pair.0.as_bytes());
+    let mut own: Vec<Pair> = scenario.request.query.iter().filter_map(decoded).collect();
+    let inherited: Vec<Pair> = stub.defaults.query.iter().filter_map(decoded).collect();
+    let names: Vec<String> = own.iter().map(|pair| pair.name.clone()).collect();
+    own.extend(inherited.into_iter().filter(|pair| !names.contains(&pair.name)));
+    own.sort_unstable();
+    own
+}
+
+/// The listed fields by name, lines of one name combined; the scenario's replace the stub's of the same name.
+fn fields(stub: &Stub, scenario: &Scenario) -> Vec<(String, String)> {
+    let mut names: Vec<&str> = Vec::new();
+    let own = &scenario.request.fields;
+    for line in own.iter().chain(&stub.defaults.fields) {
+        if !names.iter().any(|name| line.0.is(name)) {
+            names.push(&line.0.name);
+        }
+    }
+    let value = |name: &str| {
+        let lines = |of: &[crate::collection::FieldLine]| {
+            combined(of.iter().filter(|line| line.0.is(name)).map(|line| line.0.value.as_slice()))
+        };
+        lines(own).or_else(|| lines(&stub.defaults.fields)).unwrap_or_default()
+    };
+    names.into_iter().map(|name| (name.to_owned(), value(name))).collect()
+}
+
+/// Field lines of one name as one value (RFC 9110 section 5.3), without white space around commas; none if there is
+/// no line.
+fn combined<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    let mut value: Option<String> = None;
+    for line in lines {
+        let text = crate::model::fields::text_of(line);
+        let value = match &mut value {
+            None => value.insert(String::with_capacity(text.len())),
+            Some(value) => {
+                value.push_str(", ");
+                value
+            }
+        };
+        for (at, member) in text.split(',').enumerate() {
+            if at > 0 {
+                value.push_str(", ");
+            }
+            value.push_str(member.trim_matches([' ', '\t']));
+        }
+    }
+    value
+}

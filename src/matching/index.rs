@@ -1,0 +1,374 @@
+//! The compiled collections: candidates by origin, method and path, and the choice among them.
+
+use std::collections::HashMap;
+
+use crate::collection::{OriginPattern, PortPattern, Profile, StubFile};
+use crate::model::{Authority, Scheme};
+
+use super::expected::{CompiledStub, Expected};
+use super::near;
+use super::order::{self, Contender, Role};
+use super::paths::PathTable;
+use super::received::Received;
+use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, Target};
+
+/// The compiled collections: finds the candidates of a call by origin, method and path without walking them all.
+pub struct Index {
+    pub(super) sources: Vec<Source>,
+    pub(super) stubs: Vec<Entry>,
+    pub(super) origins: Vec<OriginEntry>,
+    by_host: HashMap<String, Vec<u32>>,
+}
+
+/// A stub of the index.
+pub(super) struct Entry {
+    pub(super) stub: CompiledStub,
+    pub(super) scenarios: Vec<Expected>,
+    origin_rank: u32,
+    /// The highest priority among its scenarios.
+    priority: i32,
+    has_default: bool,
+}
+
+/// An origin that is served.
+pub(super) struct OriginEntry {
+    pub(super) pattern: OriginPattern,
+    methods: Vec<(String, PathTable)>,
+    /// Every stub of it.
+    pub(super) stubs: Vec<u32>,
+}
+
+/// One scenario of a ranking, best first.
+pub struct Ranked {
+    /// Which.
+    pub at: ScenarioRef,
+    /// How it compares.
+    pub evaluation: Evaluation,
+    /// Whether it may answer under the profile.
+    pub qualified: bool,
+}
+
+/// Loopback hosts are one host.
+const LOOPBACK: &str = "localhost";
+
+impl Index {
+    /// Compiles collections. Cost is linear in their size; nothing is parsed per request afterwards.
+    pub fn new(sources: Vec<Source>) -> Self {
+        let mut index = Index { sources: Vec::new(), stubs: Vec::new(), origins: Vec::new(), by_host: HashMap::new() };
+        for (collection, source) in sources.iter().enumerate() {
+            for (position, file) in source.collection.stubs.iter().enumerate() {
+                index.add(source, collection, position, file);
+            }
+        }
+        index.sources = sources;
+        index
+    }
+
+    fn add(&mut self, source: &Source, collection: usize, position: usize, file: &StubFile) {
+        let (manifest, stub) = (&source.collection.manifest, &file.stub);
+        let rank = manifest.origins.iter().position(|origin| *origin == stub.origin).unwrap_or(manifest.origins.len());
+        let scenario = |(scenario, spec): (usize, &crate::collection::Scenario)| {
+            let body = spec.request.body.as_ref().and_then(|body| (source.body)(body));
+            Expected::new(stub, spec, ScenarioRef { collection, stub: position, scenario }, body)
+        };
+        let scenarios: Vec<_> = stub.scenarios.iter().enumerate().map(scenario).collect();
+        let number = u32::try_from(self.stubs.len()).unwrap_or(u32::MAX);
+        self.stubs.push(Entry {
+            stub: CompiledStub::new(stub, &file.path, &manifest.rules),
+            origin_rank: u32::try_from(rank).unwrap_or(u32::MAX),
+            priority: scenarios.iter().map(|scenario| scenario.priority).max().unwrap_or(0),
+            has_default: scenarios.iter().any(|scenario| scenario.default),
+            scenarios,
+        });
+        let origin = self.origin_entry(&stub.origin);
+        origin.stubs.push(number);
+        let at = origin.methods.iter().position(|(method, _)| *method == stub.method).unwrap_or_else(|| {
+            origin.methods.push((stub.method.clone(), PathTable::default()));
+            origin.methods.len() - 1
+        });
+        origin.methods[at].1.insert(stub.path.segments(), number);
+    }
+
+    fn origin_entry(&mut self, pattern: &OriginPattern) -> &mut OriginEntry {
+        let host = if pattern.is_loopback() { LOOPBACK.to_owned() } else { pattern.host.clone() };
+        let pattern = OriginPattern { host: host.clone(), ..pattern.clone() };
+        let numbers = self.by_host.entry(host).or_default();
+        let known = numbers.iter().copied().find(|at| self.origins[*at as usize].pattern == pattern);
+        let at = known.unwrap_or_else(|| {
+            self.origins.push(OriginEntry { pattern, methods: Vec::new(), stubs: Vec::new() });
+            let at = u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX);
+            numbers.push(at);
+            at
+        });
+        &mut self.origins[at as usize]
+    }
+
+    /// Chooses the scenario that answers `call`. `used_up` tells whether a scenario's sequence has ended in a miss.
+    pub fn select(&self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Selection {
+        let received = Received::new(call);
+        let mut best: Option<Contender<'_>> = None;
+        let mut consider = |entry, role, scenario| {
+            if let Some(contender) = self.contend(entry, role, scenario, &received, profile, used_up) {
+                if best.as_ref().is_none_or(|best| order::compare(&contender, best).is_lt()) {
+                    best = Some(contender);
+                }
+            }
+        };
+        self.candidates(&received, &call.method, &mut |entry| consider_all(entry, Role::Qualified, &mut consider));
+        if call.method == "HEAD" && profile == Profile::Best {
+            self.candidates(&received, "GET", &mut |entry| consider_all(entry, Role::HeadFromGet, &mut consider));
+        }
+        match best {
+            Some(best) => Selection::Hit(Hit { at: best.scenario.at, evaluation: best.evaluation }),
+            None => Selection::Miss(near::miss(self, &received, profile, used_up)),
+        }
+    }
+
+    /// The scenario as a contender, if it may answer.
+    fn contend<'i>(
+        &'i self,
+        entry: &'i Entry,
+        role: Role,
+        scenario: &'i Expected,
+        received: &Received<'_>,
+        profile: Profile,
+        used_up: &dyn Fn(ScenarioRef) -> bool,
+    ) -> Option<Contender<'i>> {
+        if scenario.disabled {
+            return None;
+        }
+        let mut evaluation = scenario.evaluate(&entry.stub, received);
+        evaluation.head_from_get = role == Role::HeadFromGet;
+        let qualifies = match profile {
+            Profile::Best => evaluation.qualifies(),
+            Profile::Strict => evaluation.is_exact(),
+        };
+        let role = match (qualifies, role) {
+            (true, role) => role,
+            (false, _) if !scenario.default || profile == Profile::Strict => return None,
+            (false, Role::HeadFromGet) => Role::HeadDefault,
+            (false, _) => Role::Default,
+        };
+        evaluation.by_default = !qualifies;
+        if scenario.may_end && used_up(scenario.at) {
+            return None;
+        }
+        let origin_rank = if matches!(received.call().target, Target::Origin(_)) { 0 } else { entry.origin_rank };
+        Some(Contender { role, stub: &entry.stub, scenario, evaluation, origin_rank })
+    }
+
+    /// Visits the stubs that pass the gates of origin, `method` and path.
+    fn candidates<'i>(&'i self, received: &Received<'_>, method: &str, visit: &mut dyn FnMut(&'i Entry)) {
+        let path = received.path();
+        self.origins_of(&received.call().target, &mut |origin| {
+            let Some((_, table)) = origin.methods.iter().find(|(known, _)| known == method) else { return };
+            for number in table.literal(path) {
+                visit(&self.stubs[*number as usize]);
+            }
+            table.patterns(path, &mut |number| visit(&self.stubs[number as usize]));
+        });
+    }
+
+    /// Visits the origins that a call may mean.
+    pub(super) fn origins_of<'i>(&'i self, target: &Target, visit: &mut dyn FnMut(&'i OriginEntry)) {
+        match target {
+            Target::Any => self.origins.iter().for_each(visit),
+            Target::Origin(origin) => self.origins_at(&origin.authority, Some(origin.scheme), visit),
+            Target::Authority(authority) => self.origins_at(authority, None, visit),
+        }
+    }
+
+    fn origins_at<'i>(&'i self, at: &Authority, scheme: Option<Scheme>, visit: &mut dyn FnMut(&'i OriginEntry)) {
+        let found = self.by_host.get(at.host());
+        let found = found.or_else(|| at.is_loopback().then(|| self.by_host.get(LOOPBACK)).flatten());
+        for number in found.into_iter().flatten() {
+            let origin = &self.origins[*number as usize];
+            let port = match origin.pattern.port {
+                PortPattern::Any => true,
+                PortPattern::Exactly(port) => port == at.port(),
+            };
+            if port && scheme.is_none_or(|scheme| scheme == origin.pattern.scheme) {
+                visit(origin);
+            }
+        }
+    }
+
+    /// Whether some collection has stubs for that host and port, whatever the scheme: a plain call with this `Host`
+    /// means that origin.
+    pub fn serves(&self, authority: &Authority) -> bool {
+        let mut any = false;
+        self.origins_at(authority, None, &mut |_| any = true);
+        any
+    }
+
+    /// The origins that are served, in the order of the collections.
+    pub fn origins(&self) -> impl Iterator<Item = &OriginPattern> {
+        self.origins.iter().map(|origin| &origin.pattern)
+    }
+
+    /// Every scenario whose stub passes the gates for `call`, the one that answers first, then in the order in which
+    /// they would have answered, then those that may not, nearest first. For `explain`.
+    pub fn rank<'i>(&'i self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Vec<Ranked> {
+        let received = Received::new(call);
+        let (mut may, mut may_not) = (Vec::new(), Vec::new());
+        let mut consider = |entry: &'i Entry, role, scenario: &'i Expected| match self
+            .contend(entry, role, scenario, &received, profile, used_up)
+        {
+            Some(contender) => may.push(contender),
+            None => {
+                let mut evaluation = scenario.evaluate(&entry.stub, &received);
+                evaluation.head_from_get = role == Role::HeadFromGet;
+                may_not.push(Contender {
+                    role,
+                    stub: &entry.stub,
+                    scenario,
+                    evaluation,
+                    origin_rank: entry.origin_rank,
+                });
+            }
+        };
+        self.candidates(&received, &call.method, &mut |entry| consider_all(entry, Role::Qualified, &mut consider));
+        if call.method == "HEAD" && profile == Profile::Best {
+            self.candidates(&received, "GET", &mut |entry| consider_all(entry, Role::HeadFromGet, &mut consider));
+        }
+        may.sort_by(order::compare);
+        may_not.sort_by(near::nearer);
+        let ranked =
+            |qualified| move |one: Contender<'_>| Ranked { at: one.scenario.at, evaluation: one.evaluation, qualified };
+        may.into_iter().map(ranked(true)).chain(may_not.into_iter().map(ranked(false))).collect()
+    }
+
+    /// The stub file of a reference.
+    pub fn stub(&self, at: ScenarioRef) -> &StubFile {
+        &self.sources[at.collection].collection.stubs[at.stub]
+    }
+
+    /// The scenario of a reference.
+    pub fn scenario(&self, at: ScenarioRef) -> &crate::collection::Scenario {
+        &self.stub(at).stub.scenarios[at.scenario]
+    }
+
+    /// The collection of a reference.
+    pub fn source(&self, at: ScenarioRef) -> &Source {
+        &self.sources[at.collection]
+    }
+}
+
+fn consider_all<'i>(entry: &'i Entry, role: Role, consider: &mut dyn FnMut(&'i Entry, Role, &'i Expected)) {
+    let _ = (entry.priority, entry.has_default);
+    for scenario in &entry.scenarios {
+        consider(entry, role, scenario);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{call, collection, index, name_of};
+    use super::*;
+
+    /// The scenario that answers, with `~` for an inexact hit; `miss` if none.
+    fn answer(index: &Index, line: &str, profile: Profile) -> String {
+        match index.select(&call(line), profile, &|_| false) {
+            Selection::Hit(hit) => {
+                let mark = if hit.evaluation.is_exact() { "" } else { "~" };
+                format!("{mark}{}", name_of(index, hit.at))
+            }
+            Selection::Miss(_) => "miss".into(),
+        }
+    }
+
+    #[track_caller]
+    fn check(stubs: &[&str], cases: &[(&str, &str, &str)]) {
+        let index = index(vec![collection(&[], stubs)]);
+        for (line, best, strict) in cases {
+            assert_eq!(answer(&index, line, Profile::Best), *best, "best: {line}");
+            assert_eq!(answer(&index, line, Profile::Strict), *strict, "strict: {line}");
+        }
+    }
+
+    #[test]
+    fn literal_paths_go_before_captures_unless_only_these_match_exactly() {
+        check(
+            &["GET /users/me | ok ?a=1&b=2", "GET /users/{id} | any ?a=1&b=2&c=3", "GET /** | rest ?"],
+            &[
+                ("GET /users/me?a=1&b=2", "ok", "ok"),
+                ("GET /users/me?a=1&b=2&c=3", "any", "any"),
+                ("GET /users/me?a=1&b=2&d=3", "~ok", "miss"),
+                ("GET /users/7?c=3&b=2&a=1", "any", "any"),
+                ("GET /other", "rest", "rest"),
+                ("GET /users/me?a=1&b=3", "miss", "miss"),
+                ("POST /users/me?a=1&b=2", "miss", "miss"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_captured_value_is_exact_but_a_default_takes_any() {
+        check(
+            &["GET /users/{login} | octocat {login=octocat}"],
+            &[("GET /users/octocat", "octocat", "octocat"), ("GET /users/torvalds", "miss", "miss")],
+        );
+        check(
+            &["GET /users/{login} | octocat* {login=octocat}", "GET /users/{id} | seven {id=7}"],
+            &[
+                ("GET /users/octocat", "octocat", "octocat"),
+                ("GET /users/torvalds", "~octocat", "miss"),
+                ("GET /users/7", "seven", "seven"),
+            ],
+        );
+    }
+
+    #[test]
+    fn get_answers_head_when_no_head_stub_qualifies() {
+        check(
+            &["GET /a | get", "HEAD /b | head", "GET /b | get-b", "GET /c | c* ?x=1"],
+            &[
+                ("HEAD /a", "~get", "miss"),
+                ("HEAD /b", "head", "head"),
+                ("HEAD /c", "~c", "miss"),
+                ("HEAD /d", "miss", "miss"),
+            ],
+        );
+    }
+
+    #[test]
+    fn origins() {
+        let sources = || {
+            vec![
+                collection(&["https://a.test", "https://b.test"], &["GET https://b.test /x | b", "GET /x | a"]),
+                collection(
+                    &["http://localhost:*"],
+                    &["GET http://127.0.0.1:* /x | local", "GET http://127.0.0.1:* /y | y"],
+                ),
+            ]
+        };
+        let index = index(sources());
+        for (line, expected) in [
+            ("GET https://a.test /x", "a"),
+            ("GET https://b.test /x", "b"),
+            ("GET http://a.test /x", "miss"),
+            ("GET https://a.test:8443 /x", "miss"),
+            ("GET http://127.0.0.1:5000 /x", "local"),
+            ("GET http://[::1]:5001 /x", "local"),
+            ("GET //a.test:443 /x", "a"),
+            ("GET * /x", "a"),
+            ("GET * /y", "y"),
+        ] {
+            assert_eq!(answer(&index, line, Profile::Best), expected, "{line}");
+        }
+        assert!(index.serves(&Authority::new("::1", 9)));
+        assert!(!index.serves(&Authority::new("c.test", 443)));
+    }
+
+    #[test]
+    fn what_is_used_up_or_disabled_does_not_answer() {
+        let mut source = collection(&[], &["GET /a | one", "GET /b | two"]);
+        let files = &mut std::sync::Arc::make_mut(&mut source.collection).stubs;
+        files[0].stub.scenarios[0].end = Some(crate::collection::EndPolicy::Miss);
+        files[1].stub.scenarios[0].disabled = true;
+        let index = index(vec![source]);
+        assert!(matches!(index.select(&call("GET /a"), Profile::Best, &|_| true), Selection::Miss(_)));
+        assert!(matches!(index.select(&call("GET /a"), Profile::Best, &|_| false), Selection::Hit(_)));
+        assert_eq!(answer(&index, "GET /b", Profile::Best), "miss");
+    }
+}
