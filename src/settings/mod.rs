@@ -1,7 +1,20 @@
 //! Settings: flag over `RETAKE_*` variable over `retake.toml` of the project over the user's file over default. The
 //! only module that reads the environment.
 
+mod file;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use etcetera::base_strategy::Xdg;
+
+use file::SettingsFile;
+
+/// The settings file of a project, looked for upward from the current folder.
+pub const PROJECT_FILE: &str = "retake.toml";
+/// The settings file of the user, in `retake/` of the user's configuration folder.
+pub const USER_FILE: &str = "config.toml";
 
 /// Everything resolved.
 #[derive(Debug, Clone)]
@@ -37,13 +50,202 @@ impl Settings {
     ///
     /// # Errors
     /// A broken settings file, or no home directory.
-    pub fn resolve(_store: Option<&Path>) -> Result<Settings, SettingsError> {
-        todo!()
+    pub fn resolve(store: Option<&Path>) -> Result<Settings, SettingsError> {
+        let folders = Xdg::new().ok();
+        let surroundings = Surroundings {
+            current: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            data: folders.as_ref().map(BaseStrategy::data_dir),
+            config: folders.as_ref().map(BaseStrategy::config_dir),
+            home: folders.as_ref().map(|folders| folders.home_dir().to_owned()),
+            mocks: std::env::var_os("RETAKE_MOCKS"),
+        };
+        surroundings.resolve(store)
+    }
+
+    /// Settings that touch nothing outside `dir`: store, CA and collections lie below it, and no file is read. For
+    /// the demo, the library and tests.
+    pub fn within(dir: &Path) -> Settings {
+        Settings {
+            store: dir.join("store"),
+            ca_dir: dir.join("ca"),
+            mocks: dir.join("mocks"),
+            mask: crate::redact::MaskRules::default(),
+        }
     }
 
     /// The folder that a COLLECTION argument means: with a path separator or a leading dot a path, else a name under
     /// the collections folder.
-    pub fn collection_dir(&self, _collection: &str) -> PathBuf {
-        todo!()
+    pub fn collection_dir(&self, collection: &str) -> PathBuf {
+        if collection.contains('/') || collection.starts_with('.') {
+            PathBuf::from(collection)
+        } else {
+            self.mocks.join(collection)
+        }
+    }
+}
+
+/// The value of a variable that retake was started with, for what must build on it (the wiring of a child, the shell
+/// to speak to). Empty and non-UTF-8 values count as absent.
+pub fn inherited(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What the settings are resolved from, apart from the flag: read once from the process, or made by a test.
+struct Surroundings {
+    current: PathBuf,
+    data: Option<PathBuf>,
+    config: Option<PathBuf>,
+    home: Option<PathBuf>,
+    mocks: Option<OsString>,
+}
+
+impl Surroundings {
+    fn resolve(&self, store: Option<&Path>) -> Result<Settings, SettingsError> {
+        let home = self.home.as_deref();
+        let project = match self.project_file() {
+            Some(path) => SettingsFile::read(&path, home)?,
+            None => None,
+        };
+        let user = match &self.config {
+            Some(config) => SettingsFile::read(&config.join("retake").join(USER_FILE), home)?,
+            None => None,
+        };
+        let beside_project = project.as_ref().map_or(self.current.as_path(), |file| file.folder.as_path());
+        let mut mocks = beside_project.join("mocks");
+        let mut mask = crate::redact::MaskRules::default();
+        let mut from_file = None;
+        // The project's file comes last: what it says replaces what the user's says. Masks add up: neither file may
+        // take away what the other wants hidden.
+        for file in [&user, &project].into_iter().flatten() {
+            if let Some(path) = &file.mocks {
+                mocks.clone_from(path);
+            }
+            if let Some(path) = &file.store {
+                from_file = Some(path.clone());
+            }
+            mask.fields.extend(file.mask_fields.iter().cloned());
+            mask.members.extend(file.mask_members.iter().cloned());
+        }
+        if let Some(path) = self.mocks.as_ref().filter(|path| !path.is_empty()) {
+            mocks = self.current.join(path);
+        }
+        let data = self.data.as_ref().map(|data| data.join("retake"));
+        // Absolute: other processes and the wiring of other shells use these paths from elsewhere.
+        let store = store
+            .map(|store| self.current.join(store))
+            .or(from_file)
+            .or_else(|| data.clone())
+            .ok_or(SettingsError::NoHome)?;
+        // Without a home, as in some containers, the CA goes where the user told us to keep things.
+        let ca_dir = data.unwrap_or_else(|| store.clone()).join("ca");
+        Ok(Settings { store, ca_dir, mocks, mask })
+    }
+
+    /// The nearest `retake.toml`, from the current folder upward.
+    fn project_file(&self) -> Option<PathBuf> {
+        self.current.ancestors().map(|folder| folder.join(PROJECT_FILE)).find(|path| path.is_file())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct World {
+        root: tempfile::TempDir,
+        surroundings: Surroundings,
+    }
+
+    /// A home with a project, in whose folder `src` we stand.
+    fn world() -> World {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path();
+        for folder in ["project/src", "config/retake", "data"] {
+            std::fs::create_dir_all(path.join(folder)).unwrap();
+        }
+        let surroundings = Surroundings {
+            current: path.join("project/src"),
+            data: Some(path.join("data")),
+            config: Some(path.join("config")),
+            home: Some(path.to_owned()),
+            mocks: None,
+        };
+        World { root, surroundings }
+    }
+
+    impl World {
+        fn path(&self, path: &str) -> PathBuf {
+            self.root.path().join(path)
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            std::fs::write(self.path(path), text).unwrap();
+        }
+
+        fn resolve(&self) -> Settings {
+            self.surroundings.resolve(None).unwrap()
+        }
+    }
+
+    #[test]
+    fn defaults_without_any_file() {
+        let world = world();
+        let settings = world.resolve();
+        assert_eq!(settings.store, world.path("data/retake"));
+        assert_eq!(settings.ca_dir, world.path("data/retake/ca"));
+        assert_eq!(settings.mocks, world.path("project/src/mocks"));
+        assert!(settings.mask.fields.is_empty() && settings.mask.members.is_empty());
+    }
+
+    #[test]
+    fn flag_over_variable_over_project_over_user_over_default() {
+        let mut world = world();
+        world.write("config/retake/config.toml", "store = '~/user-store'\nmocks = '/user-mocks'");
+        assert_eq!(world.resolve().store, world.path("user-store"));
+        assert_eq!(world.resolve().mocks, Path::new("/user-mocks"));
+        world.write("project/retake.toml", "store = 'history'\nmocks = 'fixtures/http'");
+        assert_eq!(world.resolve().store, world.path("project/history"), "relative to the file, not to where we stand");
+        assert_eq!(world.resolve().mocks, world.path("project/fixtures/http"));
+        world.surroundings.mocks = Some("env-mocks".into());
+        assert_eq!(world.resolve().mocks, world.path("project/src/env-mocks"));
+        let flag = world.surroundings.resolve(Some(Path::new("/flag"))).unwrap();
+        assert_eq!(flag.store, Path::new("/flag"));
+        assert_eq!(flag.ca_dir, world.path("data/retake/ca"), "the CA is the installation's, not the store's");
+    }
+
+    #[test]
+    fn a_project_file_alone_gives_the_mocks_their_place() {
+        let world = world();
+        world.write("project/retake.toml", "");
+        assert_eq!(world.resolve().mocks, world.path("project/mocks"));
+    }
+
+    #[test]
+    fn masks_of_both_files_add_up() {
+        let world = world();
+        world.write("config/retake/config.toml", "[mask]\nfields = ['x-user']");
+        world.write("project/retake.toml", "[mask]\nfields = ['x-project']\nmembers = ['pin']");
+        let mask = world.resolve().mask;
+        assert_eq!(mask.fields, ["x-user", "x-project"]);
+        assert_eq!(mask.members, ["pin"]);
+    }
+
+    #[test]
+    fn without_a_home_the_store_must_be_named() {
+        let mut world = world();
+        (world.surroundings.data, world.surroundings.config, world.surroundings.home) = (None, None, None);
+        assert!(matches!(world.surroundings.resolve(None), Err(SettingsError::NoHome)));
+        let settings = world.surroundings.resolve(Some(Path::new("/flag"))).unwrap();
+        assert_eq!(settings.ca_dir, Path::new("/flag/ca"));
+    }
+
+    #[test]
+    fn a_collection_is_a_name_or_a_path() {
+        let settings = Settings::within(Path::new("/p"));
+        assert_eq!(settings.collection_dir("github"), Path::new("/p/mocks/github"));
+        assert_eq!(settings.collection_dir("./github"), Path::new("./github"));
+        assert_eq!(settings.collection_dir("a/github"), Path::new("a/github"));
+        assert_eq!(settings.collection_dir("."), Path::new("."));
+        assert_eq!(settings.collection_dir("/abs"), Path::new("/abs"));
     }
 }

@@ -1,0 +1,179 @@
+//! A settings file, read strictly: every fault is reported at once, with its line and what was expected.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::SettingsError;
+
+/// Keys at the top of a file.
+const KEYS: &[&str] = &["store", "mocks", "mask"];
+/// Keys of its `[mask]` table.
+const MASK_KEYS: &[&str] = &["fields", "members"];
+
+/// What one settings file says; paths are absolute or relative to where retake runs, as the file's own path is.
+#[derive(Debug, Default)]
+pub(super) struct SettingsFile {
+    /// The folder that it lies in.
+    pub(super) folder: PathBuf,
+    pub(super) store: Option<PathBuf>,
+    pub(super) mocks: Option<PathBuf>,
+    pub(super) mask_fields: Vec<String>,
+    pub(super) mask_members: Vec<String>,
+}
+
+impl SettingsFile {
+    /// Reads the file at `path`; `None` if there is none. `home` stands for a leading `~/` in its paths.
+    pub(super) fn read(path: &Path, home: Option<&Path>) -> Result<Option<SettingsFile>, SettingsError> {
+        let bad = |message: String| SettingsError::BadFile { path: path.to_owned(), message };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(bad(error.to_string())),
+        };
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let mut reader = Reader { text: &text, home, file: SettingsFile { folder, ..Self::default() }, faults: vec![] };
+        match DeTable::parse(&text) {
+            Ok(table) => reader.top(table.get_ref()),
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                reader.fault(at, error.message());
+            }
+        }
+        match reader.faults.is_empty() {
+            true => Ok(Some(reader.file)),
+            false => Err(bad(reader.faults.join("; "))),
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    home: Option<&'a Path>,
+    file: SettingsFile,
+    faults: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, at: usize, what: impl std::fmt::Display) {
+        let before = self.text.as_bytes().iter().take(at);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        self.faults.push(format!("line {line}: {what}"));
+    }
+
+    fn top(&mut self, table: &DeTable<'_>) {
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "store" => self.file.store = self.path("store", value),
+                "mocks" => self.file.mocks = self.path("mocks", value),
+                "mask" => self.mask(value),
+                other => self.unknown(key.span().start, other, KEYS),
+            }
+        }
+    }
+
+    fn mask(&mut self, value: &Spanned<DeValue<'_>>) {
+        let Some(table) = value.get_ref().as_table() else {
+            return self.fault(value.span().start, "`mask` must be a table, with `fields` and `members`");
+        };
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "fields" => self.file.mask_fields = self.names("mask.fields", value),
+                "members" => self.file.mask_members = self.names("mask.members", value),
+                other => self.unknown(key.span().start, other, MASK_KEYS),
+            }
+        }
+    }
+
+    fn path(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<PathBuf> {
+        let Some(text) = value.get_ref().as_str().filter(|text| !text.is_empty()) else {
+            self.fault(value.span().start, format_args!("`{key}` must be a path, in quotes"));
+            return None;
+        };
+        match (text.strip_prefix("~/"), self.home) {
+            (Some(rest), Some(home)) => Some(home.join(rest)),
+            _ => Some(self.file.folder.join(text)),
+        }
+    }
+
+    fn names(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Vec<String> {
+        let Some(array) = value.get_ref().as_array() else {
+            self.fault(
+                value.span().start,
+                format_args!("`{key}` must be an array of names, such as [\"x-internal-key\"]"),
+            );
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        for item in array.iter() {
+            match item.get_ref().as_str() {
+                Some(name) if !name.trim().is_empty() => names.push(name.trim().to_owned()),
+                _ => self.fault(item.span().start, format_args!("`{key}` may hold names only, in quotes")),
+            }
+        }
+        names
+    }
+
+    fn unknown(&mut self, at: usize, key: &str, known: &[&str]) {
+        let nearest =
+            known.iter().copied().max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
+        let hint = match nearest.filter(|known| strsim::jaro_winkler(key, known) > 0.7) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("known are {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
+        };
+        self.fault(at, format_args!("unknown key `{}`: {hint}", key.escape_debug()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<SettingsFile, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("retake.toml");
+        std::fs::write(&path, text).unwrap();
+        match SettingsFile::read(&path, Some(Path::new("/home/u"))) {
+            Ok(file) => Ok(file.unwrap()),
+            Err(SettingsError::BadFile { message, .. }) => Err(message),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn faults_come_with_their_lines_all_at_once() {
+        let text = "store = 3\nmoks = 'x'\n\n[mask]\nfield = []\nmembers = ['a', 4]\n";
+        let message = read(text).unwrap_err();
+        assert_eq!(
+            message.split("; ").collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
+            [
+                "line 1: `store` must be a path, in quotes",
+                "line 2: unknown key `moks`: did you mean `mocks`?",
+                "line 5: unknown key `field`: did you mean `fields`?",
+                "line 6: `mask.members` may hold names only, in quotes",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_toml_is_a_fault_with_a_line() {
+        let message = read("store = '/a'\nmocks = \n").unwrap_err();
+        assert!(message.starts_with("line 2: "), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_key_like_none_lists_the_known_ones() {
+        assert_eq!(read("zzz = 1").unwrap_err(), "line 1: unknown key `zzz`: known are `store`, `mocks`, `mask`");
+    }
+
+    #[test]
+    fn a_tilde_is_the_home() {
+        assert_eq!(read("store = '~/h'").unwrap().store.unwrap(), Path::new("/home/u/h"));
+    }
+
+    #[test]
+    fn a_missing_file_is_none() {
+        assert!(SettingsFile::read(Path::new("/nowhere/retake.toml"), None).unwrap().is_none());
+    }
+}
