@@ -1,5 +1,6 @@
 //! Sockets: listening, detecting what is spoken, screening HTTP/1 heads, and connecting upstream.
 
 pub mod call;
+pub mod screen;
 
 pub use call::{Answerer, Body, BodyError, Call, HeadLines, OpaqueTunnel, Route};
