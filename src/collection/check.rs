@@ -10,7 +10,7 @@ use super::locate::Place;
 use super::manifest::{Manifest, OriginPattern, ServerStub};
 use super::rule::{self, Rule};
 use super::stub::{ResponseSpec, Scenario, Stub};
-use super::{FORMAT_VERSION, StubFile, schema, shape};
+use super::{Collection, FORMAT_VERSION, StubFile, schema, shape};
 
 /// One fault of a file, with its place in the JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,20 @@ fn unlisted_origin(manifest: &Manifest, origin: &OriginPattern) -> Problem {
     let message = format!("the origin {origin} is not among `origins` of collection.json{meant}");
     Problem { place: Place::top().key("origin"), message }
 }
+
+/// The faults of a whole collection, with the file of each; whether body files exist is for who reads the disk.
+pub fn collection(collection: &Collection) -> Vec<(&str, Problem)> {
+    let mut found: Vec<(&str, Problem)> = Vec::new();
+    found.extend(manifest(&collection.manifest).into_iter().map(|problem| (MANIFEST_NAME, problem)));
+    for file in &collection.stubs {
+        found.extend(stub(&file.stub).into_iter().map(|problem| (file.path.as_str(), problem)));
+    }
+    let together = together(&collection.manifest, &collection.stubs);
+    found.extend(together.into_iter().map(|(at, problem)| (collection.stubs[at].path.as_str(), problem)));
+    found
+}
+
+const MANIFEST_NAME: &str = "collection.json";
 
 /// Every body of a stub that lies in a file, with the place of its `file`.
 pub fn stub_files(stub: &Stub) -> Vec<(Place, &str)> {

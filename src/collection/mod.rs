@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod check;
+mod example;
 pub mod locate;
 pub mod manifest;
 mod names;

@@ -20,9 +20,16 @@ pub fn stub_schema() -> &'static Value {
 }
 
 fn schema_of<T: schemars::JsonSchema>(title: &str) -> Value {
-    let mut schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
-    schema.insert("title".to_owned(), title.into());
-    schema.to_value()
+    let schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    let Value::Object(mut members) = schema.to_value() else { return Value::Bool(true) };
+    // What names the schema goes first, for people.
+    let draft = members.shift_remove("$schema").unwrap_or_default();
+    members.shift_remove("title");
+    let mut ordered = serde_json::Map::new();
+    ordered.insert("$schema".to_owned(), draft);
+    ordered.insert("title".to_owned(), title.into());
+    ordered.extend(members);
+    Value::Object(ordered)
 }
 
 #[cfg(test)]

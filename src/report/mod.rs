@@ -1,3 +1,4 @@
 //! Rendering for people and programs. One renderer per kind of report; nothing here prints.
 
+pub mod collection;
 pub mod terminal;

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tempfile::TempPath;
 
 use super::{LoadError, Loaded, MANIFEST, load};
@@ -127,7 +129,8 @@ impl Writer {
     }
 
     /// Writes the manifest, all stubs and the given bodies, and removes the files that `remove` names. Files that hold
-    /// the same bytes already are not touched; files that are not mentioned stay.
+    /// the same bytes already are not touched, nor are JSON files that say the same in another layout: a person's
+    /// spacing stays until there is something to change. Files that are not mentioned stay.
     ///
     /// # Errors
     /// A path that leaves the folder, and those of the disk. Until the last temporary file is written nothing changes.
@@ -147,9 +150,9 @@ impl Writer {
             }
         }
         for file in &collection.stubs {
-            staged.bytes(&file.path, file_text(&file.stub).as_bytes())?;
+            staged.json(&file.path, &file.stub)?;
         }
-        staged.bytes(MANIFEST, file_text(&collection.manifest).as_bytes())?;
+        staged.json(MANIFEST, &collection.manifest)?;
         let mut report = staged.finish()?;
         for path in remove {
             if self.remove(path)? {
@@ -210,6 +213,22 @@ impl Staged<'_> {
             return Ok(());
         }
         self.stage(path, &full, &mut &bytes[..])
+    }
+
+    /// A file of JSON, unless the one in its place says the same, however it is laid out.
+    fn json<T: Serialize + DeserializeOwned>(&mut self, path: &str, content: &T) -> Result<(), WriteError> {
+        let full = self.place(path)?;
+        let text = file_text(content);
+        // Compared as text: values that are equal may still differ in the order of a body's members.
+        let says_the_same = |found: &[u8]| {
+            found == text.as_bytes() || serde_json::from_slice::<T>(found).is_ok_and(|found| file_text(&found) == text)
+        };
+        let is_file = std::fs::symlink_metadata(&full).is_ok_and(|found| found.is_file());
+        if is_file && std::fs::read(&full).is_ok_and(|found| says_the_same(&found)) {
+            self.report.unchanged += 1;
+            return Ok(());
+        }
+        self.stage(path, &full, &mut text.as_bytes())
     }
 
     fn reader(&mut self, path: &str, content: &mut dyn Read) -> Result<(), WriteError> {
@@ -367,6 +386,19 @@ mod tests {
         assert_eq!(state(&root), before);
         let text = std::fs::read_to_string(root.join(MANIFEST)).unwrap();
         assert_eq!(text, "{\n  \"version\": 1,\n  \"name\": \"x\",\n  \"origins\": [\n    \"https://a.b\"\n  ]\n}\n");
+    }
+
+    #[test]
+    fn a_persons_layout_stays_until_there_is_something_to_change() {
+        let root = tempfile::tempdir().unwrap();
+        let mut made = collection(&["/a", "/b"]);
+        write(root.path(), &made, Vec::new(), &[]).unwrap();
+        let by_hand = r#"{"version":1, "path":"/a", "method":"GET", "origin":"https://a.b", "scenarios":[]}"#;
+        std::fs::write(root.path().join("stubs/a.b/get-a.json"), by_hand).unwrap();
+        assert_eq!(write(root.path(), &made, Vec::new(), &[]).unwrap().unchanged, 3);
+        made.stubs[0].stub.parts.body = false;
+        let report = write(root.path(), &made, Vec::new(), &[]).unwrap();
+        assert_eq!(report.written, ["stubs/a.b/get-a.json"]);
     }
 
     #[test]
