@@ -1,1 +1,4 @@
 //! Assemble, run, drain.
+
+pub mod child;
+pub mod wiring;
