@@ -92,6 +92,11 @@ impl ExpectedBody {
         })
     }
 
+    /// Its bytes.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How bodies are read that are compared with this one. Without a media type, a text is what the call says it is.
     fn kind(&self, received: &Received<'_>) -> Kind {
         match (&self.media_type, self.kind, received.kind()) {

@@ -83,6 +83,11 @@ impl Expected {
         }
     }
 
+    /// Bytes of the request body.
+    pub(super) fn body_size(&self) -> usize {
+        self.body.as_ref().map_or(0, ExpectedBody::size)
+    }
+
     /// Compares it with a call whose origin, method and path the stub has let through.
     pub(super) fn evaluate(&self, stub: &CompiledStub, received: &Received<'_>) -> Evaluation {
         let (mut captures, mut query) = (PartResult::default(), PartResult::default());

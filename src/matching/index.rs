@@ -18,6 +18,8 @@ pub struct Index {
     pub(super) stubs: Vec<Entry>,
     pub(super) origins: Vec<OriginEntry>,
     by_host: HashMap<String, Vec<u32>>,
+    /// Where the stubs of each collection begin.
+    first_of: Vec<usize>,
 }
 
 /// A stub of the index.
@@ -54,8 +56,15 @@ const LOOPBACK: &str = "localhost";
 impl Index {
     /// Compiles collections. Cost is linear in their size; nothing is parsed per request afterwards.
     pub fn new(sources: Vec<Source>) -> Self {
-        let mut index = Index { sources: Vec::new(), stubs: Vec::new(), origins: Vec::new(), by_host: HashMap::new() };
+        let mut index = Index {
+            sources: Vec::new(),
+            stubs: Vec::new(),
+            origins: Vec::new(),
+            by_host: HashMap::new(),
+            first_of: Vec::new(),
+        };
         for (collection, source) in sources.iter().enumerate() {
+            index.first_of.push(index.stubs.len());
             for (position, file) in source.collection.stubs.iter().enumerate() {
                 index.add(source, collection, position, file);
             }
@@ -167,6 +176,24 @@ impl Index {
             }
             table.patterns(path, &mut |number| visit(&self.stubs[number as usize]));
         });
+    }
+
+    /// Visits the stubs that pass the gates of origin and path, whatever the method.
+    pub(super) fn at_path<'i>(&'i self, received: &Received<'_>, visit: &mut dyn FnMut(&'i Entry)) {
+        let path = received.path();
+        self.origins_of(&received.call().target, &mut |origin| {
+            for (_, table) in &origin.methods {
+                for number in table.literal(path) {
+                    visit(&self.stubs[*number as usize]);
+                }
+                table.patterns(path, &mut |number| visit(&self.stubs[number as usize]));
+            }
+        });
+    }
+
+    /// The compiled stub of a reference.
+    pub(super) fn compiled(&self, at: ScenarioRef) -> &CompiledStub {
+        &self.stubs[self.first_of[at.collection] + at.stub].stub
     }
 
     /// Visits the origins that a call may mean.

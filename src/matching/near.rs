@@ -4,12 +4,23 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use crate::collection::Profile;
+use crate::collection::{Profile, SegmentPattern};
+use crate::model::path;
 
-use super::index::Index;
-use super::order::Contender;
+use super::body::MAX_STRUCTURED;
+use super::index::{Entry, Index};
+use super::order::{Contender, Role};
 use super::received::Received;
-use super::{Evaluation, Part, ScenarioRef, Target};
+use super::{Evaluation, Part, ScenarioRef, paths};
+
+/// Near scenarios reported at most.
+const MAX_NEAR: usize = 5;
+/// What evaluating candidates may cost, in units of some 0.3 µs: a miss report stays within 5 ms.
+const BUDGET: usize = 10_000;
+/// Stubs whose paths are looked at for one like the call's.
+const MAX_WALKED: usize = 20_000;
+/// Stubs with a path like the call's that are looked at closely.
+const MAX_ALIKE: usize = 12;
 
 /// Nothing answers: the class of the reason, and the nearest scenarios.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +43,8 @@ pub enum Reason {
     NoSuchEndpoint,
     /// The path is served, with another method.
     Method,
+    /// The endpoint is known, and has no scenario.
+    NoScenario,
     /// The endpoint is known, with other values in the path.
     Value,
     /// The nearest scenario has another query.
@@ -91,10 +104,30 @@ pub struct Near {
     pub standing: Standing,
 }
 
-/// Which of two scenarios that do not qualify is nearer: score, then items compared, then place.
+impl Reason {
+    /// The class as one word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::NoSuchHost => "no-such-host",
+            Reason::NoSuchEndpoint => "no-such-endpoint",
+            Reason::Method => "method",
+            Reason::NoScenario => "no-scenario",
+            Reason::Value => "value",
+            Reason::Query => "query",
+            Reason::Header => "header",
+            Reason::Body => "body",
+            Reason::UsedUp => "used-up",
+            Reason::Disabled => "disabled",
+        }
+    }
+}
+
+/// Which of two scenarios that do not qualify is nearer: fewer captured values wrong, score, fewer contradictions,
+/// items compared, then place.
 pub(super) fn nearer(one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
-    let contradicted =
-        |evaluation: &Evaluation| Part::ALL.iter().map(|part| evaluation.part(*part).tally.different).sum::<u32>();
+    let contradicted = |evaluation: &Evaluation| {
+        Part::ALL.iter().fold(0_u32, |sum, part| sum.saturating_add(evaluation.part(*part).tally.different))
+    };
     (one.evaluation.captures.tally.different.cmp(&other.evaluation.captures.tally.different))
         .then_with(|| other.evaluation.score.total_cmp(&one.evaluation.score))
         .then_with(|| contradicted(&one.evaluation).cmp(&contradicted(&other.evaluation)))
@@ -109,12 +142,335 @@ pub(super) fn nearer(one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
 pub(super) fn miss(
     index: &Index,
     received: &Received<'_>,
-    _profile: Profile,
-    _used_up: &dyn Fn(ScenarioRef) -> bool,
+    profile: Profile,
+    used_up: &dyn Fn(ScenarioRef) -> bool,
 ) -> Miss {
     let mut known = false;
     index.origins_of(&received.call().target, &mut |_| known = true);
-    let nowhere = !known && received.call().target != Target::Any;
-    let served = if nowhere { index.origins().map(ToString::to_string).collect() } else { Vec::new() };
-    Miss { reason: if nowhere { Reason::NoSuchHost } else { Reason::NoSuchEndpoint }, near: Vec::new(), served }
+    if !known {
+        let served = index.origins().map(ToString::to_string).collect();
+        return Miss { reason: Reason::NoSuchHost, near: Vec::new(), served };
+    }
+    let method = received.call().method.as_str();
+    let head_from_get = method == "HEAD" && profile == Profile::Best;
+    let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+    index.at_path(received, &mut |entry| {
+        let right = entry.stub.method == method || (head_from_get && entry.stub.method == "GET");
+        if right { here.push(entry) } else { elsewhere.push(entry) }
+    });
+    let (reason, stubs, fault) = match (here.is_empty(), elsewhere.is_empty()) {
+        (false, _) => (None, here, false),
+        (true, false) => (Some(Reason::Method), elsewhere, false),
+        (true, true) => (Some(Reason::NoSuchEndpoint), alike(index, received), true),
+    };
+    let mut near = nearest(&stubs, received, used_up, if fault { 1 } else { MAX_NEAR });
+    if fault {
+        for one in &mut near {
+            one.path = Some(path_fault(&index.compiled(one.at).segments, received.path()));
+        }
+        // Of paths that differ otherwise than in a detail, the order of likeness stands; a detail goes first.
+        near.sort_by_key(|one| one.path == Some(PathFault::Other));
+    }
+    near.truncate(MAX_NEAR);
+    let reason = reason.unwrap_or_else(|| reason_of(&near, profile));
+    Miss { reason, near, served: Vec::new() }
+}
+
+/// The class of a miss whose origin, method and path are known.
+fn reason_of(near: &[Near], profile: Profile) -> Reason {
+    let qualifies = |near: &&Near| match profile {
+        Profile::Best => near.evaluation.qualifies(),
+        Profile::Strict => near.evaluation.is_exact(),
+    };
+    match near.iter().filter(qualifies).map(|near| near.standing).find(|standing| *standing != Standing::Enabled) {
+        Some(Standing::UsedUp) => return Reason::UsedUp,
+        Some(Standing::Disabled) => return Reason::Disabled,
+        _ => {}
+    }
+    let Some(nearest) = near.first() else { return Reason::NoScenario };
+    let tally = |part: Part| nearest.evaluation.part(part).tally;
+    let contradicted = [Part::Captures, Part::Query, Part::Body].into_iter().find(|part| tally(*part).different > 0);
+    let lost = |part: &Part| f64::from(part.weight()) * (1.0 - tally(*part).share());
+    let worst = Part::ALL.into_iter().max_by(|one, other| lost(one).total_cmp(&lost(other)));
+    match contradicted.or(worst) {
+        Some(Part::Captures) => Reason::Value,
+        Some(Part::Body) => Reason::Body,
+        Some(Part::Fields) => Reason::Header,
+        _ => Reason::Query,
+    }
+}
+
+/// The nearest scenarios of these stubs, at most `each` of one stub; the stubs' order decides if `each` is one.
+fn nearest(stubs: &[&Entry], received: &Received<'_>, used_up: &dyn Fn(ScenarioRef) -> bool, each: usize) -> Vec<Near> {
+    let mut budget = BUDGET;
+    let mut all: Vec<Contender<'_>> = Vec::new();
+    for entry in stubs {
+        let mut of_stub: Vec<Contender<'_>> = Vec::new();
+        for scenario in &entry.scenarios {
+            let cost = 1 + scenario.body_size().saturating_add(received.call().body.len()).min(MAX_STRUCTURED) / 100;
+            if cost > budget && of_stub.len() >= MAX_NEAR {
+                break;
+            }
+            budget = budget.saturating_sub(cost);
+            let evaluation = scenario.evaluate(&entry.stub, received);
+            let role = Role::Qualified;
+            of_stub.push(Contender { role, stub: &entry.stub, scenario, evaluation, origin_rank: 0 });
+            if of_stub.len() >= 4 * MAX_NEAR {
+                of_stub.sort_by(nearer);
+                of_stub.truncate(each);
+            }
+        }
+        of_stub.sort_by(nearer);
+        of_stub.truncate(each);
+        all.extend(of_stub);
+    }
+    if each > 1 {
+        all.sort_by(nearer);
+        all.truncate(MAX_NEAR);
+    }
+    all.into_iter().map(|one| near(one, received, used_up)).collect()
+}
+
+fn near(one: Contender<'_>, received: &Received<'_>, used_up: &dyn Fn(ScenarioRef) -> bool) -> Near {
+    let standing = match one.scenario {
+        scenario if scenario.disabled => Standing::Disabled,
+        scenario if scenario.may_end && used_up(scenario.at) => Standing::UsedUp,
+        _ => Standing::Enabled,
+    };
+    let method = one.stub.method == received.call().method;
+    Near { at: one.scenario.at, evaluation: one.evaluation, method, path: None, standing }
+}
+
+/// The stubs of the host whose paths are most like the call's, most alike first.
+fn alike<'i>(index: &'i Index, received: &Received<'_>) -> Vec<&'i Entry> {
+    let plain = path::segments(received.path()).take(64);
+    let plain = plain.map(|segment| SegmentPattern::Literal(segment.to_owned())).collect();
+    let plain = without_trailing_slash(without_dots(without_empty(plain)));
+    let segments: Vec<&str> = plain.iter().map(literal).collect();
+    let mut found: Vec<(usize, u32)> = Vec::new();
+    let mut walked = 0;
+    index.origins_of(&received.call().target, &mut |origin| {
+        for number in &origin.stubs {
+            walked += 1;
+            if walked > MAX_WALKED {
+                return;
+            }
+            let entry = &index.stubs[*number as usize];
+            let method = usize::from(entry.stub.method != received.call().method);
+            let distance = 4 * distance(&entry.stub.segments, &segments) + method;
+            if found.len() == MAX_ALIKE && found.last().is_some_and(|(worst, _)| *worst <= distance) {
+                continue;
+            }
+            let at = found.partition_point(|(other, _)| *other <= distance);
+            found.insert(at, (distance, *number));
+            found.truncate(MAX_ALIKE);
+        }
+    });
+    let mut close: Vec<(f64, &Entry)> = Vec::new();
+    for (_, number) in found {
+        let entry = &index.stubs[number as usize];
+        let likeness = likeness(&entry.stub.segments, &segments);
+        if likeness >= 0.4 {
+            close.push((likeness - if entry.stub.method == received.call().method { 0.0 } else { 0.05 }, entry));
+        }
+    }
+    close.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.stub.file.cmp(&other.1.stub.file)));
+    close.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// How many segments do not fit, at the same place or counted from the end; a cheap first look.
+fn distance(pattern: &[SegmentPattern], path: &[&str]) -> usize {
+    let longer = pattern.len().max(path.len());
+    let fits = |(part, segment): (&SegmentPattern, &&str)| match part {
+        SegmentPattern::Literal(literal) => literal.eq_ignore_ascii_case(segment),
+        SegmentPattern::Glob(_) => false,
+        _ => true,
+    };
+    let forward = pattern.iter().zip(path).filter(|pair| fits((pair.0, pair.1))).count();
+    let backward = pattern.iter().rev().zip(path.iter().rev()).filter(|pair| fits((pair.0, pair.1))).count();
+    longer - forward.max(backward).min(longer)
+}
+
+/// 0 to 1: how alike the texts are, without the segments that the pattern leaves open.
+fn likeness(pattern: &[SegmentPattern], path: &[&str]) -> f64 {
+    let (mut text, mut call) = (String::new(), String::new());
+    for at in 0..pattern.len().max(path.len()) {
+        let open = match pattern.get(at) {
+            Some(SegmentPattern::Literal(literal)) => Some(literal.as_str()),
+            Some(SegmentPattern::Glob(glob)) => Some(glob.as_str()),
+            Some(_) => None,
+            None => Some(""),
+        };
+        let theirs = path.get(at).copied().unwrap_or_default();
+        text.extend(["/", open.unwrap_or("*")]);
+        call.extend(["/", if open.is_some() { theirs } else { "*" }]);
+    }
+    let short = |text: &str| text.chars().take(200).collect::<String>().to_lowercase();
+    strsim::normalized_levenshtein(&short(&text), &short(&call))
+}
+
+/// What keeps a pattern from accepting a path.
+fn path_fault(pattern: &[SegmentPattern], path: &str) -> PathFault {
+    let pattern: Vec<SegmentPattern> = pattern.to_vec();
+    let details: [(PathFault, fn(Vec<SegmentPattern>) -> Vec<SegmentPattern>); 5] = [
+        (PathFault::TrailingSlash, without_trailing_slash),
+        (PathFault::DoubleSlash, without_empty),
+        (PathFault::DotSegments, without_dots),
+        (PathFault::Escape, decoded),
+        (PathFault::Case, lower_case),
+    ];
+    let call: Vec<SegmentPattern> =
+        path::segments(path).map(|segment| SegmentPattern::Literal(segment.to_owned())).collect();
+    for (fault, seen_through) in details {
+        let call = seen_through(call.clone()).iter().map(literal).collect::<Vec<_>>().join("/");
+        if paths::accepts(&seen_through(pattern.clone()), &format!("/{call}")) {
+            return fault;
+        }
+    }
+    PathFault::Other
+}
+
+fn literal(segment: &SegmentPattern) -> &str {
+    match segment {
+        SegmentPattern::Literal(literal) => literal,
+        _ => "",
+    }
+}
+
+fn is_literal(segment: &SegmentPattern, is: &str) -> bool {
+    matches!(segment, SegmentPattern::Literal(literal) if literal == is)
+}
+
+fn without_trailing_slash(mut segments: Vec<SegmentPattern>) -> Vec<SegmentPattern> {
+    if segments.len() > 1 && segments.last().is_some_and(|last| is_literal(last, "")) {
+        segments.pop();
+    }
+    segments
+}
+
+fn without_empty(mut segments: Vec<SegmentPattern>) -> Vec<SegmentPattern> {
+    let last = segments.len().saturating_sub(1);
+    let mut at = 0;
+    segments.retain(|segment| {
+        at += 1;
+        at > last || !is_literal(segment, "")
+    });
+    segments
+}
+
+fn without_dots(segments: Vec<SegmentPattern>) -> Vec<SegmentPattern> {
+    let mut out = Vec::new();
+    for segment in segments {
+        match &segment {
+            SegmentPattern::Literal(dot) if dot == "." => {}
+            SegmentPattern::Literal(dots) if dots == ".." => drop(out.pop()),
+            _ => out.push(segment),
+        }
+    }
+    out
+}
+
+fn decoded(segments: Vec<SegmentPattern>) -> Vec<SegmentPattern> {
+    let mut out = Vec::new();
+    for segment in segments {
+        match segment {
+            SegmentPattern::Literal(literal) => {
+                let text = percent_encoding::percent_decode_str(&literal).decode_utf8_lossy().into_owned();
+                out.extend(text.split('/').map(|part| SegmentPattern::Literal(part.to_owned())));
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn lower_case(segments: Vec<SegmentPattern>) -> Vec<SegmentPattern> {
+    let lower = |segment| match segment {
+        SegmentPattern::Literal(literal) => SegmentPattern::Literal(literal.to_lowercase()),
+        SegmentPattern::Glob(glob) => SegmentPattern::Glob(glob.to_lowercase()),
+        other => other,
+    };
+    segments.into_iter().map(lower).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{call, collection, index, name_of};
+    use super::super::{Index, Selection, Source};
+    use super::*;
+
+    fn missed(index: &Index, line: &str) -> Miss {
+        match index.select(&call(line), Profile::Best, &|_| true) {
+            Selection::Miss(miss) => miss,
+            Selection::Hit(_) => panic!("{line} is a hit"),
+        }
+    }
+
+    fn served() -> Source {
+        let mut source = collection(
+            &[],
+            &[
+                "GET /users/{login} | octocat {login=octocat}",
+                "GET /search | page-2 ?q=a&page=2",
+                "POST /orders | tea {\"item\":\"tea\",\"count\":1}",
+                "GET /Case/a%2Fb | escaped",
+                "GET /off | off",
+                "GET /once | once",
+                "GET /auth | auth Accept:a/b",
+            ],
+        );
+        for file in &mut std::sync::Arc::make_mut(&mut source.collection).stubs {
+            match file.stub.path.as_str() {
+                "/off" => file.stub.scenarios[0].disabled = true,
+                "/once" => file.stub.scenarios[0].end = Some(crate::collection::EndPolicy::Miss),
+                _ => {}
+            }
+        }
+        source
+    }
+
+    #[test]
+    fn each_miss_has_its_reason_and_its_nearest() {
+        let index = index(vec![served()]);
+        for (line, reason, nearest) in [
+            ("GET https://b.test /users/octocat", Reason::NoSuchHost, ""),
+            ("GET /users/torvalds", Reason::Value, "octocat"),
+            ("GET /search?q=a&page=3", Reason::Query, "page-2"),
+            ("GET /search?q=a", Reason::Query, "page-2"),
+            ("POST /orders {\"item\":\"coffee\",\"count\":1}", Reason::Body, "tea"),
+            ("POST /orders", Reason::Body, "tea"),
+            ("DELETE /users/octocat", Reason::Method, "octocat"),
+            ("GET /off", Reason::Disabled, "off"),
+            ("GET /once", Reason::UsedUp, "once"),
+            ("GET /auth Accept:c/d", Reason::Header, "auth"),
+            ("GET /user/octocat", Reason::NoSuchEndpoint, "octocat"),
+            ("GET /zzzzzzzzzzzzzzz/qqqqqqqqqqqqqqqqqqq/k/k/k", Reason::NoSuchEndpoint, ""),
+        ] {
+            let miss = missed(&index, line);
+            assert_eq!(miss.reason, reason, "{line}");
+            let name = miss.near.first().map(|near| name_of(&index, near.at)).unwrap_or_default();
+            assert_eq!(name, nearest, "{line}");
+            assert_eq!(miss.served.is_empty(), reason != Reason::NoSuchHost, "{line}");
+        }
+    }
+
+    #[test]
+    fn each_detail_of_a_path_has_its_own_word() {
+        let index = index(vec![served()]);
+        for (line, fault) in [
+            ("GET /users/octocat/", PathFault::TrailingSlash),
+            ("GET //users/octocat", PathFault::DoubleSlash),
+            ("GET /x/../users/octocat", PathFault::DotSegments),
+            ("GET /Case/a/b", PathFault::Escape),
+            ("GET /USERS/octocat", PathFault::Case),
+            ("GET /usres/octocat", PathFault::Other),
+        ] {
+            // `//` begins an authority in these lines.
+            let (method, path) = line.split_once(' ').unwrap();
+            let mut call = call(&format!("{method} /"));
+            call.path = path.into();
+            let Selection::Miss(miss) = index.select(&call, Profile::Best, &|_| false) else { panic!("{line}") };
+            assert_eq!(miss.near.first().and_then(|near| near.path), Some(fault), "{line}");
+        }
+    }
 }
