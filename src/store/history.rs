@@ -22,7 +22,7 @@ pub struct Query {
     pub method: Option<String>,
     /// Host glob, such as `*.github.com`.
     pub host: Option<String>,
-    /// Path glob, such as `/users/*`.
+    /// Path glob, such as `/users/*`; `*` takes `/` too. The query of the target is not looked at.
     pub path: Option<String>,
     /// Status codes from and to, both included.
     pub status: Option<(u16, u16)>,
@@ -110,6 +110,9 @@ pub enum HistoryError {
         "`{0}` is no exchange: give a number (1040), a range (1040-1061), an id, or the last six or more characters of an id"
     )]
     BadSelector(String),
+    /// A glob that cannot be read: the glob, and what is wrong with it.
+    #[error("`{0}` is no glob: {1}")]
+    BadGlob(String, String),
     /// A record or a body file is damaged or missing.
     #[error("{0}")]
     Damaged(String),
@@ -131,6 +134,10 @@ pub trait History: Send + Sync {
     /// The numbers that a selector of the command line means: a number, a range, an id, or the end of an id. Ranges
     /// skip numbers that are not there; a range without any is [`HistoryError::Unknown`].
     fn resolve(&self, selector: &str) -> Result<Vec<u64>, HistoryError>;
+    /// What had to be repaired when the store was opened, a sentence each; the user is told.
+    fn repairs(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The stored bytes of a body, streaming.
     fn body(&self, exchange: &Exchange, body: &Body) -> Result<Box<dyn Read + Send>, HistoryError>;
 }

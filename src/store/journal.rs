@@ -1,10 +1,27 @@
-//! The journal: append-only segments, the truth of the history.
+//! The journal: append-only segments, the truth of the history. This is the side of those who record.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
 
 use super::blobs::{BlobWriter, StreamFile};
+use super::index::{Index, row_of};
+use super::layout::Layout;
+use super::reader::DiskHistory;
+use super::segment::{Kind, encode};
+use super::writer::{self, Job, SegmentWriter, Streams};
 use crate::model::{Exchange, ExchangeId};
 use crate::redact::MaskKey;
+
+/// How long an append may take.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Records that may wait for the journal's thread; more callers wait for room.
+const QUEUE: usize = 256;
+/// How long the end of a recording waits for a disk that does not answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why an exchange did not reach the journal.
 #[derive(Debug, thiserror::Error)]
@@ -17,47 +34,126 @@ pub enum AppendError {
     TimedOut(std::time::Duration),
 }
 
-/// The right to write one store: held by one recorder at a time. Cheap to clone.
+impl From<io::Error> for AppendError {
+    fn from(error: io::Error) -> Self {
+        AppendError::Disk(Arc::new(error))
+    }
+}
+
+/// The right to write one store: held by one recorder at a time. Cheap to clone. When the last clone is dropped, the
+/// queue is written, the index brought up to date, and (once no reader of this process is left) the store unlocked.
 #[derive(Clone)]
 pub struct Recording {
-    _private: (),
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Always there until dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    layout: Arc<Layout>,
+    streams: Streams,
+    next: AtomicU64,
+    key: [u8; 32],
+    history: Arc<DiskHistory>,
+    /// One message from each thread at its end.
+    ended: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
 }
 
 impl Recording {
+    pub(super) fn start(
+        layout: Arc<Layout>,
+        writer: SegmentWriter,
+        history: Arc<DiskHistory>,
+        key: [u8; 32],
+    ) -> io::Result<Recording> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (end, ended) = std::sync::mpsc::channel();
+        let streams = Streams::default();
+        let index = history.index().clone();
+        let next = AtomicU64::new(index.highest().saturating_add(1));
+        let paged = (index.clone(), end.clone());
+        std::thread::Builder::new().name("retake-index".into()).spawn(move || {
+            paged.0.run();
+            drop(paged.0);
+            let _ = paged.1.send(());
+        })?;
+        let job = (index, layout.clone(), streams.clone(), end);
+        std::thread::Builder::new().name("retake-journal".into()).spawn(move || {
+            let (index, layout, streams, end) = job;
+            // Also when this thread panics: the index's thread must not wait for ever.
+            let closing = CloseIndex(index);
+            writer::run(writer, &closing.0, &layout, &streams, queue);
+            drop(closing);
+            let _ = end.send(());
+        })?;
+        let ended = std::sync::Mutex::new(ended);
+        let shared = Shared { jobs: Some(jobs), layout, streams, next, key, history, ended };
+        Ok(Recording { shared: Arc::new(shared) })
+    }
+
     /// Takes a new id (UUID v7) and number for a request that has just begun.
     pub fn begin(&self) -> (ExchangeId, u64) {
-        todo!()
+        (ExchangeId(uuid::Uuid::now_v7()), self.shared.next.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The key for masking, made with the store.
     pub fn mask_key(&self) -> MaskKey {
-        todo!()
+        MaskKey(self.shared.key)
+    }
+
+    /// What had to be repaired when the store was opened, a sentence each.
+    pub fn repairs(&self) -> Vec<String> {
+        super::history::History::repairs(&*self.shared.history)
+    }
+
+    /// Why listings no longer see the newest exchanges, if the index failed while recording; the journal goes on, and
+    /// the index is rebuilt at the next start.
+    pub fn index_trouble(&self) -> Option<String> {
+        self.shared.history.index().failed()
     }
 
     /// Appends the record of a finished exchange. Resolves when one `write` has put it into the journal: from then on
-    /// it survives the death of this process. Dropping the future does not take the append back.
+    /// it survives the death of this process, and readers see it. Dropping the future does not take the append back,
+    /// unless the queue was full and it had not entered it.
     ///
     /// # Errors
     /// The disk refused, or took over five seconds (the append may still happen later).
-    pub async fn append(&self, _exchange: Exchange) -> Result<(), AppendError> {
-        todo!()
+    pub async fn append(&self, exchange: Exchange) -> Result<(), AppendError> {
+        self.write(Kind::Exchange, &exchange).await
     }
 
     /// Appends an `open` record: the head of a response without known length, whose chunks go to the [`StreamFile`].
-    /// A later [`Recording::append`] with the same id replaces it; after a kill it is listed as `interrupted`.
+    /// A later [`Recording::append`] with the same id replaces it; after a kill it is listed as `interrupted`. Until
+    /// then listings do not show it: it is no exchange yet.
     ///
     /// # Errors
     /// As [`Recording::append`].
-    pub async fn append_open(&self, _exchange: Exchange) -> Result<(), AppendError> {
-        todo!()
+    pub async fn append_open(&self, exchange: Exchange) -> Result<(), AppendError> {
+        self.write(Kind::Open, &exchange).await
     }
 
-    /// Appends an addendum: the whole of an exchange whose record was written `partial`, with the same id.
+    /// Appends an addendum: the whole of an exchange whose record was written `partial`, with the same id and number.
     ///
     /// # Errors
     /// As [`Recording::append`].
-    pub async fn append_addendum(&self, _exchange: Exchange) -> Result<(), AppendError> {
-        todo!()
+    pub async fn append_addendum(&self, exchange: Exchange) -> Result<(), AppendError> {
+        self.write(Kind::Addendum, &exchange).await
+    }
+
+    async fn write(&self, kind: Kind, exchange: &Exchange) -> Result<(), AppendError> {
+        let gone = || AppendError::from(io::Error::other("the journal's thread has ended"));
+        let (done, written) = oneshot::channel();
+        let job = Job { kind, record: encode(kind, exchange)?, row: row_of(exchange), done };
+        let jobs = self.shared.jobs.as_ref().ok_or_else(gone)?;
+        let work = async {
+            match jobs.try_send(job) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(job)) => jobs.send(job).await.map_err(|_| gone())?,
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(gone()),
+            }
+            written.await.map_err(|_| gone())?.map_err(AppendError::Disk)
+        };
+        tokio::time::timeout(APPEND_TIMEOUT, work).await.unwrap_or(Err(AppendError::TimedOut(APPEND_TIMEOUT)))
     }
 
     /// A new body file.
@@ -65,14 +161,35 @@ impl Recording {
     /// # Errors
     /// Those of the disk.
     pub fn blob(&self) -> io::Result<BlobWriter> {
-        todo!()
+        BlobWriter::create(self.shared.layout.clone())
     }
 
-    /// The stream file of an exchange.
+    /// The stream file of an exchange. It is removed when the exchange's record has been appended.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn stream(&self, _id: ExchangeId) -> io::Result<StreamFile> {
-        todo!()
+    pub fn stream(&self, id: ExchangeId) -> io::Result<StreamFile> {
+        let file = StreamFile::create(self.shared.layout.clone(), id)?;
+        self.shared.streams.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        Ok(file)
+    }
+}
+
+struct CloseIndex(Arc<Index>);
+
+impl Drop for CloseIndex {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.jobs = None;
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for _thread in 0..2 {
+            // A disk that does not answer must not hold up the exit; what it lacks is in the journal, or lost with it.
+            let _ = ended.recv_timeout(CLOSE_TIMEOUT);
+        }
     }
 }

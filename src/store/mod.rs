@@ -4,10 +4,26 @@
 
 pub mod blobs;
 pub mod collections;
+mod filter;
 pub mod history;
+mod index;
 pub mod journal;
+mod layout;
+mod lock;
+mod open;
+mod reader;
+mod recovery;
 pub mod running;
+mod segment;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 pub use blobs::{BlobWriter, StreamFile};
-pub use history::{History, HistoryError, Page, Query, Row};
+pub use history::{Group, History, HistoryError, Page, Query, Row};
 pub use journal::{AppendError, Recording};
+pub use layout::{STORE_VERSION, replace_file};
+pub use lock::Holder;
+pub use open::{OpenError, open_for_reading, open_for_recording};

@@ -1,0 +1,366 @@
+//! The index over the journal: pages of rows with summaries in sled, and the newest rows in memory.
+//!
+//! Page N holds the numbers from 128·N to 128·N+127, so that a late exchange finds its page without a search and no
+//! page is ever split. Rows enter the tail when their record is in the journal; from there they go into pages in
+//! batches of about a thousand, each together with the place up to which the journal has been applied. The tail wins
+//! over a page: an addendum is seen at once.
+
+mod db;
+mod row;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use self::db::{Db, DbError, Meta, PageParts};
+pub(super) use self::row::{StoredRow, Summary, class_bit, moment, row_of};
+use super::filter::Filter;
+use super::history::Row;
+use super::segment::Kind;
+use crate::model::ExchangeId;
+
+/// Numbers per page.
+const PAGE: u64 = 128;
+/// The tail goes into pages when it has this many rows.
+pub(super) const FLUSH_ROWS: usize = 1024;
+/// Above this the journal waits for the index, a second at most.
+const SLACK_ROWS: usize = 32 * 1024;
+/// With a failed index the tail takes no more rows than this: they are in the journal, and seen after a restart.
+const TAIL_ROWS_MAX: usize = 100_000;
+
+/// A place in the journal: segment and offset.
+pub(super) type Position = (u32, u64);
+
+/// One record as the index sees it.
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) row: Row,
+}
+
+/// Why the index could not answer or be opened.
+#[derive(Debug)]
+pub(super) struct IndexError(pub(super) String);
+
+impl From<DbError> for IndexError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Busy => IndexError("another process has it open".into()),
+            DbError::Failed(words) => IndexError(words),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tail {
+    rows: BTreeMap<u64, Arc<Row>>,
+    open: HashMap<ExchangeId, (u64, Position)>,
+    applied: Position,
+    highest: u64,
+    failed: Option<String>,
+    closing: bool,
+}
+
+/// The summaries by page, and the sum of their rows, kept so that a batch costs the same however long the history.
+#[derive(Default)]
+struct Pages {
+    summaries: BTreeMap<u64, Arc<Summary>>,
+    rows: u64,
+}
+
+impl Pages {
+    fn insert(&mut self, page: u64, summary: Summary) {
+        self.rows += u64::from(summary.rows);
+        if let Some(old) = self.summaries.insert(page, Arc::new(summary)) {
+            self.rows -= u64::from(old.rows);
+        }
+    }
+}
+
+/// The index. Shared by the journal's thread, the index's thread and the readers.
+pub(super) struct Index {
+    tail: Mutex<Tail>,
+    wake: Condvar,
+    pages: RwLock<Pages>,
+    /// None where sled cannot write: then all rows stay in memory.
+    db: Option<Db>,
+    store: String,
+}
+
+impl Index {
+    /// Opens the index of the store with this id.
+    ///
+    /// # Errors
+    /// It is damaged, belongs to another store, or contradicts itself: it must be rebuilt.
+    pub(super) fn open(path: &Path, store: &str) -> Result<Index, IndexError> {
+        let db = Db::open(path)?;
+        let mut tail = Tail::default();
+        let mut pages = Pages::default();
+        if let Some(meta) = db.meta()? {
+            if meta.store != store {
+                return Err(IndexError("it belongs to another store".into()));
+            }
+            db.summaries()?.into_iter().for_each(|(page, summary)| pages.insert(page, summary));
+            if pages.rows != meta.rows {
+                return Err(IndexError(format!("it should have {} rows and has {}", meta.rows, pages.rows)));
+            }
+            tail.applied = meta.applied;
+            tail.highest = meta.highest;
+            tail.open = meta.open.into_iter().map(|(id, number, at)| (id, (number, at))).collect();
+        }
+        Ok(Index::new(Some(db), tail, pages, store))
+    }
+
+    /// An index in memory only, for a store that cannot be written.
+    pub(super) fn in_memory() -> Index {
+        Index::new(None, Tail::default(), Pages::default(), "")
+    }
+
+    fn new(db: Option<Db>, tail: Tail, pages: Pages, store: &str) -> Index {
+        let (tail, pages) = (Mutex::new(tail), RwLock::new(pages));
+        Index { tail, wake: Condvar::new(), pages, db, store: store.to_owned() }
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Up to where the journal has been applied, the tail included.
+    pub(super) fn applied(&self) -> Position {
+        self.tail().applied
+    }
+
+    /// The highest number seen.
+    pub(super) fn highest(&self) -> u64 {
+        self.tail().highest
+    }
+
+    /// Why the index stopped taking rows, if it did.
+    pub(super) fn failed(&self) -> Option<String> {
+        self.tail().failed.clone()
+    }
+
+    /// The `open` records that no final one has followed: id, number, place.
+    pub(super) fn open_records(&self) -> Vec<(ExchangeId, u64, Position)> {
+        let mut open: Vec<_> = self.tail().open.iter().map(|(id, (number, at))| (*id, *number, *at)).collect();
+        open.sort_unstable_by_key(|(_, number, _)| *number);
+        open
+    }
+
+    /// Takes the records up to `end`, in the order of the journal.
+    pub(super) fn apply(&self, entries: Vec<Entry>, end: Position) {
+        let mut tail = self.tail();
+        for Entry { kind, row } in entries {
+            tail.highest = tail.highest.max(row.number);
+            if kind == Kind::Open {
+                tail.open.insert(row.id, (row.number, row.at));
+                continue;
+            }
+            tail.open.remove(&row.id);
+            if tail.failed.is_none() || tail.rows.len() < TAIL_ROWS_MAX {
+                tail.rows.insert(row.number, Arc::new(row));
+            }
+        }
+        tail.applied = end;
+        if tail.rows.len() >= FLUSH_ROWS {
+            self.wake.notify_all();
+        }
+    }
+
+    /// Shows an `open` record as the row it is listed by, without writing anything.
+    pub(super) fn show_open(&self, row: Row) {
+        let mut tail = self.tail();
+        tail.rows.insert(row.number, Arc::new(row));
+    }
+
+    /// How many rows wait for their page.
+    pub(super) fn waiting(&self) -> usize {
+        self.tail().rows.len()
+    }
+
+    /// Waits while the index is far behind, a second at most: the journal's only way of slowing down.
+    pub(super) fn wait_for_slack(&self) {
+        let behind = |tail: &mut Tail| tail.rows.len() > SLACK_ROWS && tail.failed.is_none() && !tail.closing;
+        let tail = self.tail();
+        drop(self.wake.wait_timeout_while(tail, Duration::from_secs(1), behind));
+    }
+
+    /// The work of the index's thread: pages as rows come, until [`Index::close`]; then the rest.
+    pub(super) fn run(&self) {
+        loop {
+            let idle = |tail: &mut Tail| !tail.closing && (tail.rows.len() < FLUSH_ROWS || tail.failed.is_some());
+            let tail = self.wake.wait_while(self.tail(), idle).unwrap_or_else(PoisonError::into_inner);
+            let (closing, failed) = (tail.closing, tail.failed.is_some());
+            drop(tail);
+            if !failed && let Err(IndexError(words)) = self.flush() {
+                tracing::error!("the index of the history failed: {words}");
+                self.tail().failed = Some(words);
+            }
+            self.wake.notify_all();
+            if closing {
+                return;
+            }
+        }
+    }
+
+    /// Ends [`Index::run`].
+    pub(super) fn close(&self) {
+        self.tail().closing = true;
+        self.wake.notify_all();
+    }
+
+    /// Puts the whole tail into pages, in one batch with the place in the journal. Without sled nothing is done.
+    pub(super) fn flush(&self) -> Result<(), IndexError> {
+        let Some(db) = &self.db else { return Ok(()) };
+        let (rows, mut meta) = {
+            let tail = self.tail();
+            let open = tail.open.iter().map(|(id, (number, at))| (*id, *number, *at)).collect();
+            let meta = Meta { store: self.store.clone(), applied: tail.applied, highest: tail.highest, rows: 0, open };
+            (tail.rows.clone(), meta)
+        };
+        let mut by_page: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
+        for row in rows.values() {
+            by_page.entry(row.number / PAGE).or_default().push(row);
+        }
+        let pages = by_page.into_iter().map(|(page, rows)| merged(db, page, self.has_page(page), &rows));
+        let pages = pages.collect::<Result<Vec<_>, IndexError>>()?;
+        meta.rows = {
+            let known = self.pages.read().unwrap_or_else(PoisonError::into_inner);
+            let old = pages.iter().filter_map(|new| known.summaries.get(&new.page));
+            known.rows - old.map(|old| u64::from(old.rows)).sum::<u64>()
+                + pages.iter().map(|new| u64::from(new.summary.rows)).sum::<u64>()
+        };
+        db.write(&pages, &meta)?;
+        let mut known = self.pages.write().unwrap_or_else(PoisonError::into_inner);
+        pages.into_iter().for_each(|parts| known.insert(parts.page, parts.summary));
+        drop(known);
+        let mut tail = self.tail();
+        for (number, row) in rows {
+            // A row replaced meanwhile stays for the next batch.
+            if tail.rows.get(&number).is_some_and(|current| Arc::ptr_eq(current, &row)) {
+                tail.rows.remove(&number);
+            }
+        }
+        Ok(())
+    }
+
+    fn has_page(&self, page: u64) -> bool {
+        self.pages.read().unwrap_or_else(PoisonError::into_inner).summaries.contains_key(&page)
+    }
+
+    /// Tail and summaries, taken in the order that lets no row slip between them: a row leaves the tail only after its
+    /// page's summary is there.
+    fn snapshot(&self) -> (BTreeMap<u64, Arc<Row>>, BTreeMap<u64, Arc<Summary>>) {
+        let tail = self.tail().rows.clone();
+        (tail, self.pages.read().unwrap_or_else(PoisonError::into_inner).summaries.clone())
+    }
+
+    /// Visits the rows below `before` that pass, highest number first, until told to stop.
+    pub(super) fn scan(
+        &self,
+        filter: &Filter,
+        before: u64,
+        mut visit: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        self.scan_pages(filter, before, |_| false, |_| {}, &mut visit)
+    }
+
+    /// As [`Index::scan`], but a page for which `whole` says so is not read: its summary goes to `sum`. Only asked
+    /// for pages of which every row would be visited.
+    pub(super) fn scan_pages(
+        &self,
+        filter: &Filter,
+        before: u64,
+        whole: impl Fn(&Summary) -> bool,
+        mut sum: impl FnMut(&Summary),
+        visit: &mut impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let (tail, summaries) = self.snapshot();
+        let Some(highest) = before.checked_sub(1) else { return Ok(()) };
+        let mut pages: BTreeSet<u64> = summaries.range(..=highest / PAGE).map(|(page, _)| *page).collect();
+        pages.extend(tail.range(..=highest).map(|(number, _)| number / PAGE));
+        for page in pages.into_iter().rev() {
+            let newest: BTreeMap<u64, &Row> =
+                tail.range(page * PAGE..=(page * PAGE + PAGE - 1).min(highest)).map(|(n, row)| (*n, &**row)).collect();
+            let summary = summaries.get(&page).filter(|summary| filter.may_match(summary));
+            if let Some(summary) = summary
+                && newest.is_empty()
+                && filter.takes_all()
+                && summary.numbers.1 <= highest
+                && whole(summary)
+            {
+                sum(summary);
+                continue;
+            }
+            let bytes = match (&self.db, summary) {
+                (Some(db), Some(_)) => Some(db.rows(page)?),
+                _ => None,
+            };
+            let mut rows = bytes.as_deref().map(parse_rows).transpose()?.unwrap_or_default();
+            rows.retain(|row| row.number <= highest && !newest.contains_key(&row.number));
+            rows.extend(newest.values().map(|row| StoredRow::of(row)));
+            rows.retain(|row| filter.matches(row));
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.number));
+            for row in &rows {
+                if visit(row).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of a number.
+    pub(super) fn row(&self, number: u64) -> Result<Option<Row>, IndexError> {
+        if let Some(row) = self.tail().rows.get(&number) {
+            return Ok(Some(Row::clone(row)));
+        }
+        let (Some(db), true) = (&self.db, self.has_page(number / PAGE)) else { return Ok(None) };
+        let bytes = db.rows(number / PAGE)?;
+        Ok(parse_rows(&bytes)?.iter().find(|row| row.number == number).map(StoredRow::to_row))
+    }
+
+    /// Numbers and ids of the exchanges whose id, taken as a number, equals `value` in the bits of `mask`.
+    pub(super) fn ids(&self, value: u128, mask: u128) -> Result<Vec<(u64, ExchangeId)>, IndexError> {
+        let (tail, summaries) = self.snapshot();
+        let fits = |id: u128| id & mask == value & mask;
+        let mut found = BTreeMap::new();
+        for (&page, summary) in &summaries {
+            let range =
+                u128::from_be_bytes(summary.ids.0.into_array())..=u128::from_be_bytes(summary.ids.1.into_array());
+            let Some(db) = self.db.as_ref().filter(|_| mask != u128::MAX || range.contains(&value)) else { continue };
+            for (number, id) in parse_ids(&db.ids(page)?).filter(|(_, id)| fits(*id)) {
+                found.insert(number, ExchangeId(uuid::Uuid::from_u128(id)));
+            }
+        }
+        let newest = tail.values().filter(|row| fits(row.id.0.as_u128()));
+        found.extend(newest.map(|row| (row.number, row.id)));
+        Ok(found.into_iter().collect())
+    }
+}
+
+/// A page with the rows that are new to it.
+fn merged(db: &Db, page: u64, known: bool, new: &[&Row]) -> Result<PageParts, IndexError> {
+    let bytes = if known { Some(db.rows(page)?) } else { None };
+    let old = bytes.as_deref().map(parse_rows).transpose()?.unwrap_or_default();
+    let mut rows: BTreeMap<u64, StoredRow<'_>> = old.into_iter().map(|row| (row.number, row)).collect();
+    rows.extend(new.iter().map(|row| (row.number, StoredRow::of(row))));
+    let rows: Vec<_> = rows.into_values().collect();
+    let summary = Summary::of(&rows).ok_or_else(|| IndexError("a page without rows".into()))?;
+    let ids = rows.iter().flat_map(|row| row.number.to_be_bytes().into_iter().chain(row.id.into_array())).collect();
+    let rows = rmp_serde::to_vec(&rows).map_err(|error| IndexError(error.to_string()))?;
+    Ok(PageParts { page, rows, ids, summary })
+}
+
+fn parse_rows(bytes: &[u8]) -> Result<Vec<StoredRow<'_>>, IndexError> {
+    rmp_serde::from_slice(bytes).map_err(|error| IndexError(format!("a page cannot be read: {error}")))
+}
+
+fn parse_ids(bytes: &[u8]) -> impl Iterator<Item = (u64, u128)> {
+    bytes.chunks_exact(24).map(|entry| {
+        let (number, id) = entry.split_at(8);
+        let number = number.try_into().map(u64::from_be_bytes).unwrap_or_default();
+        (number, id.try_into().map(u128::from_be_bytes).unwrap_or_default())
+    })
+}

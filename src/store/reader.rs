@@ -1,0 +1,357 @@
+//! The history as the disk gives it: rows from the index, exchanges from the journal, bodies from their files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::tz::TimeZone;
+
+use super::blobs::hash_file;
+use super::filter::Filter;
+use super::history::{Group, History, HistoryError, Page, Query, Row};
+use super::index::{Index, IndexError, StoredRow, Summary, moment};
+use super::layout::Layout;
+use super::lock::Lock;
+use super::segment::{Kind, read_record};
+use crate::model::{Body, BodyContent, BodyEnd, Exchange, Outcome};
+
+/// Segments kept open for reading.
+const OPEN_SEGMENTS: usize = 8;
+/// The ending of an id must have at least this many characters.
+const SUFFIX_MIN: usize = 6;
+/// An ambiguous ending names at most this many candidates.
+const CANDIDATES_MAX: usize = 10;
+
+/// The history of a store in this process.
+pub(super) struct DiskHistory {
+    layout: Arc<Layout>,
+    index: Arc<Index>,
+    segments: Mutex<Vec<(u32, Arc<File>)>>,
+    repairs: Vec<String>,
+    /// None where the store cannot be written, and so not be locked.
+    _lock: Option<Lock>,
+}
+
+impl DiskHistory {
+    pub(super) fn new(layout: Arc<Layout>, index: Arc<Index>, repairs: Vec<String>, lock: Option<Lock>) -> Self {
+        DiskHistory { layout, index, segments: Mutex::default(), repairs, _lock: lock }
+    }
+
+    pub(super) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Notes that the index must be rebuilt at the next start, and words the error.
+    fn failed(&self, error: IndexError) -> HistoryError {
+        let noted = super::layout::replace_file(&self.layout.index_suspect(), error.0.as_bytes()).is_ok();
+        let cure = if noted { "it is rebuilt from the journal at the next start" } else { "remove it to rebuild it" };
+        let index = self.layout.index();
+        HistoryError::Damaged(format!(
+            "the index {} is damaged ({}); nothing is lost: {cure}",
+            index.display(),
+            error.0
+        ))
+    }
+
+    fn segment(&self, number: u32) -> io::Result<Arc<File>> {
+        let mut open = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, file)) = open.iter().find(|(known, _)| *known == number) {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(File::open(self.layout.segment(number))?);
+        if open.len() >= OPEN_SEGMENTS {
+            open.remove(0);
+        }
+        open.push((number, file.clone()));
+        Ok(file)
+    }
+
+    fn exchange(&self, row: &Row) -> Result<Exchange, HistoryError> {
+        let damaged = |cause: String| {
+            let (path, offset) = (self.layout.segment(row.at.0), row.at.1);
+            let number = row.number;
+            HistoryError::Damaged(format!(
+                "exchange {number} cannot be read from {}, byte {offset}: {cause}",
+                path.display()
+            ))
+        };
+        let file = self.segment(row.at.0).map_err(|error| damaged(error.to_string()))?;
+        let (kind, exchange) = read_record(&file, row.at.1).map_err(damaged)?;
+        if exchange.number != row.number {
+            return Err(damaged(format!("it is exchange {}", exchange.number)));
+        }
+        Ok(if kind == Kind::Open { interrupted(&self.layout, exchange) } else { exchange })
+    }
+
+    fn one_of(&self, given: &str, value: u128, mask: u128) -> Result<Vec<u64>, HistoryError> {
+        let found = self.index.ids(value, mask).map_err(|error| self.failed(error))?;
+        match found.as_slice() {
+            [] => Err(HistoryError::Unknown(given.to_owned())),
+            [(number, _)] => Ok(vec![*number]),
+            several => {
+                let name = |(number, id): &(u64, _)| format!("{number} ({id})");
+                let mut candidates: Vec<_> = several.iter().take(CANDIDATES_MAX).map(name).collect();
+                if several.len() > CANDIDATES_MAX {
+                    candidates.push(format!("{} more", several.len() - CANDIDATES_MAX));
+                }
+                Err(HistoryError::Ambiguous { given: given.to_owned(), candidates })
+            }
+        }
+    }
+}
+
+/// An exchange of which only the `open` record was written: what the client had is in the stream file.
+pub(super) fn interrupted(layout: &Layout, mut exchange: Exchange) -> Exchange {
+    if let Some(response) = exchange.outcome.response_mut() {
+        response.body.end = BodyEnd::Cancelled;
+        if let Ok((hash, size)) = hash_file(&layout.stream(exchange.id)) {
+            let wire_size = response.body.wire_size.max(size);
+            response.body =
+                Body { content: BodyContent::Stream, size, wire_size, hash, end: BodyEnd::Cancelled, ..Body::empty() };
+        }
+    }
+    exchange.outcome = Outcome::Interrupted(exchange.outcome.response().cloned());
+    exchange
+}
+
+impl History for DiskHistory {
+    fn list(&self, query: &Query, before: Option<u64>, limit: usize) -> Result<Page, HistoryError> {
+        let filter = Filter::new(query)?;
+        let mut page = Page::default();
+        let visit = |row: &StoredRow<'_>| {
+            if page.rows.len() < limit {
+                page.rows.push(row.to_row());
+                return ControlFlow::Continue(());
+            }
+            // There is one more: so there is a next page, and it begins below the last row of this one.
+            page.next = page.rows.last().map(|last| last.number);
+            ControlFlow::Break(())
+        };
+        self.index.scan(&filter, before.unwrap_or(u64::MAX), visit).map_err(|error| self.failed(error))?;
+        Ok(page)
+    }
+
+    fn days(&self, query: &Query, zone: &TimeZone) -> Result<Vec<Group>, HistoryError> {
+        let filter = Filter::new(query)?;
+        let days = std::cell::RefCell::new(Days::new(zone));
+        let mut visit = |row: &StoredRow<'_>| {
+            days.borrow_mut().add(row.started_us, (row.started_us, row.started_us), 1, [(row.host, 1)]);
+            ControlFlow::Continue(())
+        };
+        let whole = |page: &Summary| days.borrow_mut().same(page.started_us);
+        let sum = |page: &Summary| {
+            let hosts = page.hosts.iter().map(|(host, count)| (host.as_str(), u64::from(*count)));
+            days.borrow_mut().add(page.started_us.0, page.started_us, page.rows.into(), hosts);
+        };
+        self.index.scan_pages(&filter, u64::MAX, whole, sum, &mut visit).map_err(|error| self.failed(error))?;
+        Ok(days.into_inner().groups())
+    }
+
+    fn get(&self, number: u64) -> Result<Exchange, HistoryError> {
+        let row = self.index.row(number).map_err(|error| self.failed(error))?;
+        self.exchange(&row.ok_or_else(|| HistoryError::Unknown(number.to_string()))?)
+    }
+
+    fn resolve(&self, selector: &str) -> Result<Vec<u64>, HistoryError> {
+        let unknown = || HistoryError::Unknown(selector.to_owned());
+        match Selector::parse(selector).ok_or_else(|| HistoryError::BadSelector(selector.to_owned()))? {
+            Selector::Number { number, suffix } => {
+                let known = self.index.row(number).map_err(|error| self.failed(error))?;
+                match (known, suffix) {
+                    (Some(row), _) => Ok(vec![row.number]),
+                    (None, Some((value, mask))) => self.one_of(selector, value, mask),
+                    (None, None) => Err(unknown()),
+                }
+            }
+            Selector::Range(from, to) => {
+                let filter = Filter::new(&Query { numbers: vec![(from, to)], ..Query::default() })?;
+                let mut numbers = Vec::new();
+                let visit = |row: &StoredRow<'_>| {
+                    numbers.push(row.number);
+                    ControlFlow::Continue(())
+                };
+                self.index.scan(&filter, to.saturating_add(1), visit).map_err(|error| self.failed(error))?;
+                numbers.reverse();
+                if numbers.is_empty() { Err(unknown()) } else { Ok(numbers) }
+            }
+            Selector::Id { value, mask } => self.one_of(selector, value, mask),
+        }
+    }
+
+    fn repairs(&self) -> Vec<String> {
+        self.repairs.clone()
+    }
+
+    fn body(&self, exchange: &Exchange, body: &Body) -> Result<Box<dyn Read + Send>, HistoryError> {
+        let path = match &body.content {
+            BodyContent::Inline(bytes) => return Ok(Box::new(Cursor::new(bytes.clone()))),
+            BodyContent::Blob => self.layout.blob(body.hash),
+            BodyContent::Stream => self.layout.stream(exchange.id),
+        };
+        let damaged = |cause: &str| {
+            let number = exchange.number;
+            HistoryError::Damaged(format!(
+                "a body of exchange {number} cannot be read from {}: {cause}",
+                path.display()
+            ))
+        };
+        let file = File::open(&path).map_err(|error| damaged(&error.to_string()))?;
+        let size = file.metadata().map_err(|error| damaged(&error.to_string()))?.len();
+        if size < body.size || (size > body.size && matches!(body.content, BodyContent::Blob)) {
+            return Err(damaged(&format!("it has {size} bytes and should have {}", body.size)));
+        }
+        Ok(Box::new(file.take(body.size)))
+    }
+}
+
+/// What was typed for one exchange or several.
+#[derive(Debug, PartialEq, Eq)]
+enum Selector {
+    /// A number; with six digits or more it may also be the end of an id, if there is no such number.
+    Number {
+        number: u64,
+        suffix: Option<(u128, u128)>,
+    },
+    Range(u64, u64),
+    /// An id, or the end of one: the bits of `mask` count.
+    Id {
+        value: u128,
+        mask: u128,
+    },
+}
+
+impl Selector {
+    fn parse(text: &str) -> Option<Selector> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
+        if let Some(number) = digits(text) {
+            return Some(Selector::Number { number, suffix: ending(text) });
+        }
+        let range = text.split_once('-').and_then(|(from, to)| Some((digits(from)?, digits(to)?)));
+        match range {
+            Some((from, to)) if from <= to => Some(Selector::Range(from, to)),
+            Some(_) => None,
+            None => ending(text).map(|(value, mask)| Selector::Id { value, mask }),
+        }
+    }
+}
+
+/// The end of an id, or all of it, as bits that count.
+fn ending(text: &str) -> Option<(u128, u128)> {
+    let hex: String = text.chars().filter(|&char| char != '-').collect();
+    if !(SUFFIX_MIN..=32).contains(&hex.len()) || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mask = if hex.len() == 32 { u128::MAX } else { (1 << (4 * hex.len())) - 1 };
+    u128::from_str_radix(&hex, 16).ok().map(|value| (value, mask))
+}
+
+struct Day {
+    count: u64,
+    hosts: BTreeMap<String, u64>,
+    first: i64,
+    last: i64,
+}
+
+/// Counts per local day: midnight to midnight in a zone.
+struct Days<'a> {
+    zone: &'a TimeZone,
+    days: BTreeMap<jiff::civil::Date, Day>,
+    /// The day looked up last, and its first and last-but-one microsecond: rows of one day come in a row.
+    current: (jiff::civil::Date, i64, i64),
+}
+
+impl<'a> Days<'a> {
+    fn new(zone: &'a TimeZone) -> Self {
+        Days { zone, days: BTreeMap::new(), current: (jiff::civil::Date::MIN, 0, 0) }
+    }
+
+    fn day(&mut self, us: i64) -> jiff::civil::Date {
+        if !(self.current.1..self.current.2).contains(&us) {
+            let date = self.zone.to_datetime(moment(us)).date();
+            let start = |date: jiff::civil::Date| {
+                date.to_zoned(self.zone.clone()).ok().map(|day| day.timestamp().as_microsecond())
+            };
+            let end = date.tomorrow().ok().and_then(start);
+            self.current = match (start(date), end) {
+                (Some(start), Some(end)) => (date, start, end),
+                _ => (date, us, us),
+            };
+        }
+        self.current.0
+    }
+
+    fn same(&mut self, (first, last): (i64, i64)) -> bool {
+        self.day(first) == self.day(last)
+    }
+
+    fn add<'h>(&mut self, us: i64, span: (i64, i64), count: u64, hosts: impl IntoIterator<Item = (&'h str, u64)>) {
+        let date = self.day(us);
+        let new = || Day { count: 0, hosts: BTreeMap::new(), first: span.0, last: span.1 };
+        let day = self.days.entry(date).or_insert_with(new);
+        day.count += count;
+        (day.first, day.last) = (day.first.min(span.0), day.last.max(span.1));
+        for (host, count) in hosts {
+            match day.hosts.get_mut(host) {
+                Some(sum) => *sum += count,
+                None => drop(day.hosts.insert(host.to_owned(), count)),
+            }
+        }
+    }
+
+    /// Newest day first, its most called host first.
+    fn groups(self) -> Vec<Group> {
+        let group = |(date, day): (jiff::civil::Date, Day)| {
+            let mut hosts: Vec<_> = day.hosts.into_iter().collect();
+            hosts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            Group { name: date.to_string(), count: day.count, hosts, first: moment(day.first), last: moment(day.last) }
+        };
+        self.days.into_iter().rev().map(group).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors() {
+        for (text, expected) in [
+            ("1040", Some(Selector::Number { number: 1040, suffix: None })),
+            ("123456", Some(Selector::Number { number: 123_456, suffix: Some((0x12_3456, 0xff_ffff)) })),
+            ("1040-1061", Some(Selector::Range(1040, 1061))),
+            ("9-3", None),
+            ("abcdef", Some(Selector::Id { value: 0xab_cdef, mask: 0xff_ffff })),
+            ("ABCDEF", Some(Selector::Id { value: 0xab_cdef, mask: 0xff_ffff })),
+            ("abcde", None),
+            ("", None),
+            ("-", None),
+            (
+                "99999999999999999999999",
+                Some(Selector::Id { value: 0x999_9999_9999_9999_9999_9999, mask: (1 << 92) - 1 }),
+            ),
+            ("ä12345", None),
+        ] {
+            assert_eq!(Selector::parse(text), expected, "{text}");
+        }
+        let id = "01936b5e-7a00-7000-8000-0123456789ab";
+        let Some(Selector::Id { value, mask }) = Selector::parse(id) else { panic!("an id") };
+        assert_eq!((uuid::Uuid::from_u128(value).to_string().as_str(), mask), (id, u128::MAX));
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_zone() {
+        let zone = TimeZone::fixed(jiff::tz::offset(-8));
+        let mut days = Days::new(&zone);
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_microsecond();
+        for text in ["2026-11-20T07:59:59.999999Z", "2026-11-20T08:00:00Z", "2026-11-20T12:00:00Z"] {
+            let us = at(text);
+            days.add(us, (us, us), 1, [("a.example", 1)]);
+        }
+        let groups = days.groups();
+        let counts: Vec<_> = groups.iter().map(|day| (day.name.as_str(), day.count)).collect();
+        assert_eq!(counts, [("2026-11-20", 2), ("2026-11-19", 1)]);
+        assert_eq!(groups[0].hosts, [("a.example".to_owned(), 2)]);
+    }
+}

@@ -1,0 +1,270 @@
+//! Bringing a store in order after a recorder that ended or was killed: the journal is read on from where the index
+//! stopped, a torn tail is cut off, damage is stepped over and kept aside, streams that were cut off become exchanges.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+use super::blobs::{link_blob, sweep_tmp};
+use super::index::{Entry, FLUSH_ROWS, Index, Position, row_of};
+use super::layout::{Layout, make_folder};
+use super::reader::interrupted;
+use super::segment::{Found, HEADER, Kind, Scan, decode, encode, read_record};
+use super::writer::SegmentWriter;
+use crate::model::{Body, BodyContent, BodyEnd, ExchangeId};
+
+/// Bodies up to this size stay in the record.
+const INLINE_MAX: u64 = 64 << 10;
+/// While catching up, rows go into pages in larger batches.
+const BATCH_ROWS: usize = 8 * FLUSH_ROWS;
+
+/// What was repaired, for the user.
+#[derive(Debug, Default)]
+pub(super) struct Repairs {
+    texts: Vec<String>,
+    read_only: bool,
+}
+
+impl Repairs {
+    /// Repairs of a store that cannot be written: damage is told, nothing is changed.
+    pub(super) fn read_only() -> Self {
+        let text = "the store cannot be written, so it is read without its index and nothing is repaired".to_owned();
+        Repairs { texts: vec![text], read_only: true }
+    }
+
+    pub(super) fn say(&mut self, text: String) {
+        tracing::warn!("{text}");
+        self.texts.push(text);
+    }
+
+    pub(super) fn texts(self) -> Vec<String> {
+        self.texts
+    }
+}
+
+/// Reads the journal from where the index stopped, and puts what is new into it. The inner error says why the index
+/// contradicts the journal and must be rebuilt.
+pub(super) fn catch_up(layout: &Layout, index: &Index, repairs: &mut Repairs) -> io::Result<Result<Position, String>> {
+    let from = index.applied();
+    let segments = layout.segments()?;
+    let length = |number| fs::metadata(layout.segment(number)).map(|file| file.len());
+    if from.0 != 0 && (!segments.contains(&from.0) || length(from.0)? < from.1) {
+        return Ok(Err("it knows of records that the journal does not have".into()));
+    }
+    let end = replay(layout, index, from, repairs)?;
+    if index.waiting() >= FLUSH_ROWS
+        && let Err(error) = index.flush()
+    {
+        return Ok(Err(error.0));
+    }
+    match index.failed() {
+        Some(cause) => Ok(Err(cause)),
+        None => Ok(Ok(end)),
+    }
+}
+
+/// Reads the journal from a place on; returns its end, where the next record goes.
+pub(super) fn replay(layout: &Layout, index: &Index, from: Position, repairs: &mut Repairs) -> io::Result<Position> {
+    let segments: Vec<u32> = layout.segments()?.into_iter().filter(|number| *number >= from.0).collect();
+    let mut end = from;
+    for (place, &number) in segments.iter().enumerate() {
+        let start = if number == from.0 { from.1 } else { 0 };
+        let last = place + 1 == segments.len();
+        end = (number, segment(layout, index, number, start, last, repairs)?);
+    }
+    Ok(end)
+}
+
+/// One segment; returns its length without a torn tail.
+fn segment(
+    layout: &Layout,
+    index: &Index,
+    number: u32,
+    start: u64,
+    last: bool,
+    repairs: &mut Repairs,
+) -> io::Result<u64> {
+    let path = layout.segment(number);
+    let mut file = File::open(&path)?;
+    let header = HEADER.len() as u64;
+    if start < header {
+        let mut found = Vec::new();
+        (&mut file).take(header).read_to_end(&mut found)?;
+        if found.len() < HEADER.len() && HEADER.starts_with(&found) {
+            return Ok(0);
+        }
+        if found != HEADER {
+            repairs
+                .say(format!("the first bytes of {} are damaged; its records were read all the same", path.display()));
+        }
+    }
+    let base = start.max(header);
+    file.seek(SeekFrom::Start(base))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let mut end = base + bytes.len() as u64;
+    for found in Scan::new(&bytes) {
+        match found {
+            Found::Record { offset, payload } => {
+                let at = base + offset as u64;
+                take(layout, index, (number, at), payload, repairs)?;
+                if index.waiting() >= BATCH_ROWS {
+                    index.flush().map_err(|error| io::Error::other(error.0))?;
+                }
+            }
+            Found::Damage(range) => damaged(layout, number, base, &bytes, range, repairs)?,
+            Found::Torn(range) if last => {
+                end = base + range.start as u64;
+                torn(layout, number, base, &bytes, range, repairs)?;
+            }
+            Found::Torn(range) => damaged(layout, number, base, &bytes, range, repairs)?,
+        }
+    }
+    index.apply(Vec::new(), (number, end));
+    Ok(end)
+}
+
+/// One record whose checksum holds.
+fn take(layout: &Layout, index: &Index, at: Position, payload: &[u8], repairs: &mut Repairs) -> io::Result<()> {
+    let after = (at.0, at.1 + (super::segment::FRAME + payload.len()) as u64);
+    match decode(payload) {
+        Ok((kind, exchange)) => {
+            let mut row = row_of(&exchange);
+            row.at = at;
+            index.apply(vec![Entry { kind, row }], after);
+        }
+        Err(cause) => {
+            let path = layout.segment(at.0);
+            repairs.say(format!(
+                "a record of {}, byte {}, cannot be read and was left out: {cause}",
+                path.display(),
+                at.1
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn damaged(
+    layout: &Layout,
+    number: u32,
+    base: u64,
+    bytes: &[u8],
+    range: Range<usize>,
+    repairs: &mut Repairs,
+) -> io::Result<()> {
+    let (path, at, size) = (layout.segment(number), base + range.start as u64, range.len());
+    let kept = keep(layout, number, at, &bytes[range], repairs)?;
+    repairs.say(format!("{} is damaged: {size} bytes from byte {at} were stepped over{kept}", path.display()));
+    Ok(())
+}
+
+fn torn(
+    layout: &Layout,
+    number: u32,
+    base: u64,
+    bytes: &[u8],
+    range: Range<usize>,
+    repairs: &mut Repairs,
+) -> io::Result<()> {
+    let (path, at, size) = (layout.segment(number), base + range.start as u64, range.len());
+    let kept = keep(layout, number, at, &bytes[range], repairs)?;
+    if !repairs.read_only {
+        OpenOptions::new().write(true).open(&path)?.set_len(at)?;
+    }
+    repairs
+        .say(format!("the last record of {} was not written whole: {size} bytes were cut off{kept}", path.display()));
+    Ok(())
+}
+
+/// Copies bytes that are no record into `quarantine/`; what is there already, from an earlier look, stays.
+fn keep(layout: &Layout, number: u32, at: u64, bytes: &[u8], repairs: &Repairs) -> io::Result<String> {
+    if repairs.read_only {
+        return Ok(String::new());
+    }
+    make_folder(&layout.quarantine())?;
+    let path = layout.quarantine().join(format!("{number:06}.log-{at}"));
+    super::layout::replace_file(&path, bytes)?;
+    Ok(format!("; they are kept as {}", path.display()))
+}
+
+/// Turns streams that were cut off into exchanges, and sweeps what nobody refers to. For the holder of the lock.
+pub(super) fn settle(
+    layout: &Layout,
+    index: &Index,
+    writer: &mut SegmentWriter,
+    repairs: &mut Repairs,
+) -> io::Result<()> {
+    for (id, number, at) in index.open_records() {
+        match finish_open(layout, index, writer, at) {
+            Ok(size) => repairs.say(format!(
+                "exchange {number} still streamed when retake ended; it is kept as interrupted, with {size} bytes of its response"
+            )),
+            // The disk may be full: it is shown from the open record, and settled at a later start.
+            Err(cause) => {
+                repairs.say(format!("exchange {number} ({id}) was cut off, and could not be completed: {cause}"));
+                show(layout, index, at);
+            }
+        }
+    }
+    let open: HashSet<ExchangeId> = index.open_records().into_iter().map(|(id, ..)| id).collect();
+    for entry in fs::read_dir(layout.streams())? {
+        let entry = entry?;
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<ExchangeId>().ok());
+        if id.is_some_and(|id| !open.contains(&id)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    let swept = sweep_tmp(layout)?;
+    if swept > 0 {
+        repairs.say(format!("{swept} unfinished body file(s) of exchanges that were cut off were removed"));
+    }
+    Ok(())
+}
+
+/// Shows the exchanges of `open` records without writing anything.
+pub(super) fn show_open(layout: &Layout, index: &Index) {
+    for (_, _, at) in index.open_records() {
+        show(layout, index, at);
+    }
+}
+
+fn show(layout: &Layout, index: &Index, at: Position) {
+    let record = File::open(layout.segment(at.0)).map_err(|error| error.to_string());
+    if let Ok((_, exchange)) = record.and_then(|file| read_record(&file, at.1)) {
+        let mut row = row_of(&interrupted(layout, exchange));
+        row.at = at;
+        index.show_open(row);
+    }
+}
+
+/// Writes the final record of an exchange that has an `open` one; the stream file becomes its body. Returns the size.
+fn finish_open(layout: &Layout, index: &Index, writer: &mut SegmentWriter, at: Position) -> Result<u64, String> {
+    let text = |error: io::Error| error.to_string();
+    let file = File::open(layout.segment(at.0)).map_err(text)?;
+    let (_, exchange) = read_record(&file, at.1)?;
+    let mut exchange = interrupted(layout, exchange);
+    let stream = layout.stream(exchange.id);
+    let mut size = 0;
+    if let Some(response) = exchange.outcome.response_mut() {
+        let body = &mut response.body;
+        size = body.size;
+        if matches!(body.content, BodyContent::Stream) {
+            if size <= INLINE_MAX {
+                let wire_size = body.wire_size;
+                *body = Body { wire_size, ..Body::inline(fs::read(&stream).map_err(text)?, BodyEnd::Cancelled) };
+            } else {
+                link_blob(layout, &stream, body.hash, size).map_err(text)?;
+                body.content = BodyContent::Blob;
+            }
+        }
+    }
+    let record = encode(Kind::Exchange, &exchange).map_err(text)?;
+    let mut row = row_of(&exchange);
+    row.at = writer.append(&record).map_err(text)?;
+    index.apply(vec![Entry { kind: Kind::Exchange, row }], writer.position());
+    // The record is safe: only now may the stream go.
+    let _ = fs::remove_file(stream);
+    Ok(size)
+}
