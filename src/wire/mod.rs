@@ -2,5 +2,6 @@
 
 pub mod call;
 pub mod screen;
+pub mod upstream;
 
 pub use call::{Answerer, Body, BodyError, Call, HeadLines, OpaqueTunnel, Route};

@@ -1,0 +1,212 @@
+//! The recorder's way to answer: every call goes on to its origin, and what comes back goes to the client.
+//!
+//! Fields of one connection are taken off on both sides (RFC 9110 section 7.6.1), and nothing of our own is added.
+
+mod headers;
+mod problem;
+mod reverse;
+mod tunnel;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use crate::model::{Authority, Failure, Fields, HttpVersion, Origin, Scheme};
+use crate::recorder::{Flow, Recorder, RequestBody, ResponseHead};
+use crate::wire::upstream::{Connection, Upstream};
+use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel, Route};
+use reverse::Facade;
+
+/// Forwards and records.
+pub struct Forward {
+    recorder: Arc<Recorder>,
+    upstream: Upstream<RequestBody>,
+    to: Option<Origin>,
+}
+
+/// What must be known of a call after it has been handed over.
+struct Way {
+    origin: Origin,
+    method: Method,
+    client_version: HttpVersion,
+    /// How the client sees us, where we stand in for an origin.
+    facade: Option<Facade>,
+    upgrade: bool,
+    expects: bool,
+}
+
+impl Forward {
+    /// A forwarder; with `to`, plain calls go to that origin.
+    pub fn new(recorder: Arc<Recorder>, upstream: Upstream<RequestBody>, to: Option<Origin>) -> Self {
+        Forward { recorder, upstream, to }
+    }
+
+    /// Where a call goes; `None` for a plain call when we stand in for nobody.
+    fn way(&self, call: &Call) -> Option<Way> {
+        let (origin, facade) = match &call.route {
+            Route::Proxied(origin) => (origin.clone(), None),
+            Route::Plain { host, tls } => {
+                let origin = self.to.clone()?;
+                let facade = Facade::new(origin.clone(), host.clone(), *tls);
+                (origin, Some(facade))
+            }
+        };
+        let http1 = call.version == HttpVersion::Http11;
+        Some(Way {
+            origin,
+            facade,
+            method: call.method.clone(),
+            client_version: call.version,
+            upgrade: http1 && headers::wants_upgrade(&call.head.headers),
+            expects: http1 && headers::expects_continue(&call.head.headers),
+        })
+    }
+
+    async fn forward(&self, call: Call, way: Way) -> Response<Body> {
+        let masked_host = way.origin.authority.clone();
+        let (mut flow, head, body) = Flow::begin(&self.recorder, call, way.origin.clone(), way.expects);
+        let known_http2 = self.upstream.speaks_http2(&masked_host);
+        let (request, client_upgrade) = match headers::upstream_request(head, body, &way, known_http2) {
+            Ok(built) => built,
+            Err(failure) => return problem::upstream(&flow.fail(failure).await, &way.origin),
+        };
+        let request = expecting(request, &way, &flow);
+        let sent = self.upstream.send(request, &way.origin, way.upgrade, flow.last_sent()).await;
+        match sent {
+            Ok(response) => self.answer_with(flow, response, way, client_upgrade).await,
+            Err(failure) => problem::upstream(&flow.fail(failure).await, &way.origin),
+        }
+    }
+
+    async fn answer_with(
+        &self,
+        mut flow: Flow,
+        mut response: Response<Incoming>,
+        way: Way,
+        client_upgrade: Option<OnUpgrade>,
+    ) -> Response<Body> {
+        let head = response_head(&mut flow, &mut response);
+        let status = response.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(flow, head, response, client_upgrade).await;
+        }
+        let lines = headers::for_client(&head, &way);
+        let (mut parts, incoming) = response.into_parts();
+        let bodiless = is_bodiless(&way.method, status) || http_body::Body::is_end_stream(&incoming);
+        let body = if bodiless {
+            flow.finish_bodiless(head).await.map(|()| Body::empty())
+        } else {
+            flow.respond(head, incoming, self.upstream.limits().idle).await
+        };
+        match body {
+            Ok(body) => {
+                parts.headers = lines.fields.to_map();
+                parts.version = http::Version::HTTP_11;
+                parts.extensions.remove::<Connection>();
+                if way.client_version != HttpVersion::Http2 {
+                    parts.extensions.insert(lines);
+                }
+                Response::from_parts(parts, body)
+            }
+            Err(unrecorded) => problem::unrecorded(&unrecorded),
+        }
+    }
+
+    /// Passes a change of protocol through, and relays what follows. The record has the two heads.
+    async fn switch(
+        &self,
+        flow: Flow,
+        head: ResponseHead,
+        mut response: Response<Incoming>,
+        client_upgrade: Option<OnUpgrade>,
+    ) -> Response<Body> {
+        let fields = head.fields.clone();
+        let upstream_upgrade = hyper::upgrade::on(&mut response);
+        if let Err(unrecorded) = flow.finish_bodiless(head).await {
+            return problem::unrecorded(&unrecorded);
+        }
+        if let Some(client_upgrade) = client_upgrade {
+            tokio::spawn(tunnel::relay_upgrade(client_upgrade, upstream_upgrade));
+        }
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *answer.headers_mut() = fields.to_map();
+        answer
+    }
+}
+
+/// Lets a client that waits for `100 Continue` be asked for its body when the origin asks for it.
+fn expecting(mut request: Request<RequestBody>, way: &Way, flow: &Flow) -> Request<RequestBody> {
+    if way.expects {
+        let proceed = flow.proceed();
+        hyper::ext::on_informational(&mut request, move |interim| {
+            if interim.status() == StatusCode::CONTINUE {
+                proceed();
+            }
+        });
+    }
+    request
+}
+
+/// The head of the answer as the origin wrote it, and the facts of the connection.
+fn response_head(flow: &mut Flow, response: &mut Response<Incoming>) -> ResponseHead {
+    let connection = response.extensions_mut().remove::<Connection>();
+    let written = connection.as_ref().and_then(|connection| connection.head(response.status(), response.headers()));
+    if let Some(connection) = connection {
+        flow.connected(connection.opened(), connection.tls().cloned());
+    }
+    let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
+    let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
+    let (version, fields, informational) = match written {
+        Some(received) => (received.head.version, received.head.fields, received.informational),
+        None => (response.version().into(), Fields::from_map(response.headers()), Vec::new()),
+    };
+    ResponseHead { version, status: response.status().as_u16(), reason, fields, informational }
+}
+
+/// Whether the answer to such a request never has a body (RFC 9110 section 6.4.1).
+fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    method == Method::HEAD
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+impl Answerer for Forward {
+    async fn answer(self: Arc<Self>, call: Call) -> Response<Body> {
+        match self.way(&call) {
+            Some(way) => self.forward(call, way).await,
+            None => problem::not_proxied(&call),
+        }
+    }
+
+    async fn opaque_tunnel(self: Arc<Self>, tunnel: OpaqueTunnel) {
+        tunnel::relay_opaque(&self.recorder, self.upstream.limits(), tunnel).await;
+    }
+
+    fn refused_certificate(&self, client: SocketAddr, authority: &Authority, reason: &str) {
+        self.recorder.note(format!(
+            "{client} refused retake's certificate for {authority} ({reason}): \
+             make the client trust the CA of `retake ca path`, or set its variables with `retake env`"
+        ));
+    }
+
+    fn refused_message(&self, client: SocketAddr, reason: &str) {
+        self.recorder.note(format!("{client} sent what cannot be passed on: {reason}"));
+    }
+}
+
+/// The scheme of a plain call.
+fn scheme(tls: bool) -> Scheme {
+    if tls { Scheme::Https } else { Scheme::Http }
+}
+
+/// A failure before anything was sent.
+fn unsendable(origin: &Origin, cause: impl std::fmt::Display) -> Failure {
+    Failure {
+        kind: crate::model::FailureKind::Protocol,
+        message: format!("the request to {} cannot be passed on: {cause}", origin.authority),
+    }
+}
