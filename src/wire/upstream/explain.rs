@@ -52,9 +52,6 @@ fn likely(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return of_io(error.kind());
     }
-    if error.is::<crate::wire::screen::Refusal>() {
-        return Some(FailureKind::Protocol);
-    }
     let error = error.downcast_ref::<hyper::Error>()?;
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         Some(FailureKind::Closed)
