@@ -55,7 +55,7 @@ pub(super) fn failed(error: HistoryError) -> CliError {
             CliError::usage(&error).hint("`retake history` lists what there is, newest first, with its numbers")
         }
         HistoryError::Ambiguous { .. } => CliError::usage(&error).hint("give more of the id, or the number"),
-        HistoryError::BadSelector(_) => CliError::usage(&error),
+        HistoryError::BadSelector(_) | HistoryError::BadGlob(..) => CliError::usage(&error),
         HistoryError::Damaged(_) | HistoryError::Io(_) => CliError::failure(&error),
     }
 }
