@@ -70,7 +70,7 @@ pub async fn run(
     }
     prepared.envs(set.iter().map(|(name, value)| (name, value)));
     let mut child = prepared.spawn().map_err(|error| not_started(&name, error))?;
-    wait(&mut child, &mut signals).await.map_err(|error| ChildError::Failed(name, error))
+    wait(&mut child, async || signals.next().await).await.map_err(|error| ChildError::Failed(name, error))
 }
 
 fn not_started(name: &str, error: io::Error) -> ChildError {
@@ -82,14 +82,15 @@ fn not_started(name: &str, error: io::Error) -> ChildError {
     }
 }
 
-async fn wait(child: &mut Child, signals: &mut Signals) -> io::Result<ChildExit> {
+/// Waits for the end of `child`; `next` gives the signals that come meanwhile.
+async fn wait(child: &mut Child, mut next: impl AsyncFnMut() -> Signal) -> io::Result<ChildExit> {
     let mut count = 0_u32;
     loop {
         tokio::select! {
             status = child.wait() => {
                 return Ok(ChildExit { code: code(status?), interrupted: count > 0, forced: count > 1 });
             }
-            caught = signals.next() => {
+            caught = next() => {
                 count += 1;
                 if count > 1 {
                     child.start_kill()?;
@@ -160,6 +161,7 @@ impl Signals {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use tokio::io::{AsyncBufReadExt, BufReader};
 
     fn words(words: &[&str]) -> Vec<OsString> {
         words.iter().map(OsString::from).collect()
@@ -179,6 +181,35 @@ mod tests {
     async fn death_by_signal_is_128_and_the_signal() {
         assert_eq!(sh("kill -TERM $$").await.code, 143);
         assert_eq!(sh("kill -KILL $$").await.code, 137);
+    }
+
+    /// A child that is ready once it has written a line, and the signals in `sent` from then on.
+    async fn signalled(script: &str, sent: &[Signal]) -> ChildExit {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next_line().await.unwrap().unwrap(), "ready");
+        let mut sent = sent.iter().copied();
+        let next = async || match sent.next() {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        };
+        wait(&mut child, next).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_signal_goes_on_to_the_command_and_a_second_one_kills_it() {
+        let polite = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done";
+        assert_eq!(signalled(polite, &[Signal::TERM]).await, ChildExit { code: 7, interrupted: true, forced: false });
+        let stubborn = "trap '' TERM; echo ready; while :; do sleep 0.01; done";
+        assert_eq!(
+            signalled(stubborn, &[Signal::TERM, Signal::INT]).await,
+            ChildExit { code: 137, interrupted: true, forced: true }
+        );
     }
 
     #[tokio::test]

@@ -110,25 +110,20 @@ fn systems(ca: &Ca, files: &TrustFiles) -> Vec<System> {
         trust: trust.to_vec(),
         distrust: distrust.to_vec(),
     };
-    let anchors = |name, folder: &str, update: &str| {
-        let (trust, distrust) = (
-            format!("sudo cp {pem} {folder}/{file} && sudo {update}"),
-            format!("sudo rm {folder}/{file} && sudo {update}"),
-        );
-        System { name, trust: vec![trust], distrust: vec![distrust] }
+    // `install` sets the mode: a copy that only root can read would be trusted by nobody else.
+    let anchors = |name, sudo: &str, folder: &str, update: &str, clean: &str| System {
+        name,
+        trust: vec![format!("{sudo}install -m 644 {pem} {folder}/{file} && {sudo}{update}")],
+        distrust: vec![format!("{sudo}rm {folder}/{file} && {sudo}{clean}")],
     };
+    let (local, fresh) = ("/usr/local/share/ca-certificates", "update-ca-certificates --fresh");
     let keychain = "/Library/Keychains/System.keychain";
     let nss = "-d sql:$HOME/.pki/nssdb";
     vec![
-        System {
-            distrust: vec![format!(
-                "sudo rm /usr/local/share/ca-certificates/{file} && sudo update-ca-certificates --fresh"
-            )],
-            ..anchors("Debian, Ubuntu", "/usr/local/share/ca-certificates", "update-ca-certificates")
-        },
-        anchors("Fedora, RHEL", "/etc/pki/ca-trust/source/anchors", "update-ca-trust"),
-        anchors("Arch", "/etc/ca-certificates/trust-source/anchors", "update-ca-trust"),
-        anchors("Alpine (as root, without sudo)", "/usr/local/share/ca-certificates", "update-ca-certificates"),
+        anchors("Debian, Ubuntu", "sudo ", local, "update-ca-certificates", fresh),
+        anchors("Fedora, RHEL", "sudo ", "/etc/pki/ca-trust/source/anchors", "update-ca-trust", "update-ca-trust"),
+        anchors("Arch", "sudo ", "/etc/ca-certificates/trust-source/anchors", "update-ca-trust", "update-ca-trust"),
+        anchors("Alpine, as root", "", local, "update-ca-certificates", fresh),
         system(
             "macOS",
             &[format!("sudo security add-trusted-cert -d -r trustRoot -k {keychain} {pem}")],

@@ -192,6 +192,7 @@ pub(super) fn random_serial() -> Result<SerialNumber, TlsError> {
 /// The CA of `dir`; `None` when there is none yet, or only the key of an interrupted first start.
 fn load(dir: &Path) -> Result<Option<Ca>, TlsError> {
     let (certificate_path, key_path) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
+    check_folder(dir)?;
     let Some(pem) = read(&certificate_path)? else { return Ok(None) };
     let Some(key) = load_key(&key_path)? else {
         return Err(damaged(dir, &key_path, "is missing"));
@@ -201,6 +202,17 @@ fn load(dir: &Path) -> Result<Option<Ca>, TlsError> {
         return Err(damaged(dir, &certificate_path, "has expired"));
     }
     Ok(Some(ca))
+}
+
+/// Who can write the folder can put a CA of their own there, whose key they know.
+fn check_folder(dir: &Path) -> Result<(), TlsError> {
+    match std::fs::metadata(dir) {
+        Ok(metadata) if metadata.permissions().mode() & 0o022 != 0 => Err(TlsError::Bad(format!(
+            "the CA's folder {0} can be written by others: run `chmod 700 {0}`",
+            dir.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The key at `path`, unless it is absent.
@@ -348,6 +360,14 @@ mod tests {
         let error = Ca::load_or_create(dir.path()).unwrap_err();
         assert!(matches!(error, TlsError::KeyExposed(_, 0o640)));
         assert!(error.to_string().contains(&format!("chmod 600 {}", key.display())), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o775)).unwrap();
+        let text = Ca::load_or_create(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("`chmod 700 "), "{text}");
     }
 
     #[test]

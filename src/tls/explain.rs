@@ -10,6 +10,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// Names of a certificate that are listed at most.
 const MAX_NAMES: usize = 5;
 
+/// Characters of an issuer's name that are shown.
+const MAX_ISSUER: usize = 100;
+
 /// Why a server's certificate was refused. It travels inside [`rustls::CertificateError::Other`], because rustls'
 /// own errors name neither host nor issuer.
 #[derive(Debug)]
@@ -109,7 +112,9 @@ fn plain_name(name: &str) -> String {
 /// The issuer's common name, else its whole name.
 fn issuer(certificate: &X509Certificate<'_>) -> String {
     let common = certificate.issuer().iter_common_name().find_map(|name| name.as_str().ok());
-    common.map_or_else(|| certificate.issuer().to_string(), str::to_owned)
+    let name = common.map_or_else(|| certificate.issuer().to_string(), str::to_owned);
+    // Anybody can write a certificate: nothing in it may steer a terminal.
+    name.chars().take(MAX_ISSUER).flat_map(char::escape_debug).collect()
 }
 
 /// The day of a moment, in UTC.
@@ -118,8 +123,8 @@ fn day(time: UnixTime) -> String {
     at.map_or_else(|| "an unknown day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
 }
 
-/// A TLS error of an upstream connection in plain words, with the cure where there is one. The text may quote a
-/// certificate: clean it before it goes to a terminal.
+/// A TLS error of an upstream connection in plain words, with the cure where there is one. What it quotes of a
+/// certificate is escaped.
 pub fn explain(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => match other.0.downcast_ref::<Refusal>() {

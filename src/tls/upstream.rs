@@ -233,6 +233,22 @@ mod tests {
         assert!(verify(&verifier, "localhost.pem", "localhost").is_err());
     }
 
+    /// What `openssl req -x509` makes: a self-signed CA certificate in the place of a server's.
+    #[test]
+    fn a_pinned_server_certificate_may_be_a_ca() {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.pem");
+        std::fs::write(&path, pem).unwrap();
+        let name = path.to_str().unwrap();
+        assert_eq!(verify(&verifier(&[name], &[]), name, "localhost"), Ok(()));
+        assert!(verify(&verifier(&[name], &[]), name, "api.test").is_err());
+        let text = verify(&verifier(&[], &[]), name, "localhost").unwrap_err();
+        assert!(text.contains("is self-signed"), "{text}");
+    }
+
     #[test]
     fn bad_files_and_hosts_are_named() {
         let missing = UpstreamTrust { extra_roots: vec![certs("none.pem")], insecure: vec![] };
