@@ -1,1 +1,6 @@
-//! Structural differences: JSON by pointer, text by line. Pure, bounded by a deadline.
+//! Structural differences: JSON by pointer, text by line, bytes by offset. Pure, and bounded in size and time.
+
+pub mod json;
+mod text;
+
+pub use text::{Line, LineKind, around, first_difference, lines};

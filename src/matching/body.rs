@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::collection::{BodySpec, RuleAction};
+use crate::diff::json::{Leaf, leaves};
 use crate::model::media::{self, Kind};
 
 use super::evaluation::{PartResult, Verdict};
-use super::json::{self, Leaf};
+use super::json;
 use super::multipart::{self, MultiPart};
 use super::pairs::{self, Pair};
 use super::received::Received;
@@ -39,7 +40,7 @@ pub(super) fn parse(kind: Kind, content_type: Option<&str>, bytes: &[u8]) -> Par
         return Parsed::Binary;
     }
     let structured = match kind {
-        Kind::Json => text_of(content_type, bytes).and_then(|text| json::leaves(&text)).map(Parsed::Json),
+        Kind::Json => text_of(content_type, bytes).and_then(|text| leaves(&text)).map(Parsed::Json),
         Kind::Form => Some(Parsed::Form(pairs::parse(bytes))),
         Kind::Multipart => multipart::parse(content_type, bytes).map(Parsed::Multipart),
         Kind::Binary => Some(Parsed::Binary),
