@@ -1,0 +1,314 @@
+//! Canonical forms: bytes that are equal exactly when two queries, bodies or values agree after the rules. Masked
+//! values all become one mark, since a placeholder means only that something was there.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{Content, is_placeholder};
+use crate::collection::{Place, Rule, RuleAction};
+use crate::model::ContentHash;
+use crate::model::media::{self, Kind};
+
+/// Stands for a value that only has to be there; no recorded text contains it as a tag.
+const PRESENT: u8 = b'p';
+
+/// The rules that hold for one endpoint.
+#[derive(Default)]
+pub(super) struct Lens<'a> {
+    rules: Vec<&'a Rule>,
+}
+
+impl<'a> Lens<'a> {
+    pub(super) fn new(rules: impl IntoIterator<Item = &'a Rule>) -> Self {
+        Lens { rules: rules.into_iter().collect() }
+    }
+
+    /// What the first rule for that item does with it.
+    pub(super) fn action(&self, place: Place, name: &str) -> Option<RuleAction> {
+        let meant = |rule: &&&Rule| rule.place == place && names_match(place, &rule.name, name);
+        self.rules.iter().find(meant).map(|rule| rule.action)
+    }
+}
+
+fn names_match(place: Place, rule: &str, name: &str) -> bool {
+    match place {
+        Place::Field => rule.eq_ignore_ascii_case(name),
+        Place::Json => {
+            let (rule, name) = (rule.split('/'), name.split('/'));
+            rule.clone().count() == name.clone().count()
+                && rule.zip(name).all(|(rule, name)| rule == "*" || rule == name)
+        }
+        Place::Path | Place::Query | Place::Form => rule == name,
+    }
+}
+
+/// Appends text so that no two sequences of texts give the same bytes.
+pub(super) fn push_text(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(text.len().to_string().as_bytes());
+    out.push(b':');
+    out.extend_from_slice(text);
+}
+
+fn push_value(out: &mut Vec<u8>, value: &str) {
+    if is_placeholder(value) {
+        out.push(PRESENT);
+    } else {
+        out.push(b's');
+        push_text(out, value.as_bytes());
+    }
+}
+
+/// Appends name-value pairs as a multiset.
+pub(super) fn push_pairs(
+    out: &mut Vec<u8>,
+    lens: &Lens<'_>,
+    place: Place,
+    pairs: impl IntoIterator<Item = (String, String)>,
+) {
+    let mut items: Vec<Vec<u8>> = Vec::new();
+    for (name, value) in pairs {
+        let mut item = Vec::new();
+        push_text(&mut item, name.as_bytes());
+        match lens.action(place, &name) {
+            Some(RuleAction::Ignore) => continue,
+            Some(RuleAction::Any) => item.push(PRESENT),
+            None => push_value(&mut item, &value),
+        }
+        items.push(item);
+    }
+    items.sort();
+    for item in items {
+        push_text(out, &item);
+    }
+    out.push(b';');
+}
+
+/// Appends JSON: members in any order, arrays by position, numbers by value.
+pub(super) fn push_json(out: &mut Vec<u8>, lens: &Lens<'_>, pointer: &mut String, value: &Value) {
+    match lens.action(Place::Json, pointer) {
+        Some(RuleAction::Ignore) => return,
+        Some(RuleAction::Any) => return out.push(PRESENT),
+        None => {}
+    }
+    match value {
+        Value::Null => out.push(b'n'),
+        Value::Bool(flag) => out.push(if *flag { b't' } else { b'f' }),
+        Value::Number(number) => {
+            out.push(b'#');
+            push_text(out, number_text(number).as_bytes());
+        }
+        Value::String(text) => push_value(out, text),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (at, item) in items.iter().enumerate() {
+                under(pointer, &at.to_string(), |pointer| push_json(out, lens, pointer, item));
+            }
+            out.push(b']');
+        }
+        Value::Object(members) => {
+            out.push(b'{');
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_by_key(|(name, _)| *name);
+            for (name, member) in sorted {
+                under(pointer, &name.replace('~', "~0").replace('/', "~1"), |pointer| {
+                    if lens.action(Place::Json, pointer) != Some(RuleAction::Ignore) {
+                        push_text(out, name.as_bytes());
+                        push_json(out, lens, pointer, member);
+                    }
+                });
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// Runs `inside` with one more segment on the pointer.
+fn under(pointer: &mut String, segment: &str, inside: impl FnOnce(&mut String)) {
+    let length = pointer.len();
+    pointer.push('/');
+    pointer.push_str(segment);
+    inside(pointer);
+    pointer.truncate(length);
+}
+
+fn number_text(number: &serde_json::Number) -> String {
+    match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(whole), _, _) => whole.to_string(),
+        (_, Some(whole), _) => whole.to_string(),
+        // Below 2^53 a float without a fraction is exactly that whole number.
+        (_, _, Some(float)) if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
+            format!("{float:.0}").replace("-0", "0")
+        }
+        (_, _, Some(float)) => format!("{float:e}"),
+        _ => number.to_string(),
+    }
+}
+
+/// Text in which every placeholder has become the same mark.
+pub(super) fn without_placeholders(text: &str) -> Cow<'_, str> {
+    if is_placeholder(text) {
+        return Cow::Borrowed("\0");
+    }
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let mut out: Option<String> = None;
+    let mut done = 0;
+    let mut from = 0;
+    while let Some(at) = text[from..].find("retake-").map(|at| at + from) {
+        let length = text.as_bytes()[at..].iter().take_while(|byte| is_word(**byte)).count();
+        if is_placeholder(&text[at..at + length]) {
+            let out = out.get_or_insert_default();
+            out.push_str(&text[done..at]);
+            out.push('\0');
+            done = at + length;
+        }
+        from = at + length;
+    }
+    match out {
+        None => Cow::Borrowed(text),
+        Some(mut out) => {
+            out.push_str(&text[done..]);
+            Cow::Owned(out)
+        }
+    }
+}
+
+/// Appends a request body, compared as matching compares it.
+pub(super) fn push_request_body(out: &mut Vec<u8>, lens: &Lens<'_>, media_type: Option<&str>, content: &Content) {
+    let bytes = match content {
+        Content::Small(bytes) => bytes,
+        Content::Large { hash, size } => return push_hash(out, *hash, *size),
+    };
+    let kind = Kind::of(media_type);
+    match kind {
+        Kind::Json => match serde_json::from_slice::<Value>(bytes) {
+            Ok(mut value) => {
+                tidy_graphql(&mut value);
+                push_json(out, lens, &mut String::new(), &value);
+            }
+            Err(_) => push_text(out, bytes),
+        },
+        Kind::Form => {
+            let pairs = form_urlencoded::parse(bytes).map(|(name, value)| (name.into_owned(), value.into_owned()));
+            push_pairs(out, lens, Place::Form, pairs);
+        }
+        Kind::Multipart => {
+            let boundary = media_type.and_then(|media_type| media::parameter(media_type, "boundary"));
+            push_text(out, &same_boundary(bytes, boundary.as_deref().unwrap_or_default()));
+        }
+        Kind::Xml | Kind::EventStream | Kind::Text => match std::str::from_utf8(bytes) {
+            Ok(text) => push_text(out, without_placeholders(&text.replace("\r\n", "\n")).as_bytes()),
+            Err(_) => push_text(out, bytes),
+        },
+        Kind::Binary => push_text(out, bytes),
+    }
+}
+
+/// Appends a response body. JSON that survives being read and written is compared by structure, the rest by its bytes.
+pub(super) fn push_response_body(out: &mut Vec<u8>, media_type: Option<&str>, content: &Content) {
+    let bytes = match content {
+        Content::Small(bytes) => bytes,
+        Content::Large { hash, size } => return push_hash(out, *hash, *size),
+    };
+    if Kind::of(media_type) == Kind::Json
+        && let Some((value, _)) = crate::collection::body::style_of(bytes)
+    {
+        out.push(b'j');
+        return push_json(out, &Lens::default(), &mut String::new(), &value);
+    }
+    out.push(b'b');
+    match std::str::from_utf8(bytes) {
+        Ok(text) => push_text(out, without_placeholders(text).as_bytes()),
+        Err(_) => push_text(out, bytes),
+    }
+}
+
+fn push_hash(out: &mut Vec<u8>, hash: ContentHash, size: u64) {
+    out.push(b'h');
+    push_text(out, size.to_string().as_bytes());
+    out.extend_from_slice(&hash.0);
+}
+
+/// White space in a GraphQL document does not count; a document with string literals is left as it is.
+fn tidy_graphql(value: &mut Value) {
+    if let Some(Value::String(query)) = value.get_mut("query")
+        && query.contains('{')
+        && !query.contains('"')
+    {
+        *query = query.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+}
+
+/// A multipart body with its boundary, which clients choose at random, replaced by a fixed one.
+fn same_boundary(bytes: &[u8], boundary: &str) -> Vec<u8> {
+    if boundary.is_empty() {
+        return bytes.to_vec();
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut done = 0;
+    for at in memchr::memmem::find_iter(bytes, boundary.as_bytes()) {
+        out.extend_from_slice(&bytes[done..at]);
+        out.push(0);
+        done = at + boundary.len();
+    }
+    out.extend_from_slice(&bytes[done..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(media_type: &str, text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let content = Content::Small(text.as_bytes().to_vec().into());
+        push_request_body(&mut out, &Lens::default(), Some(media_type), &content);
+        out
+    }
+
+    #[test]
+    fn bodies_agree_by_what_they_say() {
+        for (media_type, one, other) in [
+            ("application/json", r#"{"a":1,"b":[2,3]}"#, r#"{ "b": [2.0, 3], "a": 1 }"#),
+            ("application/json", r#"{"query":"{ a  b }"}"#, "{\"query\":\"{ a\\n b }\"}"),
+            ("application/x-www-form-urlencoded", "a=1&b=x+y", "b=x%20y&a=1"),
+            ("text/plain", "one\r\ntwo", "one\ntwo"),
+        ] {
+            assert_eq!(body(media_type, one), body(media_type, other), "{one}");
+        }
+        let upload = |boundary: &str| {
+            let text =
+                format!("--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--{boundary}--\r\n");
+            body(&format!("multipart/form-data; boundary={boundary}"), &text)
+        };
+        assert_eq!(upload("aaaa"), upload("bbbb"));
+    }
+
+    #[test]
+    fn bodies_that_differ_stay_apart() {
+        for (media_type, one, other) in [
+            ("application/json", r#"{"a":"1"}"#, r#"{"a":1}"#),
+            ("application/json", "[1,2]", "[2,1]"),
+            ("application/json", "[[1],2]", "[[1,2]]"),
+            ("application/json", "{}", "[]"),
+            ("application/x-www-form-urlencoded", "a=1&a=1", "a=1"),
+            ("text/plain", "one ", "one"),
+        ] {
+            assert_ne!(body(media_type, one), body(media_type, other), "{one}");
+        }
+    }
+
+    #[test]
+    fn rules_act_first() {
+        let rule = |place, name: &str, action| Rule { place, name: name.to_owned(), action, why: None };
+        let rules = [rule(Place::Json, "/items/*/id", RuleAction::Any), rule(Place::Json, "/at", RuleAction::Ignore)];
+        let lens = Lens::new(&rules);
+        let canonical = |text: &str| {
+            let mut out = Vec::new();
+            push_json(&mut out, &lens, &mut String::new(), &serde_json::from_str(text).unwrap());
+            out
+        };
+        assert_eq!(canonical(r#"{"items":[{"id":1}],"at":5}"#), canonical(r#"{"items":[{"id":"x"}]}"#));
+        assert_ne!(canonical(r#"{"items":[{"id":1}]}"#), canonical(r#"{"items":[{}]}"#));
+    }
+}

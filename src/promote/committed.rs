@@ -1,0 +1,162 @@
+//! The committed collection, made searchable: which stub a request belongs to, and which scenario is its own.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::canonical::Lens;
+use super::endpoint::captures_of;
+use super::request::{self, Compared, RequestKey};
+use super::{Content, Existing, Recorded};
+use crate::collection::{Scenario, SegmentPattern, Stub};
+use crate::matching::{Call, Candidate, Target};
+use crate::model::RequestRecord;
+
+/// A committed scenario by its place: stub and scenario by position.
+pub(super) type Place = (usize, usize);
+
+/// Finds committed stubs and scenarios. Disabled scenarios are found like the others: what a person switched off must
+/// not come back as new.
+pub(super) struct Committed<'a> {
+    pub(super) existing: Existing<'a>,
+    literal: HashMap<(String, String), Vec<usize>>,
+    patterns: HashMap<String, Vec<usize>>,
+    scenarios: HashMap<(usize, RequestKey), Vec<usize>>,
+    /// The scenarios of stubs, compiled for matching when they are first asked for.
+    compiled: RefCell<HashMap<usize, Rc<Vec<Option<Candidate>>>>>,
+}
+
+impl<'a> Committed<'a> {
+    pub(super) fn new(existing: Existing<'a>) -> Self {
+        let mut found = Committed {
+            existing,
+            literal: HashMap::new(),
+            patterns: HashMap::new(),
+            scenarios: HashMap::new(),
+            compiled: RefCell::default(),
+        };
+        for (at, file) in existing.collection.stubs.iter().enumerate() {
+            let stub = &file.stub;
+            if stub.path.segments().iter().all(|segment| matches!(segment, SegmentPattern::Literal(_))) {
+                let key = (stub.method.clone(), stub.path.as_str().to_owned());
+                found.literal.entry(key).or_default().push(at);
+            } else {
+                found.patterns.entry(stub.method.clone()).or_default().push(at);
+            }
+            let lens = found.lens(stub);
+            for (position, scenario) in stub.scenarios.iter().enumerate() {
+                if let Some(key) = request::committed_key(stub, &scenario.request, &lens, existing.content) {
+                    found.scenarios.entry((at, key)).or_default().push(position);
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn stub(&self, at: usize) -> &'a Stub {
+        &self.existing.collection.stubs[at].stub
+    }
+
+    pub(super) fn scenario(&self, (stub, scenario): Place) -> &'a Scenario {
+        &self.existing.collection.stubs[stub].stub.scenarios[scenario]
+    }
+
+    /// The rules that hold for a stub.
+    pub(super) fn lens(&self, stub: &'a Stub) -> Lens<'a> {
+        Lens::new(self.existing.collection.manifest.rules.iter().chain(&stub.rules))
+    }
+
+    /// The rules that hold for a new stub.
+    pub(super) fn common_lens(&self) -> Lens<'a> {
+        Lens::new(&self.existing.collection.manifest.rules)
+    }
+
+    /// The stubs whose method, origin and path this request has, the most literal first.
+    pub(super) fn stubs_for(&self, request: &RequestRecord, path: &str) -> Vec<usize> {
+        let literal = self.literal.get(&(request.method.clone(), path.to_owned())).into_iter().flatten();
+        let patterns = self.patterns.get(&request.method).into_iter().flatten();
+        let fits = |at: &usize| {
+            let stub = self.stub(*at);
+            stub.origin.matches(&request.origin)
+                && (stub.path.as_str() == path || captures_of(&stub.path, &request.path).is_some())
+        };
+        literal.chain(patterns).copied().filter(fits).collect()
+    }
+
+    /// The committed scenario for which this request is an exact hit. Of several, the one that asks for most fields.
+    ///
+    /// First by key, which finds what promotion itself wrote whatever the number of scenarios; then as matching does,
+    /// which knows what else a person may have written.
+    pub(super) fn find(&self, recorded: &Recorded, stubs: &[usize]) -> Option<Place> {
+        let by_key = stubs.iter().find_map(|at| Some((*at, self.by_key(recorded, *at)?)));
+        by_key.or_else(|| {
+            let call = call(recorded)?;
+            stubs.iter().find_map(|at| Some((*at, self.by_matching(&call, *at)?)))
+        })
+    }
+
+    fn by_key(&self, recorded: &Recorded, at: usize) -> Option<usize> {
+        let request = &recorded.exchange.request;
+        let stub = self.stub(at);
+        let captures = captures_of(&stub.path, &request.path).unwrap_or_default();
+        let query = request::query_pairs(request.query.as_deref());
+        let media_type = request::media_type(&request.fields);
+        let body = request::body_of(&recorded.request);
+        let compared = Compared { captures: &captures, query: &query, media_type: media_type.as_deref(), body };
+        let key = compared.key(&self.lens(stub), stub.parts);
+        let positions = self.scenarios.get(&(at, key)).into_iter().flatten().copied();
+        let held = positions.filter(|position| {
+            let listed = request::effective(&stub.scenarios[*position].request, &stub.defaults).1;
+            !stub.parts.fields || request::holds(&listed, request)
+        });
+        self.most_fields(at, held)
+    }
+
+    fn by_matching(&self, call: &Call, at: usize) -> Option<usize> {
+        let compiled = self.compiled.borrow_mut().entry(at).or_insert_with(|| Rc::new(self.compile(at))).clone();
+        let exact = compiled
+            .iter()
+            .enumerate()
+            .filter(|(_, candidate)| candidate.as_ref().is_some_and(|candidate| candidate.is_exact(call)));
+        self.most_fields(at, exact.map(|(position, _)| position))
+    }
+
+    /// The first of those that list most fields.
+    fn most_fields(&self, at: usize, positions: impl Iterator<Item = usize>) -> Option<usize> {
+        let stub = self.stub(at);
+        positions.min_by_key(|position| {
+            std::cmp::Reverse(request::effective(&stub.scenarios[*position].request, &stub.defaults).1.len())
+        })
+    }
+
+    /// The scenarios of a stub for matching; none where a body is gone, or too large to be held.
+    fn compile(&self, at: usize) -> Vec<Option<Candidate>> {
+        let rules = &self.existing.collection.manifest.rules;
+        let stub = self.stub(at);
+        let compile = |scenario: &Scenario| {
+            let body = match &scenario.request.body {
+                None => None,
+                Some(body) => match (self.existing.content)(body)? {
+                    Content::Small(bytes) => Some(bytes),
+                    Content::Large { .. } => return None,
+                },
+            };
+            Some(Candidate::new(stub, scenario, rules, body.as_ref()))
+        };
+        stub.scenarios.iter().map(compile).collect()
+    }
+}
+
+/// A recorded request as matching sees it; `None` when its body is too large to be held.
+fn call(recorded: &Recorded) -> Option<Call> {
+    let request = &recorded.exchange.request;
+    let Content::Small(body) = &recorded.request.content else { return None };
+    Some(Call {
+        method: request.method.clone(),
+        target: Target::Origin(request.origin.clone()),
+        path: request.path.clone(),
+        query: request.query.clone(),
+        fields: request.fields.clone(),
+        body: body.clone(),
+    })
+}

@@ -1,0 +1,363 @@
+//! The merge: what was recorded against what is committed. What is committed stays, unless `--replace` says otherwise.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::answer::{Answer, Fingerprint, fingerprint};
+use super::committed::{Committed, Place};
+use super::difference;
+use super::endpoint::Endpoint;
+use super::group::{self, Group, Sample, Step};
+use super::names::{self, Traits};
+use super::promoter::{Bucket, Promoter};
+use super::report::{Change, Report, ScenarioLine, StubLine};
+use super::{BodyFile, BodySource, Options, Promotion};
+use crate::collection::{
+    BodySpec, Collection, FORMAT_VERSION, FieldLine, Manifest, PathPattern, ResponseSpec, Scenario, Settings, Stub,
+    StubFile, file_name,
+};
+
+/// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller.
+pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
+    let Promoter { committed, options, buckets, loopback, selected, promoted, .. } = promoter;
+    let before = committed.as_ref().map(|committed| committed.existing.collection);
+    let mut merge = Merge::new(before.cloned().unwrap_or_else(|| empty(&options.name)), &options);
+    let mut new: BTreeMap<Endpoint, Vec<Fresh<'_>>> = BTreeMap::new();
+    for ((endpoint, _), bucket) in &buckets {
+        for group in merge.settle(committed.as_ref(), bucket) {
+            new.entry(endpoint.clone()).or_default().push(Fresh { bucket, group });
+        }
+    }
+    let mut new: Vec<_> = new.into_iter().collect();
+    for (_, scenarios) in &mut new {
+        scenarios.sort_by_key(|fresh| fresh.group.samples[0].order());
+    }
+    // Origins are listed in the order in which they were first called.
+    new.sort_by_key(|(_, scenarios)| scenarios[0].group.samples[0].order());
+    for (endpoint, scenarios) in new {
+        let at = merge.stub_at(endpoint, |origin| loopback.pattern(origin));
+        merge.add(at, &scenarios);
+    }
+    merge.finish(before, selected, promoted)
+}
+
+fn empty(name: &str) -> Collection {
+    let manifest = Manifest {
+        schema: None,
+        version: FORMAT_VERSION,
+        name: name.to_owned(),
+        origins: Vec::new(),
+        settings: Settings::default(),
+        variables: serde_json::Map::new(),
+        rules: Vec::new(),
+        server_stubs: Vec::new(),
+        environments: serde_json::Map::new(),
+        releases: serde_json::Map::new(),
+    };
+    Collection { manifest, stubs: Vec::new() }
+}
+
+/// A scenario to be added.
+struct Fresh<'a> {
+    bucket: &'a Bucket,
+    group: Group,
+}
+
+/// The collection while it is being changed.
+struct Merge<'o> {
+    collection: Collection,
+    options: &'o Options,
+    bodies: Vec<BodyFile>,
+    /// Paths of all files, in lower case.
+    files: HashSet<String>,
+    /// What the report says, by the stub's position.
+    lines: BTreeMap<usize, Vec<ScenarioLine>>,
+    /// Stubs from here on are new.
+    committed: usize,
+}
+
+impl<'o> Merge<'o> {
+    fn new(collection: Collection, options: &'o Options) -> Self {
+        let mut files = HashSet::new();
+        for file in &collection.stubs {
+            files.insert(file.path.to_lowercase());
+            for scenario in &file.stub.scenarios {
+                let bodies = scenario.steps().iter().map(|step| &step.body).chain([&scenario.request.body]);
+                let paths = bodies.flatten().filter_map(|body| body.file.as_ref());
+                files.extend(paths.map(|path| path.to_lowercase()));
+            }
+        }
+        let committed = collection.stubs.len();
+        Merge { collection, options, bodies: Vec::new(), files, lines: BTreeMap::new(), committed }
+    }
+
+    /// Compares one bucket with the committed scenarios that it hits; returns the groups that are new scenarios.
+    fn settle(&mut self, committed: Option<&Committed<'_>>, bucket: &Bucket) -> Vec<Group> {
+        let mut samples = bucket.samples.clone();
+        samples.sort_by_key(Sample::order);
+        let mut by_place: BTreeMap<Option<Place>, Vec<Sample>> = BTreeMap::new();
+        for sample in samples {
+            by_place.entry(sample.committed).or_default().push(sample);
+        }
+        let mut new = Vec::new();
+        for (place, samples) in by_place {
+            match (place, committed) {
+                (Some(place), Some(committed)) => new.extend(self.compare(committed, place, bucket, samples)),
+                _ => new.extend(group::split(samples, &bucket.fields)),
+            }
+        }
+        new
+    }
+
+    /// Compares the answers to one committed scenario's request with its own.
+    fn compare(
+        &mut self,
+        committed: &Committed<'_>,
+        place: Place,
+        bucket: &Bucket,
+        samples: Vec<Sample>,
+    ) -> Vec<Group> {
+        let scenario = committed.scenario(place);
+        let old = committed_steps(committed, scenario);
+        let same = |samples: &[Sample]| old.as_ref().is_some_and(|old| group::alike(old, &group::steps(samples)));
+        if same(&samples) {
+            self.note(place, &samples, Change::Same, None);
+            return Vec::new();
+        }
+        let listed = &scenario.request.fields;
+        let mut new = Vec::new();
+        for mut group in group::split(samples, &bucket.fields) {
+            let more = |line: &FieldLine| !listed.iter().any(|known| known.0.is(&line.0.name));
+            if group.fields.iter().any(more) {
+                // Evidence that a field decides, which the committed scenario does not ask for: one more beside it.
+                let inherited = listed.iter().filter(|known| !group.fields.iter().any(|own| own.0.is(&known.0.name)));
+                let fields: Vec<_> = inherited.chain(&group.fields).cloned().collect();
+                group.fields = fields;
+                new.push(group);
+            } else if same(&group.samples) {
+                self.note(place, &group.samples, Change::Same, None);
+            } else {
+                self.differ(place, scenario, bucket, &group.samples);
+            }
+        }
+        new
+    }
+
+    /// A committed scenario whose answers differ: reported, or replaced.
+    fn differ(&mut self, place: Place, scenario: &Scenario, bucket: &Bucket, samples: &[Sample]) {
+        let steps = group::steps(samples);
+        let recorded: Vec<(&Answer, Step)> =
+            steps.iter().map(|step| (&bucket.answers[&step.answer].1, *step)).collect();
+        let conflict = difference::conflict(scenario.steps(), &recorded);
+        if !self.options.replace {
+            return self.note(place, samples, Change::Conflict, Some(conflict));
+        }
+        // The new bodies may take the places of the old ones.
+        for path in scenario.steps().iter().filter_map(|step| step.body.as_ref()?.file.as_ref()) {
+            self.files.remove(&path.to_lowercase());
+        }
+        let file = self.collection.stubs[place.0].path.clone();
+        let responses = self.responses(&file, &scenario.name, bucket, samples);
+        let target = &mut self.collection.stubs[place.0].stub.scenarios[place.1];
+        set_responses(target, responses);
+        target.source = Some(samples[0].id.to_string());
+        self.note(place, samples, Change::Changed, Some(conflict));
+    }
+
+    fn note(&mut self, place: Place, samples: &[Sample], change: Change, conflict: Option<super::Conflict>) {
+        let is_default =
+            self.options.default.is_some_and(|wanted| samples.iter().any(|sample| sample.number == wanted));
+        let stub = &mut self.collection.stubs[place.0].stub;
+        if is_default {
+            for (at, scenario) in stub.scenarios.iter_mut().enumerate() {
+                scenario.default = at == place.1;
+            }
+        }
+        let scenario = &stub.scenarios[place.1];
+        self.lines.entry(place.0).or_default().push(ScenarioLine {
+            name: scenario.name.clone(),
+            change,
+            calls: samples.len() as u64,
+            steps: group::steps(samples).len(),
+            status: scenario.steps().first().map_or(0, |step| step.status),
+            number: samples[0].number,
+            default: is_default,
+            conflict,
+        });
+    }
+
+    /// The stub of an endpoint, made if it is new.
+    fn stub_at(
+        &mut self,
+        endpoint: Endpoint,
+        pattern: impl FnOnce(&crate::model::Origin) -> crate::collection::OriginPattern,
+    ) -> usize {
+        let (origin, method, path) = match endpoint {
+            Endpoint::Committed(at) => return at,
+            Endpoint::New { origin, method, path } => (origin, method, path),
+        };
+        // An origin that the collection has already is written as there.
+        let known = self.collection.manifest.origins.iter().filter(|known| known.matches(&origin));
+        let known = known.max_by_key(|known| known.as_origin().is_some()).cloned();
+        let origin = known.unwrap_or_else(|| pattern(&origin));
+        if !self.collection.manifest.origins.contains(&origin) {
+            self.collection.manifest.origins.push(origin.clone());
+        }
+        let stub = Stub {
+            schema: None,
+            version: FORMAT_VERSION,
+            method,
+            origin,
+            // It was made by `endpoint::path_pattern`, so it reads back; a literal is the same pattern for the rest.
+            path: path.parse().unwrap_or_else(|_| PathPattern::literal(&path)),
+            defaults: Default::default(),
+            parts: Default::default(),
+            rules: Vec::new(),
+            scenarios: Vec::new(),
+        };
+        let path = file_name(&stub, |path| self.files.contains(&path.to_lowercase()));
+        self.files.insert(path.to_lowercase());
+        self.collection.stubs.push(StubFile { path, stub });
+        self.collection.stubs.len() - 1
+    }
+
+    /// Adds scenarios, in order of their first request, to a stub.
+    fn add(&mut self, at: usize, scenarios: &[Fresh<'_>]) {
+        let stub = &self.collection.stubs[at].stub;
+        let traits_of = |scenario: &Scenario| {
+            let status = scenario.steps().first().map_or(200, |step| step.status);
+            Traits::of(&scenario.request, scenario.request.body.as_ref(), status)
+        };
+        let committed: Vec<_> = stub.scenarios.iter().map(traits_of).collect();
+        let mut taken: HashSet<String> = stub.scenarios.iter().map(|scenario| scenario.name.to_lowercase()).collect();
+        let fresh = |fresh: &Fresh<'_>| {
+            let mut request = fresh.bucket.spec.clone();
+            request.fields.clone_from(&fresh.group.fields);
+            let body = fresh.bucket.body.as_ref().and_then(|plan| plan.inline());
+            let first = &fresh.bucket.answers[&fresh.group.samples[0].answer].1;
+            Traits::of(&request, body, first.spec.status)
+        };
+        let new: Vec<_> = scenarios.iter().map(fresh).collect();
+        let names = names::scenarios(&new, &committed, &mut taken);
+        for (fresh, name) in scenarios.iter().zip(names) {
+            let scenario = self.scenario(at, name, fresh);
+            let stub = &mut self.collection.stubs[at].stub;
+            stub.scenarios.push(scenario);
+            let place = (at, stub.scenarios.len() - 1);
+            self.note(place, &fresh.group.samples, Change::New, None);
+        }
+    }
+
+    fn scenario(&mut self, at: usize, name: String, fresh: &Fresh<'_>) -> Scenario {
+        let file = self.collection.stubs[at].path.clone();
+        let mut request = fresh.bucket.spec.clone();
+        request.fields.clone_from(&fresh.group.fields);
+        request.body = fresh.bucket.body.as_ref().map(|plan| {
+            let path = |extension: &str| names::body_file(&file, &name, Some("request"), extension, &mut self.files);
+            let (spec, written) = plan.place(path);
+            self.bodies.extend(written.map(|(path, source)| BodyFile { path, source }));
+            spec
+        });
+        let responses = self.responses(&file, &name, fresh.bucket, &fresh.group.samples);
+        let mut scenario = Scenario {
+            name,
+            default: false,
+            disabled: false,
+            priority: 0,
+            source: Some(fresh.group.samples[0].id.to_string()),
+            request,
+            response: None,
+            responses: Vec::new(),
+            end: None,
+        };
+        set_responses(&mut scenario, responses);
+        scenario
+    }
+
+    /// The steps of samples as they stand in the file.
+    fn responses(&mut self, file: &str, name: &str, bucket: &Bucket, samples: &[Sample]) -> Vec<ResponseSpec> {
+        let mut placed: BTreeMap<Fingerprint, Option<BodySpec>> = BTreeMap::new();
+        let steps = group::steps(samples);
+        let mut responses = Vec::with_capacity(steps.len());
+        for (position, step) in steps.iter().enumerate() {
+            let answer = &bucket.answers[&step.answer].1;
+            let body = placed.entry(step.answer).or_insert_with(|| {
+                let part = (position > 0).then(|| (position + 1).to_string());
+                let path = |extension: &str| names::body_file(file, name, part.as_deref(), extension, &mut self.files);
+                let (spec, written) = answer.body.as_ref()?.place(path);
+                let written: Option<(String, BodySource)> = written;
+                self.bodies.extend(written.map(|(path, source)| BodyFile { path, source }));
+                Some(spec)
+            });
+            let times = std::num::NonZeroU32::new(step.times).filter(|times| times.get() > 1);
+            responses.push(ResponseSpec { times, body: body.clone(), ..answer.spec.clone() });
+        }
+        responses
+    }
+
+    fn finish(mut self, before: Option<&Collection>, selected: u64, promoted: u64) -> Promotion {
+        let mut counts = BTreeMap::new();
+        let mut stubs = Vec::new();
+        for (at, mut scenarios) in self.lines {
+            scenarios.iter().for_each(|line| *counts.entry(line.change.as_str()).or_default() += 1);
+            scenarios.sort_by_key(|line| line.number);
+            let StubFile { path, stub } = &self.collection.stubs[at];
+            stubs.push(StubLine {
+                file: path.clone(),
+                method: stub.method.clone(),
+                origin: stub.origin.to_string(),
+                path: stub.path.to_string(),
+                new: at >= self.committed,
+                scenarios,
+            });
+        }
+        stubs.sort_by(|one, other| one.file.cmp(&other.file));
+        self.collection.stubs.sort_by(|one, other| one.path.cmp(&other.path));
+        let report = Report {
+            collection: self.collection.manifest.name.clone(),
+            selected,
+            promoted,
+            counts,
+            stubs,
+            left_out: Vec::new(),
+            lossy: Vec::new(),
+            hosts: Vec::new(),
+        };
+        let changed = before != Some(&self.collection);
+        Promotion { collection: self.collection, bodies: self.bodies, changed, report }
+    }
+}
+
+/// One answer stands alone and goes on for ever; several are a sequence, whose end a person may have chosen.
+fn set_responses(scenario: &mut Scenario, mut responses: Vec<ResponseSpec>) {
+    if responses.len() == 1 {
+        scenario.response = responses.pop().map(|only| ResponseSpec { times: None, ..only });
+        scenario.responses = Vec::new();
+        scenario.end = None;
+    } else {
+        scenario.response = None;
+        scenario.responses = responses;
+    }
+}
+
+/// The steps of a committed scenario, alike neighbours as one; `None` when a body is gone.
+fn committed_steps(committed: &Committed<'_>, scenario: &Scenario) -> Option<Vec<Step>> {
+    let mut steps: Vec<Step> = Vec::new();
+    for spec in scenario.steps() {
+        let content = match &spec.body {
+            Some(body) => Some((committed.existing.content)(body)?),
+            None => None,
+        };
+        let coded = spec.body.as_ref().and_then(|body| body.coded.as_deref());
+        let answer = fingerprint(spec.status, &spec.fields, &spec.trailers, content.as_ref(), coded);
+        let times = spec.times.map_or(1, |times| times.get());
+        match steps.last_mut() {
+            Some(last) if last.answer == answer => last.times = last.times.saturating_add(times),
+            _ => steps.push(Step { answer, times }),
+        }
+    }
+    Some(steps)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

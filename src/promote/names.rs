@@ -1,0 +1,242 @@
+//! Names: of scenarios, by what tells each from its siblings; of body files, by their scenario.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::is_placeholder;
+use crate::collection::{BodySpec, RequestSpec};
+use crate::model::media::Kind;
+
+/// A scenario's name is at most this long.
+const LONGEST: usize = 40;
+
+/// Lower-case ASCII letters and digits; other runs become `-`; at most 40 characters.
+pub(super) fn slug(text: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars().filter(|character| !matches!(character, '\'' | '\u{2019}')) {
+        if character.is_ascii_alphanumeric() {
+            out.push(character.to_ascii_lowercase());
+        } else if !out.is_empty() && !out.ends_with('-') {
+            out.push('-');
+        }
+        if out.len() >= LONGEST {
+            break;
+        }
+    }
+    out.trim_end_matches('-').to_owned()
+}
+
+/// The first of `name`, `name-2`, `name-3`… that is not taken; taken from then on. Case does not tell names apart,
+/// since it does not tell files apart everywhere.
+pub(super) fn free(name: &str, taken: &mut HashSet<String>) -> String {
+    if taken.insert(name.to_lowercase()) {
+        return name.to_owned();
+    }
+    let mut count = 2u64;
+    loop {
+        let suffix = format!("-{count}");
+        // Names are ASCII, so any place is a border between characters.
+        let room = name.len().min(LONGEST.saturating_sub(suffix.len()));
+        let next = format!("{}{suffix}", name[..room].trim_end_matches('-'));
+        if taken.insert(next.clone()) {
+            return next;
+        }
+        count += 1;
+    }
+}
+
+/// What can tell a scenario from its siblings.
+pub(super) struct Traits {
+    captures: Vec<String>,
+    query: Vec<String>,
+    body: Vec<(String, String)>,
+    fields: Vec<(String, String)>,
+    status: String,
+}
+
+impl Traits {
+    /// The traits of a scenario; `body` is the body of its request, `status` that of its first answer.
+    pub(super) fn of(request: &RequestSpec, body: Option<&BodySpec>, status: u16) -> Self {
+        let captured = request.captures.values().filter(|value| !is_placeholder(value));
+        let query = request.query.iter().map(|pair| pair.decoded()).filter(|(_, value)| !is_placeholder(value));
+        let named = |line: &crate::collection::FieldLine| {
+            let value = super::request::comparable(&line.0);
+            let value = if value.starts_with('\0') { String::new() } else { value };
+            (line.0.name.to_ascii_lowercase(), value)
+        };
+        let word = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        Traits {
+            captures: captured
+                .map(|value| percent_encoding::percent_decode_str(value).decode_utf8_lossy().into())
+                .collect(),
+            query: query.map(|(name, value)| format!("{name}-{value}")).collect(),
+            body: body.map(|body| members(body, request.media_type.as_deref())).unwrap_or_default(),
+            fields: request.fields.iter().map(named).collect(),
+            status: word.map_or_else(|| format!("status-{status}"), slug),
+        }
+    }
+}
+
+/// The scalar members of a body, with their pointers, each as `name-value`; never a masked one.
+fn members(body: &BodySpec, media_type: Option<&str>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if let Some(value) = &body.json {
+        leaves(value, &mut String::new(), "", &mut found);
+    } else if let Some(text) = body.text.as_deref().filter(|_| Kind::of(media_type) == Kind::Form) {
+        for (name, value) in form_urlencoded::parse(text.as_bytes()).filter(|(_, value)| !is_placeholder(value)) {
+            found.push((name.to_string(), format!("{name}-{value}")));
+        }
+    }
+    found
+}
+
+fn leaves(value: &Value, pointer: &mut String, name: &str, found: &mut Vec<(String, String)>) {
+    let length = pointer.len();
+    let mut scalar = |text: &str| found.push((pointer.clone(), format!("{name}-{text}")));
+    match value {
+        Value::Null => {}
+        Value::Bool(flag) => scalar(if *flag { "true" } else { "false" }),
+        Value::Number(number) => scalar(&number.to_string()),
+        Value::String(text) if is_placeholder(text) => {}
+        Value::String(text) => scalar(text),
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                pointer.push_str(&format!("/{at}"));
+                leaves(item, pointer, name, found);
+                pointer.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                pointer.push_str(&format!("/{name}"));
+                leaves(member, pointer, name, found);
+                pointer.truncate(length);
+            }
+        }
+    }
+}
+
+/// How often each item occurs among siblings; an item that all have tells nothing.
+fn counts<'a, T: std::hash::Hash + Eq + 'a>(items: impl Iterator<Item = &'a T>) -> HashMap<&'a T, usize> {
+    let mut counts = HashMap::new();
+    for item in items {
+        *counts.entry(item).or_default() += 1;
+    }
+    counts
+}
+
+/// Names for new scenarios, in their order. `committed` are the traits of the siblings that have names already, and
+/// `taken` their names.
+pub(super) fn scenarios(new: &[Traits], committed: &[Traits], taken: &mut HashSet<String>) -> Vec<String> {
+    let all: Vec<&Traits> = new.iter().chain(committed).collect();
+    let levels: Vec<Vec<String>> = candidates(&all);
+    let mut seen: Vec<HashMap<&str, usize>> = vec![HashMap::new(); levels.first().map_or(0, Vec::len)];
+    for candidates in &levels {
+        for (level, candidate) in candidates.iter().enumerate() {
+            *seen[level].entry(candidate.as_str()).or_default() += 1;
+        }
+    }
+    let names = levels.iter().take(new.len()).map(|candidates| {
+        let given = || candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_empty());
+        let telling = given().find(|(level, candidate)| seen[*level][candidate.as_str()] == 1);
+        let chosen = telling.or_else(|| given().next()).map_or("scenario", |(_, candidate)| candidate);
+        free(chosen, taken)
+    });
+    names.collect()
+}
+
+/// For each of the siblings its candidates, the most telling first; empty where it has none.
+fn candidates(all: &[&Traits]) -> Vec<Vec<String>> {
+    let query = counts(all.iter().flat_map(|traits| &traits.query));
+    let body = counts(all.iter().flat_map(|traits| &traits.body));
+    let fields = counts(all.iter().flat_map(|traits| &traits.fields));
+    let mut listed: Vec<&str> = all.iter().flat_map(|traits| &traits.fields).map(|(name, _)| name.as_str()).collect();
+    listed.sort_unstable();
+    listed.dedup();
+    let of = |traits: &&Traits| {
+        let pairs: Vec<&str> = traits.query.iter().filter(|pair| query[pair] < all.len()).map(String::as_str).collect();
+        let members = traits.body.iter().filter(|member| body[member] < all.len());
+        let shortest = members.map(|(_, text)| text.as_str()).filter(|text| !slug(text).is_empty());
+        let shortest = shortest.min_by_key(|text| (text.len(), *text)).unwrap_or_default();
+        let own: Vec<_> = traits.fields.iter().filter(|line| fields[line] < all.len()).collect();
+        let field = match (own.first(), listed.iter().find(|name| traits.fields.iter().all(|own| own.0 != **name))) {
+            (Some((name, value)), _) => format!("{name}-{value}"),
+            (None, Some(missing)) => format!("no-{missing}"),
+            (None, None) => String::new(),
+        };
+        let texts = [traits.captures.join("-"), pairs.join("-"), shortest.to_owned(), field, traits.status.clone()];
+        texts.iter().map(|text| slug(text)).collect()
+    };
+    all.iter().map(of).collect()
+}
+
+/// The path of a body file, named for its scenario: `bodies/<host>/<stub>/<scenario>[.<part>].<extension>`.
+pub(super) fn body_file(
+    stub_file: &str,
+    scenario: &str,
+    part: Option<&str>,
+    extension: &str,
+    taken: &mut HashSet<String>,
+) -> String {
+    let stub = stub_file.strip_prefix("stubs/").unwrap_or(stub_file);
+    let stub = stub.strip_suffix(".json").unwrap_or(stub);
+    let name = match slug(scenario) {
+        name if name.is_empty() => "scenario".to_owned(),
+        name => name,
+    };
+    let part = part.map(|part| format!(".{part}")).unwrap_or_default();
+    let mut path = format!("bodies/{stub}/{name}{part}.{extension}");
+    let mut count = 2u64;
+    while !taken.insert(path.to_lowercase()) {
+        path = format!("bodies/{stub}/{name}-{count}{part}.{extension}");
+        count += 1;
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collection::{FieldLine, QueryPair};
+    use crate::model::Field;
+
+    fn asking(query: &[&str], json: Option<&str>, fields: &[(&str, &str)], status: u16) -> Traits {
+        let request = RequestSpec {
+            query: query.iter().map(|pair| QueryPair((*pair).to_owned())).collect(),
+            fields: fields.iter().map(|(name, value)| FieldLine(Field::new(*name, *value))).collect(),
+            ..RequestSpec::default()
+        };
+        let body = json.map(|text| BodySpec { json: serde_json::from_str(text).unwrap(), ..BodySpec::default() });
+        Traits::of(&request, body.as_ref(), status)
+    }
+
+    fn named(new: &[Traits]) -> Vec<String> {
+        scenarios(new, &[], &mut HashSet::new())
+    }
+
+    #[test]
+    fn scenarios_are_named_by_what_tells_them_apart() {
+        assert_eq!(named(&[asking(&["page=1"], None, &[], 200)]), ["ok"]);
+        let pages = [&["q=x", "page=1"][..], &["q=x", "page=2"], &["q=x"]].map(|query| asking(query, None, &[], 200));
+        assert_eq!(named(&pages), ["page-1", "page-2", "ok"]);
+        let orders = [r#"{"size":"very large","item":"tea"}"#, r#"{"size":"very large","item":"coffee"}"#];
+        assert_eq!(named(&orders.map(|body| asking(&[], Some(body), &[], 201))), ["item-tea", "item-coffee"]);
+        let accepts = [&[][..], &[("Accept", "text/html")]].map(|fields| asking(&[], None, fields, 200));
+        assert_eq!(named(&accepts), ["no-accept", "accept-text-html"]);
+        let same = [200, 200, 404].map(|status| asking(&[], None, &[], status));
+        assert_eq!(named(&same), ["ok", "ok-2", "not-found"]);
+    }
+
+    #[test]
+    fn slugs_are_short_and_plain() {
+        assert_eq!(slug("Non-Authoritative  Information!"), "non-authoritative-information");
+        assert_eq!(slug("I'm a teapot"), "im-a-teapot");
+        assert_eq!(slug("é/ü"), "");
+        assert!(slug(&"word ".repeat(20)).len() <= 40);
+        let mut taken = HashSet::new();
+        let long = slug(&"a".repeat(60));
+        free(&long, &mut taken);
+        assert_eq!(free(&long, &mut taken), format!("{}-2", "a".repeat(38)));
+    }
+}

@@ -1,0 +1,259 @@
+//! Takes exchanges one at a time, and keeps of each only what its scenario needs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::answer::{self, Answer, Fingerprint};
+use super::body::Plan;
+use super::canonical::Lens;
+use super::committed::Committed;
+use super::endpoint::{self, Endpoint, Loopback};
+use super::group::Sample;
+use super::merge;
+use super::report::{HostLine, LeftOut, Lossy, Reason};
+use super::request::{self, Candidate, Compared, RequestKey};
+use super::{Existing, Options, Promotion, Recorded};
+use crate::collection::{MatchParts, RequestSpec};
+use crate::model::{Exchange, ExchangeId, Outcome, RequestRecord, ResponseRecord};
+
+/// How many lossy steps are named.
+const NAMED: usize = 100;
+
+/// Alike requests to one endpoint, fields aside.
+pub(super) struct Bucket {
+    /// What the first of them asks for.
+    pub(super) spec: RequestSpec,
+    /// Its body.
+    pub(super) body: Option<Plan>,
+    /// When that one was.
+    first: (Timestamp, ExchangeId),
+    /// The exchanges, sorted only at the end.
+    pub(super) samples: Vec<Sample>,
+    /// The different sets of fields that may decide.
+    pub(super) fields: Vec<Vec<Candidate>>,
+    /// The different answers, each as it was first given.
+    pub(super) answers: HashMap<Fingerprint, (Sample, Answer)>,
+}
+
+/// Calls to one host.
+#[derive(Default)]
+struct HostCount {
+    calls: u64,
+    promoted: u64,
+    endpoints: std::collections::BTreeSet<Endpoint>,
+}
+
+/// A promotion under way: [`Promoter::push`] every exchange, then [`Promoter::finish`].
+pub struct Promoter<'a> {
+    pub(super) committed: Option<Committed<'a>>,
+    pub(super) options: Options,
+    pub(super) buckets: BTreeMap<(Endpoint, RequestKey), Bucket>,
+    pub(super) loopback: Loopback,
+    pub(super) selected: u64,
+    pub(super) promoted: u64,
+    left_out: BTreeMap<Reason, (u64, Vec<u64>)>,
+    lossy: Vec<Lossy>,
+    hosts: BTreeMap<String, HostCount>,
+}
+
+impl<'a> Promoter<'a> {
+    /// A promotion into this collection, or into a new one. Reads the request bodies of the committed scenarios.
+    pub fn new(existing: Option<Existing<'a>>, options: Options) -> Self {
+        Promoter {
+            committed: existing.map(Committed::new),
+            options,
+            buckets: BTreeMap::new(),
+            loopback: Loopback::default(),
+            selected: 0,
+            promoted: 0,
+            left_out: BTreeMap::new(),
+            lossy: Vec::new(),
+            hosts: BTreeMap::new(),
+        }
+    }
+
+    /// Why this exchange will be left out, if so; its bodies need not be read then.
+    pub fn left_out(exchange: &Exchange) -> Option<Reason> {
+        match &exchange.outcome {
+            Outcome::Failed(..) => Some(Reason::Failed),
+            Outcome::Cancelled(_) => Some(Reason::Cancelled),
+            Outcome::Interrupted(_) => Some(Reason::Interrupted),
+            Outcome::Relayed(_) => Some(Reason::Relayed),
+            Outcome::Complete(response) if response.status < 200 => Some(Reason::Upgraded),
+            Outcome::Complete(_) if exchange.partial => Some(Reason::Partial),
+            Outcome::Complete(_) if !endpoint::has_path(&exchange.request) => Some(Reason::NoPath),
+            Outcome::Complete(response) if !response.body.end.is_whole() => Some(Reason::Failed),
+            Outcome::Complete(_) => None,
+        }
+    }
+
+    /// Counts an exchange as selected and left out.
+    pub fn leave_out(&mut self, exchange: &Exchange, reason: Reason) {
+        self.selected += 1;
+        self.hosts.entry(exchange.request.origin.host_field()).or_default().calls += 1;
+        self.note_left_out(exchange.number, reason);
+    }
+
+    /// Counts an exchange whose record cannot be read.
+    pub fn leave_out_damaged(&mut self, number: u64) {
+        self.selected += 1;
+        self.note_left_out(number, Reason::Damaged);
+    }
+
+    fn note_left_out(&mut self, number: u64, reason: Reason) {
+        let (count, numbers) = self.left_out.entry(reason).or_default();
+        *count += 1;
+        if let Err(at) = numbers.binary_search(&number) {
+            numbers.insert(at, number);
+            numbers.truncate(10);
+        }
+    }
+
+    /// Takes an exchange.
+    pub fn push(&mut self, recorded: Recorded) {
+        let response = match (Self::left_out(&recorded.exchange), &recorded.exchange.outcome) {
+            (None, Outcome::Complete(response)) => response,
+            (reason, _) => return self.leave_out(&recorded.exchange, reason.unwrap_or(Reason::Failed)),
+        };
+        let request = &recorded.exchange.request;
+        self.selected += 1;
+        self.promoted += 1;
+        self.loopback.see(&request.origin);
+        self.note_lossy(&recorded, response);
+        let pattern = endpoint::path_pattern(&request.path);
+        let stubs = self.committed.as_ref().map(|committed| committed.stubs_for(request, pattern.as_str()));
+        let stubs = stubs.unwrap_or_default();
+        let found = self.committed.as_ref().and_then(|committed| committed.find(&recorded, &stubs));
+        let endpoint = match found {
+            Some((stub, _)) => Endpoint::Committed(stub),
+            None => self.endpoint(request, pattern.as_str(), &stubs),
+        };
+        let host = self.hosts.entry(request.origin.host_field()).or_default();
+        host.calls += 1;
+        host.promoted += 1;
+        host.endpoints.insert(endpoint.clone());
+        let (key, spec, plan) = self.key(&recorded, &endpoint);
+        let (answer, fingerprint) = answer::answer(&recorded, response);
+        let sample = Sample {
+            started_at: recorded.exchange.started_at,
+            id: recorded.exchange.id,
+            number: recorded.exchange.number,
+            answer: fingerprint,
+            fields: 0,
+            committed: found,
+        };
+        let bucket = self
+            .buckets
+            .entry((endpoint, key))
+            .or_insert_with(|| Bucket::new(sample.order(), spec.clone(), plan.clone()));
+        bucket.add(sample, request::candidates(request), answer, spec, plan);
+    }
+
+    /// The committed stub that a new scenario of this request goes into, or a new one.
+    fn endpoint(&self, request: &RequestRecord, path: &str, stubs: &[usize]) -> Endpoint {
+        let fits = |at: &&usize| {
+            self.committed.as_ref().is_some_and(|committed| request::fits_defaults(committed.stub(**at), request))
+        };
+        match stubs.iter().find(fits) {
+            Some(at) => Endpoint::Committed(*at),
+            None => Endpoint::New {
+                origin: endpoint::one_loopback(&request.origin),
+                method: request.method.clone(),
+                path: path.to_owned(),
+            },
+        }
+    }
+
+    fn key(&self, recorded: &Recorded, endpoint: &Endpoint) -> (RequestKey, RequestSpec, Option<Plan>) {
+        let request = &recorded.exchange.request;
+        let (captures, lens, parts) = match (endpoint, &self.committed) {
+            (Endpoint::Committed(at), Some(committed)) => {
+                let stub = committed.stub(*at);
+                let captures = endpoint::captures_of(&stub.path, &request.path).unwrap_or_default();
+                (captures, committed.lens(stub), stub.parts)
+            }
+            (_, Some(committed)) => (BTreeMap::new(), committed.common_lens(), MatchParts::default()),
+            (_, None) => (BTreeMap::new(), Lens::default(), MatchParts::default()),
+        };
+        let (spec, plan) = request::spec(recorded, captures);
+        let compared = Compared {
+            captures: &spec.captures,
+            query: &spec.query,
+            media_type: spec.media_type.as_deref(),
+            body: request::body_of(&recorded.request),
+        };
+        (compared.key(&lens, parts), spec, plan)
+    }
+
+    fn note_lossy(&mut self, recorded: &Recorded, response: &ResponseRecord) {
+        let interim: Vec<_> = response.informational.iter().map(|interim| interim.status.to_string()).collect();
+        if interim.is_empty() || interim.iter().all(|status| status == "100") {
+            return;
+        }
+        let request = &recorded.exchange.request;
+        self.lossy.push(Lossy {
+            number: recorded.exchange.number,
+            call: format!("{} {}", request.method, request.url()),
+            what: format!("interim responses are not replayed ({})", interim.join(", ")),
+        });
+        self.lossy.sort();
+        self.lossy.truncate(NAMED);
+    }
+
+    /// Merges everything into the collection.
+    pub fn finish(mut self) -> Promotion {
+        let left_out = std::mem::take(&mut self.left_out);
+        let left_out = left_out.into_iter().map(|(reason, (count, numbers))| LeftOut { reason, count, numbers });
+        let left_out = left_out.collect();
+        let lossy = std::mem::take(&mut self.lossy);
+        let hosts = std::mem::take(&mut self.hosts).into_iter().map(|(host, count)| HostLine {
+            host,
+            calls: count.calls,
+            promoted: count.promoted,
+            stubs: count.endpoints.len() as u64,
+        });
+        let mut hosts: Vec<_> = hosts.collect();
+        hosts.sort_by(|one, other| other.calls.cmp(&one.calls).then_with(|| one.host.cmp(&other.host)));
+        let mut promotion = merge::merge(self);
+        promotion.report.left_out = left_out;
+        promotion.report.lossy = lossy;
+        promotion.report.hosts = hosts;
+        promotion
+    }
+}
+
+impl Bucket {
+    fn new(first: (Timestamp, ExchangeId), spec: RequestSpec, body: Option<Plan>) -> Self {
+        Bucket { spec, body, first, samples: Vec::new(), fields: Vec::new(), answers: HashMap::new() }
+    }
+
+    fn add(
+        &mut self,
+        mut sample: Sample,
+        fields: Vec<Candidate>,
+        answer: Answer,
+        spec: RequestSpec,
+        body: Option<Plan>,
+    ) {
+        sample.fields = match self.fields.iter().position(|known| *known == fields) {
+            Some(at) => at,
+            None => {
+                self.fields.push(fields);
+                self.fields.len() - 1
+            }
+        };
+        // Not the first that came in, but the first that was recorded speaks for all.
+        if sample.order() < self.first {
+            self.first = sample.order();
+            self.spec = spec;
+            self.body = body;
+        }
+        match self.answers.get_mut(&sample.answer) {
+            Some(first) if first.0.order() < sample.order() => {}
+            Some(first) => *first = (sample.clone(), answer),
+            None => drop(self.answers.insert(sample.answer, (sample.clone(), answer))),
+        }
+        self.samples.push(sample);
+    }
+}

@@ -1,0 +1,300 @@
+//! Whole promotions: grouping, sequences, merges, and what must hold for any traffic.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use crate::collection::{BodySpec, Collection, Scenario};
+use crate::matching::{Call, Candidate, Target};
+use crate::promote::testing::exchange;
+use crate::promote::{BodySource, Change, Content, Existing, Options, Promotion, Reason, Recorded, promote};
+
+fn options() -> Options {
+    Options { name: "github".to_owned(), ..Options::default() }
+}
+
+/// Reads a body of a promotion's collection.
+fn content(promotion: &Promotion, traffic: &[Recorded], body: &BodySpec) -> Option<Content> {
+    if let Some(value) = &body.json {
+        return Some(Content::Small(body.style.render(value).into()));
+    }
+    if let Some(text) = &body.text {
+        return Some(Content::Small(text.clone().into()));
+    }
+    let file = promotion.bodies.iter().find(|file| Some(&file.path) == body.file.as_ref())?;
+    match &file.source {
+        BodySource::Bytes(bytes) => Some(Content::Small(bytes.clone())),
+        BodySource::Exchange { number, .. } => {
+            Some(traffic.iter().find(|recorded| recorded.exchange.number == *number)?.response.content.clone())
+        }
+    }
+}
+
+fn again(first: &Promotion, traffic: &[Recorded], new: Vec<Recorded>, options: Options) -> Promotion {
+    let content = |body: &BodySpec| content(first, traffic, body);
+    promote(Some(Existing { collection: &first.collection, content: &content }), new, options)
+}
+
+fn names(promotion: &Promotion) -> Vec<String> {
+    let of = |file: &crate::collection::StubFile| {
+        let names: Vec<_> = file.stub.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
+        format!("{} {}", file.path, names.join(" "))
+    };
+    promotion.collection.stubs.iter().map(of).collect()
+}
+
+fn only(promotion: &Promotion) -> &Scenario {
+    let [file] = &promotion.collection.stubs[..] else { panic!("{:?}", names(promotion)) };
+    let [scenario] = &file.stub.scenarios[..] else { panic!("{:?}", names(promotion)) };
+    scenario
+}
+
+fn call(recorded: &Recorded) -> Call {
+    let request = &recorded.exchange.request;
+    let Content::Small(body) = recorded.request.content.clone() else { panic!("small bodies only") };
+    Call {
+        method: request.method.clone(),
+        target: Target::Origin(request.origin.clone()),
+        path: request.path.clone(),
+        query: request.query.clone(),
+        fields: request.fields.clone(),
+        body,
+    }
+}
+
+#[test]
+fn a_polled_job_is_a_sequence() {
+    let poll = |number, state: &str| {
+        let body = format!("{{\"state\":\"{state}\"}}");
+        exchange(number, "GET", "https://api.test/jobs/7", 200).answering("application/json", &body)
+    };
+    // In any order: the start of the requests decides.
+    let traffic = vec![poll(4, "done"), poll(1, "queued"), poll(3, "done"), poll(2, "queued")];
+    let promotion = promote(None, traffic.clone(), options());
+    let scenario = only(&promotion);
+    let times: Vec<_> = scenario.responses.iter().map(|step| step.times.map_or(1, |times| times.get())).collect();
+    assert_eq!((times, scenario.end, scenario.response.is_none()), (vec![2, 2], None, true));
+    assert_eq!(scenario.source.as_deref(), Some(traffic[1].exchange.id.to_string().as_str()));
+    assert!(!again(&promotion, &traffic, traffic.clone(), options()).changed);
+    // A longer run of the same job is another sequence: told, and not taken.
+    let mut longer = traffic.clone();
+    longer.push(poll(5, "archived"));
+    let merged = again(&promotion, &traffic, longer.clone(), options());
+    assert_eq!((merged.changed, merged.report.count(Change::Conflict)), (false, 1));
+    let replaced = again(&promotion, &traffic, longer, Options { replace: true, ..options() });
+    assert_eq!((only(&replaced).responses.len(), replaced.report.count(Change::Changed)), (3, 1));
+}
+
+#[test]
+fn a_field_is_listed_only_where_it_decided() {
+    let secret = "Bearer retake-token-0123456789";
+    let me = |number, status| exchange(number, "GET", "https://api.test/me", status);
+    let traffic = vec![me(1, 401), me(2, 200).asking("Authorization", secret).asking("Accept", "*/*")];
+    let promotion = promote(None, traffic.clone(), options());
+    assert_eq!(names(&promotion), ["stubs/api.test/get-me.json no-authorization authorization"]);
+    let scenarios = &promotion.collection.stubs[0].stub.scenarios;
+    assert!(scenarios[0].request.fields.is_empty());
+    assert_eq!(scenarios[1].request.fields[0].to_string(), format!("Authorization: {secret}"));
+    assert_eq!(scenarios[1].request.fields.len(), 1);
+    assert!(!again(&promotion, &traffic, traffic.clone(), options()).changed);
+    // One of them alone finds its own scenario again.
+    assert!(!again(&promotion, &traffic, vec![traffic[1].clone()], options()).changed);
+    // Where the answers agree, nothing is listed.
+    let alike = vec![me(1, 200).asking("Accept", "a/b"), me(2, 200).asking("Accept", "c/d")];
+    assert!(only(&promote(None, alike, options())).request.is_empty());
+}
+
+#[test]
+fn what_is_no_answer_is_left_out_and_counted() {
+    let mut partial = exchange(2, "POST", "https://api.test/", 200);
+    partial.exchange.partial = true;
+    let traffic = vec![
+        exchange(1, "GET", "https://api.test/", 200).failed(),
+        partial,
+        exchange(3, "GET", "https://api.test/", 101),
+        exchange(4, "GET", "https://stray.test/", 200),
+    ];
+    let report = promote(None, traffic, options()).report;
+    let reasons: Vec<_> = report.left_out.iter().map(|left| (left.reason, left.count, left.numbers[0])).collect();
+    assert_eq!(reasons, [(Reason::Failed, 1, 1), (Reason::Upgraded, 1, 3), (Reason::Partial, 1, 2)]);
+    assert_eq!((report.selected, report.promoted), (4, 1));
+    let hosts: Vec<_> = report.hosts.iter().map(|host| (host.host.as_str(), host.calls, host.promoted)).collect();
+    assert_eq!(hosts, [("api.test", 3, 0), ("stray.test", 1, 1)]);
+}
+
+#[test]
+fn loopback_is_one_host_with_any_port() {
+    let traffic = vec![
+        exchange(1, "GET", "http://127.0.0.1:5000/a", 200),
+        exchange(2, "GET", "http://localhost:5000/a", 200),
+        exchange(3, "GET", "http://[::1]:5000/a", 200),
+    ];
+    let promotion = promote(None, traffic.clone(), options());
+    assert_eq!(promotion.collection.manifest.origins[0].to_string(), "http://localhost:*");
+    assert_eq!(only(&promotion).steps().len(), 1);
+    // Another port of another day is the same server.
+    let later = vec![exchange(9, "GET", "http://127.0.0.1:6000/a", 200)];
+    assert!(!again(&promotion, &traffic, later, options()).changed);
+    let two = vec![traffic[0].clone(), exchange(4, "GET", "http://localhost:5001/a", 200)];
+    assert_eq!(promote(None, two, options()).collection.stubs.len(), 2);
+}
+
+#[test]
+fn what_a_person_wrote_stays() {
+    let user = |number, login: &str, body: &str| {
+        exchange(number, "GET", &format!("https://api.test/users/{login}"), 200).answering("text/plain", body)
+    };
+    let traffic = vec![user(1, "octocat", "hi")];
+    let mut promotion = promote(None, traffic.clone(), options());
+    let stub = &mut promotion.collection.stubs[0].stub;
+    stub.path = "/users/{login}".parse().unwrap();
+    stub.scenarios[0].name = "my octocat".to_owned();
+    stub.scenarios[0].disabled = true;
+    stub.scenarios[0].request.captures.insert("login".to_owned(), "octocat".to_owned());
+    assert!(!again(&promotion, &traffic, traffic.clone(), options()).changed, "found by its request, disabled or not");
+    let merged = again(&promotion, &traffic, vec![user(2, "torvalds", "hello"), user(3, "octocat", "new")], options());
+    assert_eq!(names(&merged), ["stubs/api.test/get-users-octocat.json my octocat torvalds"]);
+    assert_eq!((merged.report.count(Change::New), merged.report.count(Change::Conflict)), (1, 1));
+    let conflict = merged.report.stubs[0].scenarios[1].conflict.clone().unwrap();
+    assert_eq!(
+        (conflict.at.as_str(), conflict.committed.as_str(), conflict.recorded.as_str()),
+        ("body line 1", "hi", "new")
+    );
+    let replaced = again(&promotion, &traffic, vec![user(3, "octocat", "new")], Options { replace: true, ..options() });
+    let scenario = only(&replaced);
+    assert_eq!((scenario.name.as_str(), scenario.disabled), ("my octocat", true));
+    assert_eq!(scenario.steps()[0].body.as_ref().unwrap().text.as_deref(), Some("new"));
+}
+
+#[test]
+fn placeholders_of_one_place_are_equal() {
+    let login = |number, hash: &str| {
+        exchange(number, "POST", "https://api.test/login", 200)
+            .sending("application/json", &format!("{{\"user\":\"a\",\"password\":\"retake-password-{hash}\"}}"))
+            .answering("application/json", &format!("{{\"token\":\"retake-token-{hash}\"}}"))
+    };
+    let traffic = vec![login(1, "aaaaaaaaaa")];
+    let promotion = promote(None, traffic.clone(), options());
+    assert!(!again(&promotion, &traffic, vec![login(2, "bbbbbbbbbb")], options()).changed);
+    assert_eq!(only(&promotion).name, "ok");
+}
+
+#[test]
+fn the_default_is_the_scenario_that_was_asked_for() {
+    let page = |number, page: u32| exchange(number, "GET", &format!("https://api.test/list?page={page}"), 200);
+    let traffic = vec![page(1, 1), page(2, 2)];
+    let promotion = promote(None, traffic.clone(), Options { default: Some(2), ..options() });
+    let defaults = |promotion: &Promotion| -> Vec<bool> {
+        promotion.collection.stubs[0].stub.scenarios.iter().map(|scenario| scenario.default).collect()
+    };
+    assert_eq!(names(&promotion), ["stubs/api.test/get-list.json page-1 page-2"]);
+    assert_eq!(defaults(&promotion), [false, true]);
+    let moved = again(&promotion, &traffic, traffic.clone(), Options { default: Some(1), ..options() });
+    assert_eq!(defaults(&moved), [true, false]);
+}
+
+#[test]
+fn binary_bodies_are_files_named_for_their_scenario() {
+    let mut logo = exchange(1, "GET", "https://api.test/logo", 200).answering("image/png", "");
+    logo.response = crate::promote::Decoded::plain(&b"\x89PNG\r\n"[..]);
+    let promotion = promote(None, vec![logo.clone()], options());
+    assert_eq!(promotion.bodies[0].path, "bodies/api.test/get-logo/ok.png");
+    let second = again(&promotion, std::slice::from_ref(&logo), vec![logo.clone()], options());
+    assert!(!second.changed && second.bodies.is_empty());
+}
+
+/// Some traffic: few enough paths, queries, bodies, fields and answers that all meet.
+fn traffic() -> impl Strategy<Value = Vec<Recorded>> {
+    let hosts = ["https://a.test", "http://127.0.0.1:5000", "http://localhost:5001"];
+    let queries = ["", "?page=1", "?page=2", "?b=1&a=2", "?a=2&b=1"];
+    let bodies = ["", r#"{"item":"tea","n":1}"#, r#"{ "n": 1.0, "item": "tea" }"#, r#"{"item":"coffee"}"#, "not json"];
+    let fields =
+        [None, Some(("Accept", "text/html")), Some(("Accept-Language", "de")), Some(("Authorization", "Basic x"))];
+    let answers = [(200, "{\"a\":1}"), (200, "{\"a\":2}"), (404, ""), (200, "text")];
+    let one = (0..hosts.len(), 0..queries.len(), 0..bodies.len(), (0..fields.len(), 0..fields.len()), 0..answers.len());
+    prop::collection::vec(one, 1..24).prop_map(move |all| {
+        let build =
+            |(at, (host, query, body, (one, other), answer)): (usize, (usize, usize, usize, (usize, usize), usize))| {
+                let method = if bodies[body].is_empty() { "GET" } else { "POST" };
+                let (status, text) = answers[answer];
+                let url = format!("{}/things{}", hosts[host], queries[query]);
+                let mut recorded = exchange(at as u64 + 1, method, &url, status).answering("application/json", text);
+                if !bodies[body].is_empty() {
+                    recorded = recorded.sending("application/json", bodies[body]);
+                }
+                let mut listed = vec![one, other];
+                listed.dedup();
+                for (name, value) in listed.into_iter().filter_map(|field| fields[field]) {
+                    recorded = recorded.asking(name, value);
+                }
+                recorded
+            };
+        all.into_iter().enumerate().map(build).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn promoting_again_changes_nothing(traffic in traffic()) {
+        let first = promote(None, traffic.clone(), options());
+        let second = again(&first, &traffic, traffic.clone(), options());
+        prop_assert!(!second.changed && second.bodies.is_empty(), "{:#?}", second.report);
+        prop_assert_eq!(second.report.count(Change::Conflict) + second.report.count(Change::New), 0);
+    }
+
+    #[test]
+    fn the_order_of_input_does_not_matter(traffic in traffic(), seed in any::<u64>()) {
+        let mut shuffled = traffic.clone();
+        shuffled.sort_by_key(|recorded| recorded.exchange.number.wrapping_mul(seed | 1).rotate_left(17));
+        let (one, other) = (promote(None, traffic, options()), promote(None, shuffled, options()));
+        prop_assert_eq!(one.collection, other.collection);
+        prop_assert_eq!(one.bodies, other.bodies);
+        prop_assert_eq!(one.report, other.report);
+    }
+
+    #[test]
+    fn every_request_is_an_exact_hit_of_a_scenario_that_gives_its_answer(traffic in traffic()) {
+        let promotion = promote(None, traffic.clone(), options());
+        for recorded in &traffic {
+            let call = call(recorded);
+            // Of the exact hits, matching takes the one with most items compared.
+            let exact = promotion.collection.stubs.iter().flat_map(|file| {
+                file.stub.scenarios.iter().map(move |scenario| (&file.stub, scenario))
+            });
+            let best = exact.filter_map(|(stub, scenario)| {
+                let body = scenario.request.body.as_ref().map(|body| match content(&promotion, &traffic, body) {
+                    Some(Content::Small(bytes)) => bytes,
+                    other => panic!("{other:?}"),
+                });
+                let evaluation = Candidate::new(stub, scenario, &[], body.as_ref()).evaluate(&call)?;
+                evaluation.is_exact().then(|| (evaluation.compared(), scenario))
+            });
+            let best = best.max_by_key(|(compared, _)| *compared);
+            let Some((_, scenario)) = best else { panic!("no exact hit for {}", recorded.exchange.request.url()) };
+            let response = recorded.exchange.outcome.response().unwrap();
+            let given = scenario.steps().iter().any(|step| {
+                let body = step.body.as_ref().map(|body| content(&promotion, &traffic, body).unwrap());
+                step.status == response.status
+                    && body.unwrap_or(Content::Small(Default::default())) == recorded.response.content
+            });
+            prop_assert!(given, "{} does not give {:?}", scenario.name, recorded.response);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_files_stay_inside(traffic in traffic()) {
+        let promotion = promote(None, traffic, options());
+        let mut files = HashSet::new();
+        for file in &promotion.collection.stubs {
+            prop_assert!(files.insert(file.path.to_lowercase()) && file.path.starts_with("stubs/"));
+            let mut names = HashSet::new();
+            for scenario in &file.stub.scenarios {
+                prop_assert!(names.insert(scenario.name.clone()) && scenario.name.len() <= 40 && !scenario.name.is_empty());
+            }
+        }
+        let ordered: Vec<&Collection> = vec![&promotion.collection];
+        prop_assert!(ordered[0].stubs.is_sorted_by(|one, other| one.path < other.path));
+    }
+}
