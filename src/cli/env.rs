@@ -16,7 +16,10 @@ pub(super) fn run(args: EnvArgs, global: &Global, printer: Printer) -> Outcome {
     let java = settings::inherited("JAVA_TOOL_OPTIONS");
     let variables = match args.unset {
         true => wiring::unset(java.as_deref()),
-        false => wire_newest(global, java.as_deref())?,
+        false => {
+            let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
+            wire_newest(&settings, java.as_deref())?
+        }
     };
     for line in lines(shell, &variables) {
         printer.data(line);
@@ -34,8 +37,7 @@ pub(super) fn run(args: EnvArgs, global: &Global, printer: Printer) -> Outcome {
 }
 
 /// The wiring of the newest recorder or replay of the store.
-fn wire_newest(global: &Global, java: Option<&str>) -> Result<Variables, CliError> {
-    let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
+fn wire_newest(settings: &Settings, java: Option<&str>) -> Result<Variables, CliError> {
     let Some(newest) = running::list(&settings.store).into_iter().next() else {
         return Err(CliError::failure(format_args!(
             "no recorder or replay is running with the store {}",
@@ -109,6 +111,36 @@ mod tests {
 
     fn variables() -> Variables {
         Variables { set: vec![("NAME", "it's a $HOME \\ \"x\"".to_owned())], remove: vec!["OLD"] }
+    }
+
+    #[test]
+    fn the_newest_that_runs_is_wired_and_none_is_a_failure_with_a_hint() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::within(dir.path());
+        let none = wire_newest(&settings, None).unwrap_err();
+        assert_eq!(none.exit, Exit::FAILURE);
+        assert!(none.hint.unwrap().contains("`retake record`"));
+        let entry = |port: u16, second| Running {
+            kind: running::Kind::Record,
+            pid: 1,
+            listen: ([0, 0, 0, 0], port).into(),
+            url: String::new(),
+            ca: settings.ca_dir.join("ca.pem"),
+            command: vec![],
+            started_at: jiff::Timestamp::from_second(second).unwrap(),
+            session: None,
+            collections: vec![],
+            run: None,
+            control: None,
+            no_proxy: vec!["kept.test".into()],
+        };
+        let _newest = running::register(&settings.store, &entry(2, 20)).unwrap();
+        let _older = running::register(&settings.store, &entry(1, 10)).unwrap();
+        let wired = wire_newest(&settings, None).unwrap();
+        let value = |name: &str| wired.set.iter().find(|(set, _)| *set == name).unwrap().1.clone();
+        assert_eq!(value("HTTPS_PROXY"), "http://127.0.0.1:2");
+        assert_eq!(value("NO_PROXY"), "kept.test");
+        assert!(std::path::Path::new(&value("SSL_CERT_FILE")).is_file());
     }
 
     #[test]
