@@ -3,6 +3,7 @@
 mod args;
 mod ca;
 mod calls;
+mod collections;
 mod demo;
 mod env;
 mod exit;

@@ -376,5 +376,10 @@ impl Faults {
     }
 }
 
+/// Whether `method` is one of RFC 9110 or RFC 5789.
+pub fn is_standard_method(method: &str) -> bool {
+    STANDARD_METHODS.contains(&method)
+}
+
 /// The methods of RFC 9110 section 9 and RFC 5789, for which another case is a slip.
 const STANDARD_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];

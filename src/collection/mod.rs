@@ -19,7 +19,7 @@ mod style;
 pub use body::{BodySpec, JsonStyle};
 pub use check::Problem;
 pub use manifest::{Manifest, OriginPattern, PortPattern, Profile, ServerStub, Settings};
-pub use names::{body_file_name, extension, file_name, slug};
+pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern};
 pub use rule::{Place, Rule, RuleAction};
 pub use shape::nearest;

@@ -62,6 +62,21 @@ pub fn extension(media_type: Option<&str>) -> &'static str {
     })
 }
 
+/// The media type that a file of this extension (lower-case, without the dot) usually has; `None` where none is known.
+pub fn media_type_of(extension: &str) -> Option<&'static str> {
+    match extension {
+        "json" => Some("application/json"),
+        "xml" => Some("application/xml"),
+        "txt" => Some("text/plain; charset=utf-8"),
+        "jpeg" => Some("image/jpeg"),
+        "htm" => Some("text/html"),
+        "yml" => Some("application/yaml"),
+        "js" => Some("text/javascript"),
+        "yaml" => Some("application/yaml"),
+        other => EXTENSIONS.iter().find(|(_, known)| *known == other).map(|(media_type, _)| *media_type),
+    }
+}
+
 const EXTENSIONS: [(&str, &str); 40] = [
     ("application/gzip", "gz"),
     ("application/java-archive", "jar"),

@@ -1,0 +1,109 @@
+//! `retake mock test`: each scenario's own request through matching, and which scenario answers it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::{Context, select};
+use crate::cli::collections::load;
+use crate::cli::exit::{CliError, Exit, Outcome};
+use crate::cli::output::{BAD, GOOD};
+use crate::collection::{Scenario, Stub};
+use crate::matching::{Call, Index, ScenarioRef, Selection, Source, Target};
+use crate::model::Fields;
+use crate::report::collection::count;
+use crate::report::terminal::clean;
+use crate::store::collections::Loaded;
+
+/// What answered a scenario's own request.
+enum Answer {
+    /// The scenario itself.
+    Itself,
+    /// Another one.
+    Other(ScenarioRef),
+    /// None.
+    Nothing,
+}
+
+pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
+    let loaded = load(&context.settings, name)?;
+    let collection = Arc::clone(&loaded.collection);
+    let profile = collection.manifest.settings.profile.unwrap_or_default();
+    let bodies = loaded.clone();
+    let source = Source {
+        name: name.to_owned(),
+        collection: Arc::clone(&collection),
+        body: Box::new(move |body| bodies.body(body).ok()),
+    };
+    let index = Index::new(vec![source]);
+    let (mut tested, mut wrong) = (0, 0);
+    for (stub_at, file) in collection.stubs.iter().enumerate() {
+        for (at, scenario) in file.stub.scenarios.iter().enumerate().filter(|(_, scenario)| !scenario.disabled) {
+            let own = ScenarioRef { collection: 0, stub: stub_at, scenario: at };
+            let call = own_request(&loaded, &file.stub, scenario)?;
+            let answer = match index.select(&call, profile, &|_| false) {
+                Selection::Hit(hit) if hit.at == own => Answer::Itself,
+                Selection::Hit(hit) => Answer::Other(hit.at),
+                Selection::Miss(_) => Answer::Nothing,
+            };
+            tested += 1;
+            wrong += usize::from(!matches!(answer, Answer::Itself));
+            tell(context, &index, &file.stub, scenario, &answer, json);
+        }
+    }
+    if tested == 0 {
+        context.printer.say("no scenario to test");
+    } else {
+        context.printer.say(format_args!("{} tested, {wrong} answered wrongly", count(tested, "scenario")));
+    }
+    Ok(if wrong > 0 { Exit::FOUND } else { Exit::SUCCESS })
+}
+
+fn tell(context: &Context, index: &Index, stub: &Stub, scenario: &Scenario, answer: &Answer, json: bool) {
+    let answered_by = match answer {
+        Answer::Itself => Some(format!("{}#{}", select::title(stub), scenario.name)),
+        Answer::Other(at) => Some(format!("{}#{}", select::title(&index.stub(*at).stub), index.scenario(*at).name)),
+        Answer::Nothing => None,
+    };
+    let ok = matches!(answer, Answer::Itself);
+    if json {
+        return context.printer.json(&json!({
+            "stub": select::title(stub), "scenario": scenario.name, "ok": ok, "answered_by": answered_by,
+        }));
+    }
+    let own = format!("{}#{}", select::title(stub), scenario.name);
+    match (ok, answered_by) {
+        (true, _) => context.printer.data(format_args!("{GOOD}✓{GOOD:#} {}", clean(&own))),
+        (false, Some(other)) => {
+            context.printer.data(format_args!("{BAD}✗{BAD:#} {}: answered by {}", clean(&own), clean(&other)));
+        }
+        (false, None) => context.printer.data(format_args!("{BAD}✗{BAD:#} {}: nothing answers", clean(&own))),
+    }
+}
+
+/// The request that a scenario asks for, as a call through the proxy.
+fn own_request(loaded: &Loaded, stub: &Stub, scenario: &Scenario) -> Result<Call, CliError> {
+    let mut fields: Fields = stub.fields_of(scenario).into_iter().map(|line| line.0.clone()).collect();
+    if let Some(media_type) = &scenario.request.media_type
+        && !fields.has("content-type")
+    {
+        fields.push("Content-Type", media_type.as_bytes());
+    }
+    let body = match &scenario.request.body {
+        None => Bytes::new(),
+        Some(body) => loaded.body(body).map_err(|error| {
+            CliError::usage(format!("the request body of `{}` could not be read: {error}", scenario.name))
+        })?,
+    };
+    let target = stub.example_target(scenario);
+    let (path, query) = crate::model::path::split_target(&target);
+    Ok(Call {
+        method: stub.method.clone(),
+        target: Target::Origin(stub.origin.example()),
+        path: path.to_owned(),
+        query: query.map(str::to_owned),
+        fields,
+        body,
+    })
+}
