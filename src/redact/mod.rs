@@ -1,14 +1,44 @@
 //! Masking: no credential reaches a disk. Pure: bytes in, masked bytes out.
+//!
+//! A text passes two stages: its structure (`json`, `form`, `xml`, `multipart`) tells members by name, then `scan` looks
+//! over all of it for token shapes and for secrets seen before. Both work on the stream; what they find does not depend
+//! on how it was cut. The table of names is in [`names`], its explanation in `docs/security.md`.
+
+mod body;
+mod fields;
+mod form;
+mod json;
+mod multipart;
+pub mod names;
+mod placeholder;
+mod scan;
+mod seen;
+mod shapes;
+#[cfg(test)]
+mod tests;
+mod xml;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use body::BodyMasker;
+pub use placeholder::is_placeholder;
 
 use crate::model::Fields;
-use crate::model::media::Kind;
+use crate::model::media::{self, Kind};
+use placeholder::Shape;
+use seen::Seen;
 
 /// The key of the hash in placeholders: random, one per store, kept in an owner-only file. `Debug` shows nothing.
 #[derive(Clone)]
 pub struct MaskKey(pub [u8; 32]);
+
+impl std::fmt::Debug for MaskKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MaskKey(…)")
+    }
+}
 
 /// What the user adds to the built-in table.
 #[derive(Debug, Clone, Default)]
@@ -23,70 +53,108 @@ pub struct MaskRules {
 /// wherever it comes back.
 #[derive(Clone)]
 pub struct Masker {
-    _state: Option<Arc<()>>,
+    shared: Option<Arc<Shared>>,
+}
+
+/// What the clones of a masker share.
+pub(crate) struct Shared {
+    key: MaskKey,
+    names: names::Names,
+    seen: RwLock<Seen>,
+    /// Whether anything was seen: spares most sessions the lock.
+    has_seen: AtomicBool,
 }
 
 impl Masker {
     /// A masker with an empty memory.
-    pub fn new(_key: MaskKey, _rules: MaskRules) -> Self {
-        todo!()
+    pub fn new(key: MaskKey, rules: MaskRules) -> Self {
+        let names = names::Names::new(&rules);
+        let shared = Shared { key, names, seen: RwLock::default(), has_seen: AtomicBool::new(false) };
+        Masker { shared: Some(Arc::new(shared)) }
     }
 
     /// Masks nothing: `--keep-secrets`.
     pub fn off() -> Self {
-        Masker { _state: None }
+        Masker { shared: None }
+    }
+
+    /// Whether this masker masks nothing.
+    pub fn is_off(&self) -> bool {
+        self.shared.is_none()
     }
 
     /// Masks request or response field values in place; returns how many.
-    pub fn fields(&self, _fields: &mut Fields) -> u32 {
-        todo!()
+    pub fn fields(&self, fields: &mut Fields) -> u32 {
+        let Some(shared) = &self.shared else { return 0 };
+        fields.iter_mut().map(|field| fields::mask(shared, field)).sum()
     }
 
     /// The path with secrets masked (token shapes, and values seen before).
-    pub fn path<'a>(&self, _path: &'a str) -> Cow<'a, str> {
-        todo!()
+    pub fn path<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        self.text(path)
     }
 
     /// The query, as in a URL, with secret values masked.
-    pub fn query<'a>(&self, _query: &'a str) -> Cow<'a, str> {
-        todo!()
+    pub fn query<'a>(&self, query: &'a str) -> Cow<'a, str> {
+        let Some(shared) = &self.shared else { return Cow::Borrowed(query) };
+        let lexer = body::Lexer::Form(form::Form::default());
+        match body::Sink::new(shared.clone()).nested(lexer, query.as_bytes()) {
+            Some((masked, _)) => Cow::Owned(lossless(masked)),
+            None => Cow::Borrowed(query),
+        }
     }
 
     /// Any other text (an error message, a command line) with values seen before and token shapes masked.
-    pub fn text<'a>(&self, _text: &'a str) -> Cow<'a, str> {
-        todo!()
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.shared.as_ref().and_then(|shared| shared.scanned(text.as_bytes())) {
+            Some((masked, _)) => Cow::Owned(lossless(masked)),
+            None => Cow::Borrowed(text),
+        }
     }
 
     /// A streaming masker for one body that is already decoded. `content_type` gives charset and boundary.
-    pub fn body(&self, _kind: Kind, _content_type: Option<&str>) -> BodyMasker {
-        todo!()
+    pub fn body(&self, kind: Kind, content_type: Option<&str>) -> BodyMasker {
+        const LINES: [&str; 4] = ["application/x-ndjson", "application/jsonl", "application/json-seq", "text/x-ndjson"];
+        let is_lines = content_type.is_some_and(|value| LINES.contains(&media::essence(value).as_str()));
+        match &self.shared {
+            Some(shared) => BodyMasker::new(shared, if is_lines { Kind::Json } else { kind }, content_type),
+            None => BodyMasker::off(),
+        }
     }
 }
 
-/// Masks one body while it streams; sizes and chunk borders do not matter, memory is bounded.
-pub struct BodyMasker {
-    _private: (),
+impl Shared {
+    /// Makes the placeholder of a secret, and remembers the secret.
+    fn learn(&self, secret: &[u8], kind: &str) -> Arc<str> {
+        let stands_for = placeholder::of(&self.key, secret, kind, Shape::Text);
+        self.remember(secret, &stands_for);
+        stands_for.into()
+    }
+
+    /// Remembers a secret, to be masked wherever it comes back.
+    fn remember(&self, secret: &[u8], stands_for: &str) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        seen.add(secret, stands_for);
+        self.has_seen.store(!seen.is_empty(), Ordering::Release);
+    }
+
+    fn seen(&self, look: impl FnOnce(&Seen) -> seen::Match) -> seen::Match {
+        if !self.has_seen.load(Ordering::Acquire) {
+            return seen::Match::Nothing;
+        }
+        look(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A whole text after the scan; `None` if nothing had to be masked.
+    fn scanned(&self, text: &[u8]) -> Option<(Vec<u8>, u32)> {
+        let mut scanner = scan::Scanner::default();
+        let mut out = Vec::with_capacity(text.len());
+        scanner.push(self, text, true, &mut out);
+        (scanner.hits() > 0).then(|| (out, scanner.hits()))
+    }
 }
 
-impl BodyMasker {
-    /// Takes the next bytes, and appends to `out` what is certain by now.
-    pub fn push(&mut self, _chunk: &[u8], _out: &mut Vec<u8>) {
-        todo!()
-    }
-
-    /// Appends what was kept back.
-    pub fn finish(&mut self, _out: &mut Vec<u8>) {
-        todo!()
-    }
-
-    /// How many values were masked so far.
-    pub fn hits(&self) -> u32 {
-        todo!()
-    }
-}
-
-/// Whether a value is, or (as a JWT, a Basic credential, a cookie, hex or a UUID) carries, a placeholder of retake.
-/// In a recorded request a placeholder means "present": matching takes any value for it.
-pub fn is_placeholder(_value: &str) -> bool {
-    todo!()
+/// Masked text as text: what went in was text, and only ASCII replaced parts of it.
+fn lossless(masked: Vec<u8>) -> String {
+    String::from_utf8(masked).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

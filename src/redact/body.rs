@@ -1,0 +1,253 @@
+//! One body on its way through masking: its structure first, then the scan over all of its text.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::Shared;
+use super::form::Form;
+use super::json::Json;
+use super::multipart::Multipart;
+use super::placeholder::{self, Shape};
+use super::scan::Scanner;
+use super::seen;
+use super::xml::Xml;
+use crate::model::media::{self, Kind};
+
+/// Input is worked on in pieces of this size, whatever the size of the chunks.
+const PIECE: usize = 16 * 1024;
+
+/// Masks one body while it streams; sizes and chunk borders do not matter, memory is bounded.
+///
+/// What is kept back: a token or member that has begun and not ended (at most 8 KiB of it; a longer secret is hashed
+/// and dropped), and the last 16 bytes unless a line feed follows them. So the events of a stream and the lines of a log
+/// come out whole as soon as they are complete.
+pub struct BodyMasker {
+    lexer: Lexer,
+    sink: Option<Sink>,
+}
+
+/// The structure of a text.
+pub(super) enum Lexer {
+    /// None that is known.
+    Plain,
+    /// Not known yet: the first byte that is no white space tells JSON from other text.
+    Sniff,
+    Json(Json),
+    Form(Form),
+    Xml(Xml),
+    Multipart(Box<Multipart>),
+}
+
+impl BodyMasker {
+    /// Passes everything.
+    pub(super) fn off() -> Self {
+        BodyMasker { lexer: Lexer::Plain, sink: None }
+    }
+
+    pub(super) fn new(shared: &Arc<Shared>, kind: Kind, content_type: Option<&str>) -> Self {
+        match Lexer::of(kind, content_type) {
+            Some(lexer) => BodyMasker { lexer, sink: Some(Sink::new(shared.clone())) },
+            None => BodyMasker::off(),
+        }
+    }
+
+    /// Takes the next bytes, and appends to `out` what is certain by now.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        let Some(sink) = &mut self.sink else { return out.extend_from_slice(chunk) };
+        std::mem::swap(out, &mut sink.out);
+        for piece in chunk.chunks(PIECE) {
+            self.lexer.push(piece, sink);
+            sink.scan(false);
+        }
+        std::mem::swap(out, &mut sink.out);
+    }
+
+    /// Appends what was kept back.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let Some(sink) = &mut self.sink else { return };
+        std::mem::swap(out, &mut sink.out);
+        self.lexer.finish(sink);
+        sink.scan(true);
+        std::mem::swap(out, &mut sink.out);
+    }
+
+    /// How many values were masked so far.
+    pub fn hits(&self) -> u32 {
+        self.sink.as_ref().map_or(0, Sink::hits)
+    }
+}
+
+impl Lexer {
+    /// The structure of a kind; `None` for what is not text.
+    pub(super) fn of(kind: Kind, content_type: Option<&str>) -> Option<Lexer> {
+        Some(match kind {
+            Kind::Binary => return None,
+            Kind::Json => Lexer::Json(Json::default()),
+            Kind::EventStream => Lexer::Json(Json::events()),
+            Kind::Form => Lexer::Form(Form::default()),
+            Kind::Xml => Lexer::Xml(Xml::default()),
+            Kind::Multipart => match content_type.and_then(|value| media::parameter(value, "boundary")) {
+                Some(boundary) => Lexer::Multipart(Box::new(Multipart::new(&boundary))),
+                None => Lexer::Plain,
+            },
+            Kind::Text => Lexer::Sniff,
+        })
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
+        if matches!(self, Lexer::Sniff)
+            && let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace())
+        {
+            *self = if matches!(first, b'{' | b'[') { Lexer::Json(Json::default()) } else { Lexer::Plain };
+        }
+        match self {
+            Lexer::Plain | Lexer::Sniff => sink.plain(bytes),
+            Lexer::Json(json) => json.push(bytes, sink),
+            Lexer::Form(form) => form.push(bytes, sink),
+            Lexer::Xml(xml) => xml.push(bytes, sink),
+            Lexer::Multipart(multipart) => multipart.push(bytes, sink),
+        }
+    }
+
+    pub(super) fn finish(&mut self, sink: &mut Sink) {
+        match self {
+            Lexer::Plain | Lexer::Sniff => {}
+            Lexer::Json(json) => json.finish(sink),
+            Lexer::Form(form) => form.finish(sink),
+            Lexer::Xml(xml) => xml.finish(sink),
+            Lexer::Multipart(multipart) => multipart.finish(sink),
+        }
+    }
+}
+
+/// A secret as it is read: kept up to what may be remembered, only hashed beyond.
+#[derive(Default)]
+pub(super) struct Secret {
+    kept: Vec<u8>,
+    /// Of every byte, once there are more than may be kept.
+    hasher: Option<Box<blake3::Hasher>>,
+    pending: Vec<u8>,
+}
+
+impl Secret {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.hasher.is_none() && self.kept.len() + bytes.len() <= seen::LONGEST {
+            self.kept.extend_from_slice(bytes);
+        } else {
+            self.pending.extend_from_slice(bytes);
+        }
+    }
+
+    /// Hashes what is beyond the limit; called with the key at hand.
+    fn settle(&mut self, shared: &Shared) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let hasher = self.hasher.get_or_insert_with(|| {
+            let mut hasher = Box::new(blake3::Hasher::new_keyed(&shared.key.0));
+            hasher.update(&self.kept);
+            hasher
+        });
+        hasher.update(&self.pending);
+        self.pending.clear();
+    }
+}
+
+/// Where the structure sends a text: through the scan, into the output.
+pub(super) struct Sink {
+    shared: Arc<Shared>,
+    mid: Vec<u8>,
+    scanner: Scanner,
+    out: Vec<u8>,
+    hits: u32,
+}
+
+impl Sink {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Sink { shared, mid: Vec::new(), scanner: Scanner::default(), out: Vec::new(), hits: 0 }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn hits(&self) -> u32 {
+        self.hits + self.scanner.hits()
+    }
+
+    /// Text whose structure makes it no secret.
+    pub(super) fn plain(&mut self, bytes: &[u8]) {
+        self.mid.extend_from_slice(bytes);
+    }
+
+    /// A whole secret; `decode` gives the value that the raw bytes stand for.
+    pub(super) fn secret(&mut self, mut secret: Secret, decode: impl FnOnce(&[u8]) -> Vec<u8>) {
+        secret.settle(&self.shared);
+        match &secret.hasher {
+            None => {
+                let decoded = decode(&secret.kept);
+                self.secret_as(&secret.kept, &decoded, Shape::Text);
+            }
+            Some(hasher) => {
+                let stands_for = placeholder::shaped(hasher, b"", "secret", Shape::Text);
+                self.hits += 1;
+                self.plain(stands_for.as_bytes());
+            }
+        }
+    }
+
+    /// [`Sink::secret`] for a text whose white space around it is no part of the secret.
+    pub(super) fn secret_text(&mut self, secret: Secret, decode: impl FnOnce(&[u8]) -> Vec<u8>) {
+        if secret.hasher.is_some() || !secret.pending.is_empty() {
+            return self.secret(secret, decode);
+        }
+        let trimmed = secret.kept.trim_ascii();
+        let start = secret.kept.len() - secret.kept.trim_ascii_start().len();
+        self.plain(&secret.kept[..start]);
+        self.secret_as(trimmed, &decode(trimmed), Shape::Text);
+        self.plain(&secret.kept[start + trimmed.len()..]);
+    }
+
+    /// A whole secret, raw as it stands and decoded, with the shape of its place.
+    pub(super) fn secret_as(&mut self, raw: &[u8], decoded: &[u8], shape: Shape) {
+        if raw.is_empty() || placeholder::is_within(decoded) {
+            return self.plain(raw);
+        }
+        // What came before is scanned before the secret is known, whatever the chunks were.
+        self.scan(false);
+        let stands_for: Cow<'_, str> = match shape {
+            Shape::Text => self.shared.learn(decoded, "secret").to_string().into(),
+            other => placeholder::of(&self.shared.key, decoded, "secret", other).into(),
+        };
+        self.hits += 1;
+        self.mid.extend_from_slice(stands_for.as_bytes());
+    }
+
+    /// Scans what has been passed on so far.
+    pub(super) fn scan(&mut self, at_end: bool) {
+        self.scanner.push(&self.shared, &self.mid, at_end, &mut self.out);
+        self.mid.clear();
+    }
+
+    /// A whole text by itself, masked by this structure; `None` if nothing had to be.
+    pub(super) fn nested(&self, mut lexer: Lexer, text: &[u8]) -> Option<(Vec<u8>, u32)> {
+        let mut inner = Sink::new(self.shared.clone());
+        lexer.push(text, &mut inner);
+        lexer.finish(&mut inner);
+        inner.scan(true);
+        (inner.hits() > 0).then(|| {
+            let hits = inner.hits();
+            (inner.out, hits)
+        })
+    }
+
+    /// Passes on text that [`Sink::nested`] masked.
+    pub(super) fn masked(&mut self, bytes: &[u8], hits: u32) {
+        self.hits += hits;
+        self.plain(bytes);
+    }
+
+    pub(super) fn into_out(self) -> Vec<u8> {
+        self.out
+    }
+}

@@ -1,0 +1,218 @@
+//! Which names make a value a secret: the one table, as `docs/security.md` prints it.
+
+use std::collections::HashSet;
+
+/// Names of query pairs and of JSON, form, XML and multipart members whose values are masked, written without `-` and
+/// `_` and in lower case, sorted. A name must be equal as a whole: `max_tokens` and `next_page_token` are no secrets.
+pub const MEMBERS: &[&str] = &[
+    "accesskey",
+    "accesstoken",
+    "accountkey",
+    "apikey",
+    "apisecret",
+    "apitoken",
+    "appsecret",
+    "auth",
+    "authenticationtoken",
+    "authenticitytoken",
+    "authkey",
+    "authorization",
+    "authtoken",
+    "awssecretaccesskey",
+    "bearertoken",
+    "clientassertion",
+    "clientsecret",
+    "codeverifier",
+    "confirmpassword",
+    "connectionstring",
+    "consumersecret",
+    "credential",
+    "credentials",
+    "csrf",
+    "csrfmiddlewaretoken",
+    "csrftoken",
+    "currentpassword",
+    "dbpassword",
+    "encryptionkey",
+    "idtoken",
+    "jsessionid",
+    "jwt",
+    "newpassword",
+    "oauthtoken",
+    "oauthtokensecret",
+    "oldpassword",
+    "onetimepassword",
+    "otp",
+    "pass",
+    "passcode",
+    "passphrase",
+    "passwd",
+    "password",
+    "passwordconfirmation",
+    "personalaccesstoken",
+    "phpsessid",
+    "privatekey",
+    "privatetoken",
+    "proxyauthorization",
+    "pwd",
+    "refreshtoken",
+    "requesttoken",
+    "samlresponse",
+    "secret",
+    "secretaccesskey",
+    "secretkey",
+    "secrettoken",
+    "securitytoken",
+    "servicekey",
+    "sessionkey",
+    "sessiontoken",
+    "sharedaccesskey",
+    "sharedsecret",
+    "signingkey",
+    "signingsecret",
+    "subscriptionkey",
+    "token",
+    "userpassword",
+    "webhooksecret",
+    "xamzcredential",
+    "xamzsecuritytoken",
+    "xamzsignature",
+    "xapikey",
+    "xgoogcredential",
+    "xgoogsignature",
+    "xsrftoken",
+];
+
+/// Further names that are secrets in a query or a form only: elsewhere they are ordinary data.
+pub const PAIRS: &[&str] = &["oauthsignature", "oauthverifier", "sig", "signature", "subscriptionid"];
+
+/// Further field names whose values are masked. A field is also masked when its name, or its name without a leading
+/// `x`, stands in [`MEMBERS`]. `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` have forms of their own.
+pub const FIELDS: &[&str] = &[
+    "ddapikey",
+    "ddapplicationkey",
+    "ocpapimsubscriptionkey",
+    "xalgoliaapikey",
+    "xamzsecuritytoken",
+    "xchefauthorization",
+    "xfigmatoken",
+    "xfunctionskey",
+    "xgithubtoken",
+    "xgitlabtoken",
+    "xgoogapikey",
+    "xgoogiamauthorizationtoken",
+    "xhasuraadminsecret",
+    "xhubsignature",
+    "xhubsignature256",
+    "xnewrelicapikey",
+    "xrapidapikey",
+    "xshopifyaccesstoken",
+    "xslacksignature",
+    "xtwiliosignature",
+    "xvaulttoken",
+];
+
+/// The longest name that is looked up, without `-` and `_`; a longer one is no secret.
+const LONGEST: usize = 40;
+
+/// The built-in table and what the user adds to it.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    fields: HashSet<Vec<u8>>,
+    members: HashSet<Vec<u8>>,
+}
+
+impl Names {
+    pub(super) fn new(rules: &super::MaskRules) -> Self {
+        let plain = |names: &[String]| names.iter().map(|name| normalized(name.as_bytes()).collect()).collect();
+        Names { fields: plain(&rules.fields), members: plain(&rules.members) }
+    }
+
+    /// Whether members of this name are secrets: JSON, XML, multipart.
+    pub(super) fn is_member(&self, name: &[u8]) -> bool {
+        let mut buffer = [0; LONGEST];
+        let Some(name) = fold(name, &mut buffer) else { return false };
+        may_be_listed(name) && is_listed(MEMBERS, name) || self.members.contains(name)
+    }
+
+    /// Whether pairs of this name are secrets: queries and forms. `user[password]` and `user.password` are members
+    /// called `password`.
+    pub(super) fn is_pair(&self, name: &[u8]) -> bool {
+        let last = name.strip_suffix(b"]").unwrap_or(name);
+        let last = last.rsplit(|byte| matches!(byte, b'[' | b'.')).next().unwrap_or(last);
+        let mut buffer = [0; LONGEST];
+        let Some(folded) = fold(last, &mut buffer) else { return false };
+        is_listed(MEMBERS, folded) || is_listed(PAIRS, folded) || self.members.contains(folded)
+    }
+
+    /// Whether the values of fields of this name are secrets as a whole.
+    pub(super) fn is_field(&self, name: &[u8]) -> bool {
+        let mut buffer = [0; LONGEST];
+        let Some(name) = fold(name, &mut buffer) else { return false };
+        let bare = name.strip_prefix(b"x").unwrap_or(name);
+        is_listed(FIELDS, name) || is_listed(MEMBERS, name) || is_listed(MEMBERS, bare) || self.fields.contains(name)
+    }
+}
+
+fn normalized(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().filter(|byte| !matches!(byte, b'-' | b'_')).map(u8::to_ascii_lowercase)
+}
+
+/// The name without `-`, `_` and case; `None` when it is empty or too long to be listed.
+fn fold<'a>(name: &[u8], buffer: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
+    if name.len() > 2 * LONGEST {
+        return None;
+    }
+    let mut length = 0;
+    for byte in normalized(name) {
+        *buffer.get_mut(length)? = byte;
+        length += 1;
+    }
+    (length > 0).then(|| &buffer[..length])
+}
+
+fn is_listed(table: &[&str], name: &[u8]) -> bool {
+    table.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok()
+}
+
+/// Refuses most names by length and first letter before the table is searched.
+fn may_be_listed(name: &[u8]) -> bool {
+    name.len() >= 3 && matches!(name[0], b'a'..=b'e' | b'i' | b'j' | b'n'..=b'p' | b'r'..=b'u' | b'w' | b'x')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_sorted_and_every_entry_is_found() {
+        let names = Names::default();
+        for table in [MEMBERS, PAIRS, FIELDS] {
+            assert!(table.is_sorted(), "binary search needs order");
+        }
+        for entry in MEMBERS {
+            assert!(names.is_member(entry.as_bytes()), "{entry}");
+            assert!(entry.len() <= LONGEST);
+        }
+    }
+
+    #[test]
+    fn names_are_whole_and_without_case_or_joints() {
+        let names = Names::new(&super::super::MaskRules { fields: vec![], members: vec!["Employee-Id".into()] });
+        for name in ["access_token", "AccessToken", "ACCESS-TOKEN", "x-amz-signature", "Password", "employee_id"] {
+            assert!(names.is_member(name.as_bytes()), "{name}");
+        }
+        for name in ["max_tokens", "next_page_token", "token_type", "tokens", "secretary", "passenger", "", "sig"] {
+            assert!(!names.is_member(name.as_bytes()), "{name}");
+        }
+        assert!(names.is_pair(b"sig") && names.is_pair(b"user[password]") && !names.is_pair(b"page"));
+        for name in
+            ["X-Api-Key", "apikey", "X-Auth-Token", "PRIVATE-TOKEN", "X-CSRF-Token", "Ocp-Apim-Subscription-Key"]
+        {
+            assert!(names.is_field(name.as_bytes()), "{name}");
+        }
+        for name in ["X-Request-Id", "Accept", "ETag", "X-RateLimit-Limit", "Content-Type"] {
+            assert!(!names.is_field(name.as_bytes()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The scan over any text, whatever its structure: token shapes, pairs of URLs, and secrets seen before.
+
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+use super::Shared;
+use super::placeholder::{self, Shape};
+use super::seen::{self, Match};
+use super::shapes::{self, Verdict};
+
+/// What a URL component escapes (RFC 3986 section 2.3).
+pub(super) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Bytes already given out that are kept to see what stood before a candidate.
+const CONTEXT: usize = 64;
+/// Bytes held back while the text goes on: a beginning may be cut in two.
+const HELD: usize = shapes::LONGEST_START;
+
+/// Scans a text that comes in pieces. Gives out what is certain: everything up to the last line feed or the last few
+/// bytes, unless a token has begun and not ended.
+#[derive(Default)]
+pub(super) struct Scanner {
+    /// The last bytes given out, then those not given out yet.
+    buf: Vec<u8>,
+    /// Where the bytes begin that were not given out.
+    done: usize,
+    swallow: Option<Swallow>,
+    hits: u32,
+}
+
+/// A secret without end in sight: hashed and dropped until it ends.
+struct Swallow {
+    hasher: blake3::Hasher,
+    kind: &'static str,
+    is_key: bool,
+}
+
+enum Step {
+    /// Replace this range; with a kind it is a new secret, else one seen before.
+    Replace(usize, usize, Replacement),
+    /// The bytes before this position are certain.
+    Until(usize),
+    /// Drop what follows this position until it ends.
+    Swallow(usize, &'static str, bool),
+}
+
+enum Replacement {
+    New(&'static str),
+    Known(Arc<str>),
+}
+
+impl Scanner {
+    /// How many values were masked.
+    pub(super) fn hits(&self) -> u32 {
+        self.hits
+    }
+
+    /// Takes the next bytes and appends to `out` what is certain; everything with `at_end`.
+    pub(super) fn push(&mut self, shared: &Shared, bytes: &[u8], at_end: bool, out: &mut Vec<u8>) {
+        self.buf.extend_from_slice(bytes);
+        loop {
+            if self.swallow.is_some() && !self.swallow_on(shared, at_end, out) {
+                break;
+            }
+            match self.step(shared, at_end) {
+                Step::Replace(from, to, with) => {
+                    out.extend_from_slice(&self.buf[self.done..from]);
+                    let stands_for = match with {
+                        Replacement::Known(stands_for) => stands_for,
+                        Replacement::New(kind) => shared.learn(&self.buf[from..to], kind),
+                    };
+                    out.extend_from_slice(stands_for.as_bytes());
+                    self.hits += 1;
+                    self.done = to;
+                }
+                Step::Swallow(from, kind, is_key) => {
+                    out.extend_from_slice(&self.buf[self.done..from]);
+                    self.done = from;
+                    let hasher = blake3::Hasher::new_keyed(&shared.key.0);
+                    self.swallow = Some(Swallow { hasher, kind, is_key });
+                }
+                Step::Until(end) => {
+                    out.extend_from_slice(&self.buf[self.done..end]);
+                    self.done = end;
+                    break;
+                }
+            }
+        }
+        let passed = self.done.saturating_sub(CONTEXT);
+        self.buf.drain(..passed);
+        self.done -= passed;
+    }
+
+    /// Drops what belongs to an endless secret; true when it has ended and its placeholder is written.
+    fn swallow_on(&mut self, shared: &Shared, at_end: bool, out: &mut Vec<u8>) -> bool {
+        let Some(swallow) = &mut self.swallow else { return true };
+        let rest = &self.buf[self.done..];
+        let end = if swallow.is_key {
+            memchr::memmem::find(rest, b"-----")
+        } else {
+            rest.iter().position(|&byte| !shapes::continues(byte))
+        };
+        let dropped = match end {
+            Some(end) => end,
+            None if at_end => rest.len(),
+            None => rest.len() - if swallow.is_key { rest.len().min(4) } else { 0 },
+        };
+        swallow.hasher.update(&rest[..dropped]);
+        self.done += dropped;
+        if end.is_none() && !at_end {
+            self.buf.drain(..self.done);
+            self.done = 0;
+            return false;
+        }
+        let stands_for = placeholder::shaped(&swallow.hasher, b"", swallow.kind, Shape::Text);
+        out.extend_from_slice(stands_for.as_bytes());
+        self.hits += 1;
+        self.swallow = None;
+        true
+    }
+
+    /// The first thing to do in what was not given out yet.
+    fn step(&self, shared: &Shared, at_end: bool) -> Step {
+        let known = shared.seen(|seen| seen.find(&self.buf, self.done, at_end));
+        let limit = match &known {
+            Match::Found(from, ..) | Match::Perhaps(from) => *from,
+            Match::Nothing => self.buf.len(),
+        };
+        let shape = self.shape(limit, at_end);
+        let limit = shape.as_ref().map_or(limit, |(at, _)| *at);
+        if let Some((_, step)) = self.pair(shared, limit, at_end) {
+            return step;
+        }
+        match (shape, known) {
+            (Some((_, step)), _) => step,
+            (None, Match::Found(from, to, stands_for)) => Step::Replace(from, to, Replacement::Known(stands_for)),
+            (None, Match::Perhaps(from)) => Step::Until(from.min(self.certain(at_end))),
+            (None, Match::Nothing) => Step::Until(self.certain(at_end)),
+        }
+    }
+
+    /// Up to where no candidate can begin that later bytes would complete.
+    fn certain(&self, at_end: bool) -> usize {
+        if at_end {
+            return self.buf.len();
+        }
+        let held = self.buf.len().saturating_sub(HELD).max(self.done);
+        memchr::memrchr(b'\n', &self.buf[held..]).map_or(held, |line| held + line + 1)
+    }
+
+    /// The first token shape that begins before `limit`, with what is to be done there.
+    fn shape(&self, limit: usize, at_end: bool) -> Option<(usize, Step)> {
+        let mut from = self.done;
+        while from < limit {
+            let found = shapes::STARTS.find(&self.buf[from..])?;
+            let at = from + found.start();
+            if at >= limit {
+                return None;
+            }
+            let rule = &shapes::RULES[found.pattern().as_usize()];
+            if !rule.alone || self.stands_alone(at) {
+                match rule.judge(&self.buf[at..], at_end) {
+                    Verdict::Secret(start, end) if !placeholder::is_within(&self.buf[at + start..at + end]) => {
+                        return Some((at, Step::Replace(at + start, at + end, Replacement::New(rule.kind))));
+                    }
+                    Verdict::Key(start) => match self.key_body(at + start, at_end) {
+                        Some(true) => return Some((at, Step::Swallow(at + start, rule.kind, true))),
+                        Some(false) => {}
+                        None => return Some((at, Step::Until(at))),
+                    },
+                    Verdict::Endless => return Some((at, Step::Swallow(at, rule.kind, false))),
+                    Verdict::More => return Some((at, Step::Until(at))),
+                    // A placeholder, or what carries one; what stands inside is looked at all the same.
+                    Verdict::Secret(..) | Verdict::No => {}
+                }
+            }
+            from = at + 1;
+        }
+        None
+    }
+
+    /// Whether a key follows, and not a placeholder of one; `None` while too little is there to tell.
+    fn key_body(&self, at: usize, at_end: bool) -> Option<bool> {
+        let marker = b"retake-pem-";
+        let rest = &self.buf[at..];
+        let compared = rest.len().min(marker.len());
+        if rest[..compared] == marker[..compared] {
+            return if compared == marker.len() {
+                Some(false)
+            } else if at_end {
+                Some(!rest.is_empty())
+            } else {
+                None
+            };
+        }
+        Some(true)
+    }
+
+    /// Whether what begins here is not the middle of a word; an escape before it (`%20`, `\n`) is none.
+    fn stands_alone(&self, at: usize) -> bool {
+        let before = &self.buf[..at];
+        match before {
+            [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
+            [.., b'\\', b'n' | b'r' | b't'] => true,
+            [.., last] => !(last.is_ascii_alphanumeric() || matches!(last, b'-' | b'_')),
+            [] => true,
+        }
+    }
+
+    /// The first secret pair of a URL whose value begins before `limit`.
+    fn pair(&self, shared: &Shared, limit: usize, at_end: bool) -> Option<(usize, Step)> {
+        let from = self.done;
+        // The name may have been given out already: only the value must not have been.
+        let start = from.saturating_sub(1);
+        for at in memchr::memchr_iter(b'=', &self.buf[start..limit]).map(|at| start + at) {
+            let value = at + 1;
+            if value < from || !self.is_secret_pair(shared, at) {
+                continue;
+            }
+            let rest = &self.buf[value..self.buf.len().min(value + shapes::CAP)];
+            let end = match rest.iter().position(|&byte| ends_value(byte)) {
+                Some(end) => end,
+                None if at_end || rest.len() == shapes::CAP => rest.len(),
+                None => return Some((value, Step::Until(value))),
+            };
+            if end > 0 && !placeholder::is_within(&rest[..end]) {
+                return Some((value, Step::Replace(value, value + end, Replacement::New("secret"))));
+            }
+        }
+        None
+    }
+
+    /// Whether the name before this `=` stands after `?`, `&`, `;` or `#` (or an escaped `&`), and is a secret's.
+    fn is_secret_pair(&self, shared: &Shared, equals: usize) -> bool {
+        let before = &self.buf[equals.saturating_sub(CONTEXT - 1)..equals];
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'[' | b']');
+        let Some(edge) = before.iter().rposition(|&byte| !is_name(byte)) else { return false };
+        let name = &before[edge + 1..];
+        match before[edge] {
+            b'?' | b'&' | b';' | b'#' => shared.names.is_pair(name),
+            // `\u0026`, as some JSON encoders write `&`.
+            b'\\' => name.strip_prefix(b"u0026").is_some_and(|name| shared.names.is_pair(name)),
+            _ => false,
+        }
+    }
+}
+
+fn ends_value(byte: u8) -> bool {
+    !byte.is_ascii_graphic()
+        || matches!(
+            byte,
+            b'&' | b'#' | b'"' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b'{' | b',' | b';' | b'\\' | b'`'
+        )
+}
+
+/// Whether a cookie's value is worth looking for elsewhere: not a word, a zone or a language.
+pub(super) fn is_telling(value: &[u8]) -> bool {
+    value.len() >= 20
+        || value.len() >= seen::SHORTEST
+            && value.iter().any(u8::is_ascii_digit)
+            && value.iter().any(u8::is_ascii_alphabetic)
+}

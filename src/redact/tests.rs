@@ -1,0 +1,293 @@
+//! Masking as a whole.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn masker() -> Masker {
+    Masker::new(MaskKey([7; 32]), MaskRules::default())
+}
+
+/// Masks a body cut at these places.
+fn mask_in(masker: &Masker, kind: Kind, content_type: Option<&str>, text: &[u8], cuts: &[usize]) -> (Vec<u8>, u32) {
+    let mut body = masker.body(kind, content_type);
+    let mut out = Vec::new();
+    let mut from = 0;
+    for &cut in cuts {
+        let cut = cut.clamp(from, text.len());
+        body.push(&text[from..cut], &mut out);
+        from = cut;
+    }
+    body.push(&text[from..], &mut out);
+    body.finish(&mut out);
+    (out, body.hits())
+}
+
+fn mask(kind: Kind, text: &str) -> String {
+    String::from_utf8(mask_in(&masker(), kind, None, text.as_bytes(), &[]).0).unwrap()
+}
+
+#[test]
+fn json_members_by_name_at_any_depth() {
+    for (text, kept, secrets) in [
+        (r#"{"user":"bob","password":"hunter2hunter2"}"#, r#"{"user":"bob","password":"retake-secret-"#, 1),
+        (r#"{"a":{"b":[{"access_token" : "abc"}]},"n":1}"#, r#"{"a":{"b":[{"access_token" : "retake-secret-"#, 1),
+        (r#"{"pass\u0077ord":"x\"y","z":"keep"}"#, r#"{"pass\u0077ord":"retake-secret-"#, 1),
+        (
+            r#"{"body":"{\"password\": \"hunter2\", \"b\": \"keep\"}"}"#,
+            r#"{"body":"{\"password\": \"retake-secret-"#,
+            1,
+        ),
+        (r#"{"secret":["one-secret","two-secret"],"b":"keep"}"#, r#"{"secret":["retake-secret-"#, 2),
+        (r#"{"password":12345678,"b":1}"#, r#"{"password":738253"#, 1),
+    ] {
+        let masked = mask(Kind::Json, text);
+        assert!(masked.starts_with(kept), "{masked}");
+        assert_eq!(mask_in(&masker(), Kind::Json, None, text.as_bytes(), &[]).1, secrets, "{masked}");
+        let parsed: serde_json::Value = serde_json::from_str(&masked).unwrap();
+        assert!(parsed.is_object());
+        assert_eq!(masked.contains("keep"), text.contains("keep"));
+    }
+}
+
+#[test]
+fn what_is_no_secret_stays() {
+    for text in [
+        r#"{"max_tokens":4096,"next_page_token":"abcdefghijkl","token_type":"Bearer","tokens":[1,2]}"#,
+        r#"{"properties":{"password":{"type":"string"}},"required":["password","token"]}"#,
+        r#"{"token":null,"password":"","secret":true,"token":5}"#,
+        r#"{"url":"https://example.com:8080/a?page=2&sort=asc#top"}"#,
+        "[\"password\"]",
+        "{\"password\"",
+    ] {
+        assert_eq!(mask(Kind::Json, text), text);
+    }
+}
+
+#[test]
+fn forms_xml_multipart_events_and_text() {
+    let form = mask(Kind::Form, "grant_type=password&user%5Bpassword%5D=hunter%202&client-secret=abc&x=1");
+    assert!(form.starts_with("grant_type=password&user%5Bpassword%5D=retake-secret-"), "{form}");
+    assert!(form.ends_with("&x=1") && !form.contains("=abc"), "{form}");
+    let payload = mask(Kind::Form, "payload=%7B%22token%22%3A%22verysecret1%22%2C%22a%22%3A1%7D&b=2");
+    assert!(!payload.contains("verysecret1") && payload.ends_with("%7D&b=2"), "{payload}");
+    let xml = mask(
+        Kind::Xml,
+        "<a:Envelope><!-- <password>x</password> --><ns:Password> hunter2 </ns:Password><u token='t0ps3cret' id=\"1\"/><secret><![CDATA[abc<d]]></secret><b>keep</b></a:Envelope>",
+    );
+    assert!(xml.contains("<ns:Password> retake-secret-") && !xml.contains("hunter2"), "{xml}");
+    assert!(!xml.contains("t0ps3cret") && !xml.contains("abc<d") && xml.ends_with("<b>keep</b></a:Envelope>"), "{xml}");
+    let parts = "--B\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter2\r\n--B\r\nContent-Type: application/json\r\n\r\n{\"token\":\"abcdefghij1\"}\r\n--B\r\nContent-Type: image/png\r\n\r\npassword=ghp_16C7e42F292c6912E7710c838347\r\n--B--\r\n";
+    let content_type = "multipart/form-data; boundary=B";
+    let masked = mask_in(&masker(), Kind::Multipart, Some(content_type), parts.as_bytes(), &[]).0;
+    let masked = String::from_utf8(masked).unwrap();
+    assert!(!masked.contains("hunter2") && !masked.contains("abcdefghij1"), "{masked}");
+    assert!(masked.ends_with("--B--\r\n"), "{masked}");
+    let events = mask(
+        Kind::EventStream,
+        "event: x\ndata: {\"token\": \"abcdefghij1\"}\n\ndata: {\"token\":\ndata: \"second-secret\"}\n\n",
+    );
+    assert!(!events.contains("abcdefghij1") && !events.contains("second-secret"), "{events}");
+    let text = mask(Kind::Text, "see https://u:pw12@h/p?api_key=abc&x=1 and \\u0026sig=zzz AKIAIOSFODNN7EXAMPLE.");
+    assert!(text.starts_with("see https://retake-secret-") && text.contains("&x=1 and \\u0026sig=retake-"), "{text}");
+    assert!(text.contains(" retake-aws-") && text.ends_with('.'), "{text}");
+}
+
+#[test]
+fn events_come_out_when_they_are_complete() {
+    let mut body = masker().body(Kind::EventStream, None);
+    let mut out = Vec::new();
+    let event = b"id: 7\ndata: {\"a\": \"b\", \"token\": \"abcdefgh1\"}\n\n";
+    body.push(event, &mut out);
+    assert!(out.ends_with(b"}\n\n"), "{}", String::from_utf8_lossy(&out));
+}
+
+#[test]
+fn a_value_masked_once_is_masked_wherever_it_comes_back() {
+    let masker = masker();
+    let mut fields = Fields::new();
+    fields.push("Authorization", "Bearer planted/token+0123");
+    fields.push("Cookie", "sid=cookie-planted-42; lang=en");
+    fields.push("X-Api-Key", "api-planted-77");
+    fields.push("Accept", "*/*");
+    assert_eq!(masker.fields(&mut fields), 4);
+    let authorization = fields.text("authorization").unwrap().into_owned();
+    assert!(authorization.starts_with("Bearer retake-secret-"), "{authorization}");
+    assert!(is_placeholder(&authorization) && is_placeholder(&fields.text("cookie").unwrap()));
+    assert_eq!(fields.get("accept").unwrap(), b"*/*");
+    for text in
+        ["planted/token+0123", "planted%2Ftoken%2B0123", "planted\\/token+0123", "cookie-planted-42", "api-planted-77"]
+    {
+        let (out, hits) = mask_in(&masker, Kind::Text, None, format!("x{text}x").as_bytes(), &[4]);
+        assert_eq!(hits, 1, "{text}");
+        assert!(!String::from_utf8(out).unwrap().contains(text));
+    }
+    assert!(masker.path("/sessions/cookie-planted-42").starts_with("/sessions/retake-secret-"));
+    assert_eq!(masker.query("a=1&b=2"), "a=1&b=2");
+    assert!(masker.query("a=1&token=zz").starts_with("a=1&token=retake-"));
+    let mut again = fields.clone();
+    assert_eq!(masker.fields(&mut again), 0, "masked fields stay as they are");
+    assert_eq!(again, fields);
+}
+
+#[test]
+fn set_cookie_keeps_its_name_and_attributes() {
+    let mut fields = Fields::new();
+    fields.push("Set-Cookie", "sid=\"s3cr3t-value\"; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT; HttpOnly");
+    fields.push("Authorization", "Basic dXNlcjpwYXNzd29yZC0xMjM=");
+    fields.push("Location", "https://h/cb#access_token=abcdef&state=1");
+    let masker = masker();
+    masker.fields(&mut fields);
+    let cookie = fields.text("set-cookie").unwrap().into_owned();
+    assert!(cookie.starts_with("sid=\"retake-secret-"), "{cookie}");
+    assert!(cookie.ends_with("\"; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT; HttpOnly"), "{cookie}");
+    assert!(fields.text("authorization").unwrap().starts_with("Basic cmV0YWtlLWJhc2lj"));
+    let location = fields.text("location").unwrap().into_owned();
+    assert!(location.starts_with("https://h/cb#access_token=retake-") && location.ends_with("&state=1"), "{location}");
+    assert!(!masker.text("it was password-123 then").contains("password-123"));
+}
+
+#[test]
+fn size_does_not_matter() {
+    let long = "s3cret-".repeat(30_000);
+    for (kind, text) in [
+        (Kind::Json, format!("{{\"token\":\"{long}\",\"after\":1}}")),
+        (Kind::Form, format!("a=1&token={long}&after=1")),
+        (Kind::Xml, format!("<x><token>{long}</token><y t='after'/></x>")),
+        (Kind::Text, format!("ghp_{long} after")),
+        (Kind::Text, format!("-----BEGIN RSA PRIVATE KEY-----\n{long}\n-----END RSA PRIVATE KEY----- after")),
+        (Kind::Json, format!("{{\"pad\":\"{}\",\"token\":\"abcdefgh1\",\"after\":1}}", "x".repeat(100_000))),
+    ] {
+        let masked = mask(kind, &text);
+        assert!(masked.contains("retake-") && masked.contains("after"), "{kind:?}");
+        assert!(!masked.contains("s3cret") && !masked.contains("abcdefgh1"), "{kind:?}");
+    }
+}
+
+#[test]
+fn off_passes_everything() {
+    let text = br#"{"password":"hunter2"}"#;
+    assert_eq!(mask_in(&Masker::off(), Kind::Json, None, text, &[3]).0, text);
+    assert_eq!(Masker::off().query("token=1"), "token=1");
+}
+
+/// Pieces of which hostile texts are made: structure, names, shapes, secrets, garbage.
+fn fragment() -> impl Strategy<Value = Vec<u8>> {
+    const PIECES: &[&str] = &[
+        "\"",
+        "\\\"",
+        "\\\\\"",
+        "\\",
+        ":",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\n",
+        " ",
+        "=",
+        "&",
+        "?",
+        "#",
+        ";",
+        "<",
+        ">",
+        "</",
+        "/>",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "'",
+        "--B",
+        "\r\n",
+        "\r\n\r\n",
+        "data: ",
+        "password",
+        "token",
+        "api_key",
+        "name",
+        "%7B",
+        "%5B",
+        "%22",
+        "+",
+        "hunter2hunter2",
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln",
+        "eyJ",
+        "ghp_",
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "sk-",
+        "Bearer ",
+        "abcdef0123456789abcdef",
+        "AKIAIOSFODNN7EXAMPLE",
+        "://",
+        "u:p@h",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----",
+        "retake-secret-abcdefghij",
+        "retake-",
+        "retake-pem-",
+        "123456",
+        "é",
+        "\u{2028}",
+        "/bot",
+        "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+        "Content-Disposition: form-data; name=\"password\"",
+        "Content-Type: application/json",
+    ];
+    prop_oneof![
+        9 => proptest::sample::select(PIECES).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => proptest::collection::vec(any::<u8>(), 0..8),
+    ]
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    proptest::sample::select(vec![Kind::Json, Kind::Form, Kind::Multipart, Kind::Xml, Kind::EventStream, Kind::Text])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 600 } else { 20_000 }))]
+
+    #[test]
+    fn cutting_changes_nothing(
+        pieces in proptest::collection::vec(fragment(), 0..40),
+        cuts in proptest::collection::vec(0..400_usize, 0..12),
+        kind in kinds(),
+    ) {
+        let text = pieces.concat();
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        let content_type = Some("multipart/form-data; boundary=B");
+        let whole = mask_in(&masker(), kind, content_type, &text, &[]);
+        let cut = mask_in(&masker(), kind, content_type, &text, &cuts);
+        prop_assert_eq!(String::from_utf8_lossy(&whole.0), String::from_utf8_lossy(&cut.0));
+        let single: Vec<usize> = (0..text.len()).collect();
+        let bytewise = mask_in(&masker(), kind, content_type, &text, &single);
+        prop_assert_eq!(String::from_utf8_lossy(&whole.0), String::from_utf8_lossy(&bytewise.0));
+    }
+
+    #[test]
+    fn masking_twice_changes_nothing(pieces in proptest::collection::vec(fragment(), 0..40), kind in kinds()) {
+        let content_type = Some("multipart/form-data; boundary=B");
+        let once = mask_in(&masker(), kind, content_type, &pieces.concat(), &[]).0;
+        let twice = mask_in(&masker(), kind, content_type, &once, &[]).0;
+        prop_assert_eq!(String::from_utf8_lossy(&once), String::from_utf8_lossy(&twice));
+    }
+
+    #[test]
+    fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in kinds()) {
+        mask_in(&masker(), kind, Some("multipart/x; boundary=B"), &bytes, &[7]);
+        let text = String::from_utf8_lossy(&bytes);
+        is_placeholder(&text);
+        masker().query(&text);
+        let mut fields = Fields::new();
+        for name in ["cookie", "set-cookie", "authorization", "x-api-key", "location"] {
+            fields.push(name, bytes.clone());
+        }
+        masker().fields(&mut fields);
+        let masked = fields.clone();
+        masker().fields(&mut fields);
+        prop_assert_eq!(masked, fields);
+    }
+}
