@@ -210,3 +210,6 @@ fn unsendable(origin: &Origin, cause: impl std::fmt::Display) -> Failure {
         message: format!("the request to {} cannot be passed on: {cause}", origin.authority),
     }
 }
+
+#[cfg(test)]
+mod tests;

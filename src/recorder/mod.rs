@@ -6,6 +6,8 @@
 
 pub mod copy;
 mod flow;
+#[cfg(test)]
+pub(crate) mod gate;
 mod request;
 mod response;
 mod tunnel;
@@ -124,6 +126,12 @@ impl Recorder {
         &self.masker
     }
 
+    /// What stops appends in tests.
+    #[cfg(test)]
+    pub(crate) fn gate(&self) -> &gate::Gate {
+        &self.journal.gate
+    }
+
     /// Passes words to the observer.
     pub fn note(&self, text: String) {
         self.observer.note(text);
@@ -228,7 +236,7 @@ impl Summary {
 struct Journal {
     recording: Recording,
     #[cfg(test)]
-    gate: tests::Gate,
+    gate: gate::Gate,
 }
 
 impl Journal {
@@ -236,7 +244,7 @@ impl Journal {
         Journal {
             recording,
             #[cfg(test)]
-            gate: tests::Gate::default(),
+            gate: gate::Gate::default(),
         }
     }
 
@@ -246,6 +254,3 @@ impl Journal {
         self.recording.append(exchange).await
     }
 }
-
-#[cfg(test)]
-mod tests;
