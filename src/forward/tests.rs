@@ -270,7 +270,7 @@ async fn a_small_chunked_answer_keeps_its_framing_and_trailers() {
     let address = answering(answer).await;
     let request = format!("GET http://{address}/ HTTP/1.1\r\nHost: {address}\r\nTE: trailers\r\n\r\n");
     let mut client = proxy.send(&request).await;
-    let got = read_until(&mut client, "X-Sum: 7\r\n\r\n").await.to_lowercase();
+    let got = read_until(&mut client, "x-sum: 7\r\n\r\n").await.to_lowercase();
     assert!(got.contains("chunked"), "{got}");
     let exchange = proxy.exchange(1).await;
     let response = exchange.outcome.response().unwrap();
