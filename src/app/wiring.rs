@@ -50,6 +50,11 @@ const REPLACED_ROOTS: &[&str] = &[
     "npm_config_cafile",
     "PIP_CERT",
     "PERL_LWP_SSL_CA_FILE",
+    // Where a machine sets one of these, it wins over SSL_CERT_FILE.
+    "NIX_SSL_CERT_FILE",
+    "HTTPLIB2_CA_CERTS",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
 ];
 /// Makes Node's own `fetch` and `http` follow the proxy variables (Node 24, 22.21 and later).
 const NODE_USE_ENV_PROXY: &str = "NODE_USE_ENV_PROXY";
@@ -247,7 +252,8 @@ mod tests {
             assert_eq!(value(&variables, name), "http://127.0.0.1:8888", "{name}");
         }
         for name in "SSL_CERT_FILE CURL_CA_BUNDLE REQUESTS_CA_BUNDLE GIT_SSL_CAINFO AWS_CA_BUNDLE CARGO_HTTP_CAINFO \
-                     npm_config_cafile PIP_CERT PERL_LWP_SSL_CA_FILE"
+                     npm_config_cafile PIP_CERT PERL_LWP_SSL_CA_FILE NIX_SSL_CERT_FILE HTTPLIB2_CA_CERTS \
+                     GRPC_DEFAULT_SSL_ROOTS_FILE_PATH CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE"
             .split_whitespace()
         {
             assert_eq!(value(&variables, name), "/data/ca/bundle.pem", "{name}");

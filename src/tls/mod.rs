@@ -2,7 +2,7 @@
 //!
 //! [`ca`] makes and guards the issuing certificate, [`leaf`] signs and caches one certificate per host, [`bundle`] and
 //! [`truststore`] write the files that clients are pointed at, [`upstream`] verifies what servers present, and
-//! [`explain`] puts the errors of all of them into plain words.
+//! [`mod@explain`] puts the errors of all of them into plain words.
 
 pub mod bundle;
 pub mod ca;
