@@ -4,6 +4,7 @@
 
 pub mod blobs;
 pub mod collections;
+mod days;
 mod filter;
 pub mod history;
 mod index;
@@ -16,12 +17,13 @@ mod recovery;
 pub mod running;
 mod segment;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use blobs::{BlobWriter, StreamFile};
+pub use days::group_by_day;
 pub use history::{Group, History, HistoryError, Page, Query, Row};
 pub use journal::{AppendError, Recording};
 pub use layout::{STORE_VERSION, replace_file};

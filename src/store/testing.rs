@@ -1,4 +1,4 @@
-//! Exchanges for the store's tests.
+//! Exchanges for the tests of store and control.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 /// An exchange that is a function of its number: ten seconds, one of three hosts, two sessions, five statuses apart.
-pub(super) fn exchange(number: u64) -> Exchange {
+pub(crate) fn exchange(number: u64) -> Exchange {
     let started = 1_790_000_000_000_000 + number as i64 * 10_000_000;
     let mut fields = Fields::new();
     fields.push("Content-Type", "application/json; charset=utf-8");
