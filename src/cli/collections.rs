@@ -53,7 +53,7 @@ fn missing(settings: &Settings, name: &str, root: &Path) -> CliError {
         true => {
             error.hint(format!("make one: `retake promote --day today --into {name}`, or `retake mock new {name}`"))
         }
-        false => error.hint(format!("there are {}; `retake mock new {name}` makes one", known.join(", "))),
+        false => error.hint(format!("known: {}; `retake mock new {name}` makes a new one", known.join(", "))),
     }
 }
 

@@ -183,7 +183,7 @@ fn step_words(step: &ResponseSpec) -> String {
     words.extend(media_type.map(|value| clean(&value).into_owned()));
     words.push(step.body.as_ref().map_or_else(|| "no body".to_owned(), body_words));
     if let Some(times) = step.times {
-        words.push(format!("{times} times"));
+        words.push(count(usize::try_from(times.get()).unwrap_or(usize::MAX), "time"));
     }
     words.join(" · ")
 }

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::{Context, select};
 use crate::cli::collections::{load, shown};
 use crate::cli::exit::{CliError, Exit, Outcome};
+use crate::cli::output::BOLD;
 use crate::report::collection::{ScenarioRow, StubRow, count, counts, listing, stub_lines};
-use crate::report::terminal::clean;
+use crate::report::terminal::{clean, cut};
 use crate::store::collections::{self, LoadError, names_in};
 
 /// The collections of the collections folder.
@@ -59,8 +60,13 @@ pub(super) fn one(context: &Context, name: &str, json: bool) -> Outcome {
         loaded.collection.stubs.iter().for_each(|file| context.printer.json(&StubRow::of(file)));
         return Ok(Exit::SUCCESS);
     }
+    let width = context.printer.width().unwrap_or(usize::MAX);
     for line in listing(&loaded.collection) {
-        context.printer.data(line);
+        let line = cut(&line, width);
+        match line.starts_with(' ') {
+            true => context.printer.data(line),
+            false => context.printer.data(format_args!("{BOLD}{line}{BOLD:#}")),
+        }
     }
     context.printer.say(format_args!("{} in {}", counts(&loaded.collection), shown(&loaded.root)));
     if loaded.collection.stubs.is_empty() {

@@ -162,7 +162,7 @@ impl Writer {
         Ok(report)
     }
 
-    /// Removes a file, and its folder under `stubs/` if that is empty now.
+    /// Removes a file, and its folder if that is empty now.
     fn remove(&self, path: &str) -> Result<bool, WriteError> {
         check_path(&self.root, path, &mut BTreeSet::new())?;
         let full = self.root.join(path);
@@ -171,9 +171,7 @@ impl Writer {
             Err(error) => return Err(WriteError::Io(full, error)),
             Ok(()) => {}
         }
-        if let Some((folder, _)) = path.rsplit_once('/')
-            && folder.starts_with("stubs/")
-        {
+        if let Some((folder, _)) = path.rsplit_once('/') {
             // Refused while anything is in it, which is what is wanted.
             let _ = std::fs::remove_dir(self.root.join(folder));
         }
