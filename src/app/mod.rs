@@ -1,4 +1,5 @@
 //! Assemble, run, drain.
 
 pub mod child;
+pub mod promote;
 pub mod wiring;

@@ -1,9 +1,196 @@
 //! `retake promote`
 
-use super::args::{Global, PromoteArgs};
-use super::exit::Outcome;
-use super::output::Printer;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
 
-pub(super) fn run(_args: PromoteArgs, _global: &Global, _printer: Printer) -> Outcome {
-    todo!()
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::args::{FilterArgs, Global, PromoteArgs};
+use super::exit::{CliError, Exit, Outcome};
+use super::output::{BOLD, DIM, GOOD, Printer, WARN};
+use super::select;
+use crate::app::promote::{self as promotion, Done, Job, PromoteError};
+use crate::promote::{Change, Options, Report};
+use crate::report::promotion::{Shown, Tone};
+use crate::settings::Settings;
+use crate::store::collections::LoadError;
+use crate::store::{History, Query};
+
+/// Rows asked for at a time.
+const PAGE: usize = 1000;
+
+pub(super) fn run(args: PromoteArgs, global: &Global, printer: Printer) -> Outcome {
+    if args.which.is_empty() && !is_filtered(&args.filters) {
+        return Err(CliError::usage("nothing says which exchanges to promote")
+            .hint("give numbers (`retake promote 1040-1061 --into NAME`) or a filter such as `--day today`"));
+    }
+    let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
+    let name = collection_name(&args.into)?;
+    let folder = settings.collection_dir(&args.into);
+    let history = open(&settings.store)?;
+    let numbers = numbers(&*history, &args)?;
+    let options = Options { name, replace: args.replace, default: default(&*history, &args, &numbers)? };
+    let job = Job { history: &*history, numbers: &numbers, folder: &folder, options, dry_run: args.dry_run };
+    let done = with_progress(job, numbers.len(), printer).map_err(|error| failed(error, &args))?;
+    show(&done, &folder, &args, printer);
+    Ok(Exit::SUCCESS)
+}
+
+fn is_filtered(filters: &FilterArgs) -> bool {
+    let FilterArgs { day, session, tag, method, host, path, status } = filters;
+    [day, session, tag, method, host, path, status].into_iter().any(Option::is_some)
+}
+
+/// The name of a new collection: the last part of its path.
+fn collection_name(into: &str) -> Result<String, CliError> {
+    let name = Path::new(into).file_name().and_then(|name| name.to_str());
+    name.map(str::to_owned).ok_or_else(|| {
+        CliError::usage(format!("`--into {into}` names no collection"))
+            .hint("give a name (`--into github` writes `mocks/github/`) or a path (`--into ./fixtures/github`)")
+    })
+}
+
+fn open(store: &Path) -> Result<Arc<dyn History>, CliError> {
+    crate::store::open_for_reading(store).map_err(|error| match &error {
+        crate::store::OpenError::Empty(_) => {
+            CliError::usage(&error).hint("`retake record -- COMMAND` records what a command calls")
+        }
+        _ => CliError::failure(&error),
+    })
+}
+
+/// The numbers of the selected exchanges, lowest first.
+fn numbers(history: &dyn History, args: &PromoteArgs) -> Result<Vec<u64>, CliError> {
+    let (zone, now) = (TimeZone::system(), Timestamp::now());
+    let mut numbers = select::numbers(history, &args.which)?;
+    numbers.sort_unstable();
+    if is_filtered(&args.filters) {
+        let query = Query { numbers: ranges(&numbers), ..select::query(&args.filters, &zone, now)? };
+        numbers = listed(history, &query)?;
+    }
+    if numbers.is_empty() {
+        return Err(select::nothing_selected(history, &args.filters, &zone, now));
+    }
+    Ok(numbers)
+}
+
+/// Sorted numbers as ranges, both ends included.
+fn ranges(numbers: &[u64]) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for &number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    ranges
+}
+
+fn listed(history: &dyn History, query: &Query) -> Result<Vec<u64>, CliError> {
+    let mut numbers = Vec::new();
+    let mut before = None;
+    loop {
+        let page = history.list(query, before, PAGE).map_err(select::failed)?;
+        numbers.extend(page.rows.iter().map(|row| row.number));
+        match page.next {
+            Some(next) if before != Some(next) => before = Some(next),
+            _ => break,
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn default(history: &dyn History, args: &PromoteArgs, numbers: &[u64]) -> Result<Option<u64>, CliError> {
+    let Some(which) = &args.default else { return Ok(None) };
+    match select::numbers(history, std::slice::from_ref(which))?[..] {
+        [number] if numbers.binary_search(&number).is_ok() => Ok(Some(number)),
+        [number] => Err(CliError::usage(format!("`--default {which}`: exchange {number} is not selected"))
+            .hint(format!("add it: `retake promote {number} …`"))),
+        _ => Err(CliError::usage(format!("`--default {which}` means several exchanges")).hint("give one number")),
+    }
+}
+
+/// Runs the job, with a counter on stderr when that is a terminal and there is enough to count.
+fn with_progress(job: Job<'_>, all: usize, printer: Printer) -> Result<Done, PromoteError> {
+    let counts = all >= 500 && std::io::stderr().is_terminal();
+    let mut read = 0usize;
+    promotion::run(job, &mut || {
+        read += 1;
+        if counts && read % (all / 10).max(1) == 0 {
+            printer.say(format_args!("{DIM}{read} of {all} exchanges read{DIM:#}"));
+        }
+    })
+}
+
+fn show(done: &Done, folder: &Path, args: &PromoteArgs, printer: Printer) {
+    let folder = folder.display().to_string();
+    let shown = Shown {
+        report: &done.report,
+        folder: &folder,
+        dry_run: args.dry_run,
+        written: &done.written,
+        removed: &done.removed,
+    };
+    if args.json {
+        return printer.json(&shown);
+    }
+    for (tone, line) in shown.lines(printer.width()) {
+        match tone {
+            Tone::Bold => printer.data(format_args!("{BOLD}{line}{BOLD:#}")),
+            Tone::Good => printer.data(format_args!("{GOOD}{line}{GOOD:#}")),
+            Tone::Warn => printer.data(format_args!("{WARN}{line}{WARN:#}")),
+            Tone::Dim => printer.data(format_args!("{DIM}{line}{DIM:#}")),
+            Tone::Plain => printer.data(line),
+        }
+    }
+    let into = crate::report::terminal::clean(&args.into);
+    if args.dry_run {
+        printer.say(format_args!("next: the same without `--dry-run`"));
+    } else if done.report.count(Change::New) + done.report.count(Change::Changed) > 0 {
+        printer.say(format_args!("next: `retake replay {into} -- COMMAND`"));
+    }
+}
+
+fn failed(error: PromoteError, args: &PromoteArgs) -> CliError {
+    match &error {
+        PromoteError::History(_) | PromoteError::Write(_) | PromoteError::Load(LoadError::Io(..)) => {
+            CliError::failure(&error)
+        }
+        PromoteError::Load(LoadError::Faulty { faults, .. }) => {
+            let listed: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            CliError::usage(format!("{error}\n{}", listed.join("\n")))
+                .hint(format!("mend these files; `retake mock check {}` tells when all is well", args.into))
+        }
+        PromoteError::Load(LoadError::NotThere(_)) => CliError::usage(&error),
+        PromoteError::NothingLeft(report) => {
+            CliError::usage(format!("{error}: {}", reasons(report))).hint("`retake history show N` tells more of one")
+        }
+        PromoteError::NoDefault(_) => CliError::usage(&error).hint("choose one with a whole answer"),
+    }
+}
+
+fn reasons(report: &Report) -> String {
+    let reason = |left: &crate::promote::LeftOut| format!("{} {}", left.count, left.reason.words());
+    report.left_out.iter().map(reason).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_ranges() {
+        assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), [(1, 3), (7, 7), (9, 10)]);
+        assert!(ranges(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_new_collection_is_named_by_its_folder() {
+        assert_eq!(collection_name("./fixtures/github/").unwrap(), "github");
+        assert_eq!(collection_name("github").unwrap(), "github");
+        assert!(collection_name("..").is_err());
+    }
 }

@@ -13,7 +13,7 @@ use super::report::{Change, Report, ScenarioLine, StubLine};
 use super::{BodyFile, BodySource, Options, Promotion};
 use crate::collection::{
     BodySpec, Collection, FORMAT_VERSION, FieldLine, Manifest, PathPattern, ResponseSpec, Scenario, Settings, Stub,
-    StubFile, file_name,
+    StubFile, check, file_name,
 };
 
 /// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller.
@@ -80,12 +80,9 @@ impl<'o> Merge<'o> {
         let mut files = HashSet::new();
         for file in &collection.stubs {
             files.insert(file.path.to_lowercase());
-            for scenario in &file.stub.scenarios {
-                let bodies = scenario.steps().iter().map(|step| &step.body).chain([&scenario.request.body]);
-                let paths = bodies.flatten().filter_map(|body| body.file.as_ref());
-                files.extend(paths.map(|path| path.to_lowercase()));
-            }
+            files.extend(check::stub_files(&file.stub).iter().map(|(_, path)| path.to_lowercase()));
         }
+        files.extend(check::manifest_files(&collection.manifest).iter().map(|(_, path)| path.to_lowercase()));
         let committed = collection.stubs.len();
         Merge { collection, options, bodies: Vec::new(), files, lines: BTreeMap::new(), committed }
     }
@@ -151,16 +148,25 @@ impl<'o> Merge<'o> {
         if !self.options.replace {
             return self.note(place, samples, Change::Conflict, Some(conflict));
         }
-        // The new bodies may take the places of the old ones.
-        for path in scenario.steps().iter().filter_map(|step| step.body.as_ref()?.file.as_ref()) {
-            self.files.remove(&path.to_lowercase());
-        }
+        self.release(scenario);
         let file = self.collection.stubs[place.0].path.clone();
         let responses = self.responses(&file, &scenario.name, bucket, samples);
         let target = &mut self.collection.stubs[place.0].stub.scenarios[place.1];
         set_responses(target, responses);
         target.source = Some(samples[0].id.to_string());
         self.note(place, samples, Change::Changed, Some(conflict));
+    }
+
+    /// Lets new bodies take the places of those of a scenario, unless a person made another share them.
+    fn release(&mut self, scenario: &Scenario) {
+        let own: Vec<&String> = scenario.steps().iter().filter_map(|step| step.body.as_ref()?.file.as_ref()).collect();
+        for path in &own {
+            let all = self.collection.stubs.iter().flat_map(|file| check::stub_files(&file.stub));
+            let all = all.chain(check::manifest_files(&self.collection.manifest));
+            if all.filter(|(_, named)| named == path).count() == own.iter().filter(|named| named == &path).count() {
+                self.files.remove(&path.to_lowercase());
+            }
+        }
     }
 
     fn note(&mut self, place: Place, samples: &[Sample], change: Change, conflict: Option<super::Conflict>) {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::answer::{self, Answer, Fingerprint};
 use super::body::Plan;
 use super::canonical::Lens;
-use super::committed::Committed;
+use super::committed::{Committed, Place};
 use super::endpoint::{self, Endpoint, Loopback};
 use super::group::Sample;
 use super::merge;
@@ -117,18 +117,17 @@ impl<'a> Promoter<'a> {
             (reason, _) => return self.leave_out(&recorded.exchange, reason.unwrap_or(Reason::Failed)),
         };
         let request = &recorded.exchange.request;
-        self.selected += 1;
-        self.promoted += 1;
-        self.loopback.see(&request.origin);
-        self.note_lossy(&recorded, response);
         let pattern = endpoint::path_pattern(&request.path);
         let stubs = self.committed.as_ref().map(|committed| committed.stubs_for(request, pattern.as_str()));
         let stubs = stubs.unwrap_or_default();
         let found = self.committed.as_ref().and_then(|committed| committed.find(&recorded, &stubs));
-        let endpoint = match found {
-            Some((stub, _)) => Endpoint::Committed(stub),
-            None => self.endpoint(request, pattern.as_str(), &stubs),
+        let Some(endpoint) = self.endpoint(request, pattern.as_str(), &stubs, found) else {
+            return self.leave_out(&recorded.exchange, Reason::Defaults);
         };
+        self.selected += 1;
+        self.promoted += 1;
+        self.loopback.see(&request.origin);
+        self.note_lossy(&recorded, response);
         let host = self.hosts.entry(request.origin.host_field()).or_default();
         host.calls += 1;
         host.promoted += 1;
@@ -150,19 +149,19 @@ impl<'a> Promoter<'a> {
         bucket.add(sample, request::candidates(request), answer, spec, plan);
     }
 
-    /// The committed stub that a new scenario of this request goes into, or a new one.
-    fn endpoint(&self, request: &RequestRecord, path: &str, stubs: &[usize]) -> Endpoint {
-        let fits = |at: &&usize| {
-            self.committed.as_ref().is_some_and(|committed| request::fits_defaults(committed.stub(**at), request))
-        };
-        match stubs.iter().find(fits) {
-            Some(at) => Endpoint::Committed(*at),
-            None => Endpoint::New {
+    /// The stub of a request: that of the scenario found, else a committed one for its path, else a new one. `None` when
+    /// the committed ones would give its scenario defaults that it does not have: one path cannot have two stubs.
+    fn endpoint(&self, request: &RequestRecord, path: &str, stubs: &[usize], found: Option<Place>) -> Option<Endpoint> {
+        let Some(committed) = self.committed.as_ref().filter(|_| !stubs.is_empty()) else {
+            return Some(Endpoint::New {
                 origin: endpoint::one_loopback(&request.origin),
                 method: request.method.clone(),
                 path: path.to_owned(),
-            },
-        }
+            });
+        };
+        let fits = |at: &usize| request::fits_defaults(committed.stub(*at), request);
+        let at = found.map(|(stub, _)| stub).or_else(|| stubs.iter().copied().find(fits))?;
+        Some(Endpoint::Committed(at))
     }
 
     fn key(&self, recorded: &Recorded, endpoint: &Endpoint) -> (RequestKey, RequestSpec, Option<Plan>) {

@@ -48,6 +48,8 @@ pub enum Reason {
     Partial,
     /// The target is no path (`OPTIONS *`).
     NoPath,
+    /// Their stub has defaults that they do not have, so that no scenario in it could be theirs.
+    Defaults,
     /// Its record or a body of it cannot be read.
     Damaged,
 }
@@ -63,6 +65,7 @@ impl Reason {
             Reason::Upgraded => "upgraded to another protocol (101)",
             Reason::Partial => "whose request is not recorded whole (partial)",
             Reason::NoPath => "without a path (`*`)",
+            Reason::Defaults => "without a query pair or field that the defaults of their stub ask for",
             Reason::Damaged => "whose record cannot be read",
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use crate::collection::{BodySpec, Collection, Scenario};
+use crate::collection::{BodySpec, QueryPair, Scenario, check};
 use crate::matching::{Call, Candidate, Target};
 use crate::promote::testing::exchange;
 use crate::promote::{BodySource, Change, Content, Existing, Options, Promotion, Reason, Recorded, promote};
@@ -167,6 +167,20 @@ fn what_a_person_wrote_stays() {
 }
 
 #[test]
+fn a_request_that_the_defaults_of_its_stub_would_change_is_left_out() {
+    let page = |number, query: &str| exchange(number, "GET", &format!("https://api.test/list{query}"), 200);
+    let traffic = vec![page(1, "?page=1")];
+    let mut promotion = promote(None, traffic.clone(), options());
+    let stub = &mut promotion.collection.stubs[0].stub;
+    stub.defaults.query = std::mem::take(&mut stub.scenarios[0].request.query);
+    let new = vec![page(1, "?page=1"), page(2, ""), page(3, "?page=3")];
+    let merged = again(&promotion, &traffic, new, options());
+    assert_eq!(names(&merged), ["stubs/api.test/get-list.json ok page-3"]);
+    assert_eq!((merged.report.left_out[0].reason, merged.report.left_out[0].numbers[0]), (Reason::Defaults, 2));
+    assert_eq!(merged.collection.stubs[0].stub.scenarios[1].request.query, [QueryPair("page=3".to_owned())]);
+}
+
+#[test]
 fn placeholders_of_one_place_are_equal() {
     let login = |number, hash: &str| {
         exchange(number, "POST", "https://api.test/login", 200)
@@ -294,7 +308,7 @@ proptest! {
                 prop_assert!(names.insert(scenario.name.clone()) && scenario.name.len() <= 40 && !scenario.name.is_empty());
             }
         }
-        let ordered: Vec<&Collection> = vec![&promotion.collection];
-        prop_assert!(ordered[0].stubs.is_sorted_by(|one, other| one.path < other.path));
+        prop_assert!(promotion.collection.stubs.is_sorted_by(|one, other| one.path < other.path));
+        prop_assert_eq!(check::collection(&promotion.collection), vec![]);
     }
 }

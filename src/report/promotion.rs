@@ -1,0 +1,259 @@
+//! The report of a promotion: as text for a terminal, and as one JSON object.
+
+use serde::Serialize;
+
+use super::terminal::{clean, cut};
+use crate::promote::{Change, Report, ScenarioLine, StubLine};
+
+/// How many scenarios are listed one by one in the text; the JSON has them all.
+const LISTED: usize = 60;
+/// How many hosts the table shows.
+const HOSTS: usize = 20;
+
+/// A promotion to be shown. In JSON it is one object: the report with `folder`, `dry_run`, `written` and `removed`.
+#[derive(Debug, Serialize)]
+pub struct Shown<'a> {
+    /// The report.
+    #[serde(flatten)]
+    pub report: &'a Report,
+    /// The collection's folder, for people.
+    pub folder: &'a str,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// Files written or to be written.
+    pub written: &'a [String],
+    /// Files removed or to be removed.
+    pub removed: &'a [String],
+}
+
+/// What a line of the text is, so that it can be coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// A headline.
+    Bold,
+    /// Something new.
+    Good,
+    /// Something that wants attention.
+    Warn,
+    /// Nothing special.
+    Plain,
+    /// What stands back.
+    Dim,
+}
+
+impl Shown<'_> {
+    /// The lines of the text, safe for a terminal, cut to `width` columns.
+    pub fn lines(&self, width: Option<usize>) -> Vec<(Tone, String)> {
+        let mut lines = vec![(Tone::Bold, self.headline())];
+        self.scenarios(&mut lines);
+        self.left_out(&mut lines);
+        self.hosts(&mut lines);
+        lines.push((Tone::Plain, String::new()));
+        lines.push((Tone::Plain, self.files()));
+        let tidy = |(tone, text): (Tone, String)| {
+            let safe = clean(&text).into_owned();
+            (tone, width.map_or_else(|| safe.clone(), |width| cut(&safe, width).into_owned()))
+        };
+        lines.into_iter().map(tidy).collect()
+    }
+
+    fn headline(&self) -> String {
+        let Report { collection, selected, promoted, .. } = self.report;
+        let counted = [Change::New, Change::Changed, Change::Same, Change::Conflict].map(|change| {
+            let count = self.report.count(change);
+            (count > 0).then(|| match (change, count) {
+                (Change::Conflict, 2..) => format!("{count} conflicts"),
+                _ => format!("{count} {}", change.as_str()),
+            })
+        });
+        let counted: Vec<_> = counted.into_iter().flatten().collect();
+        let calls = if selected == promoted { format!("{selected}") } else { format!("{promoted} of {selected}") };
+        let word = if *selected == 1 { "exchange" } else { "exchanges" };
+        format!("{collection}: {} (scenarios) from {calls} {word}", counted.join(", "))
+    }
+
+    fn scenarios(&self, lines: &mut Vec<(Tone, String)>) {
+        let mut listed = 0;
+        let mut more = 0;
+        for stub in &self.report.stubs {
+            // What is as it was is only counted.
+            let told: Vec<_> =
+                stub.scenarios.iter().filter(|line| line.change != Change::Same || line.default).collect();
+            if told.is_empty() {
+                continue;
+            }
+            if listed >= LISTED {
+                more += told.len();
+                continue;
+            }
+            listed += told.len();
+            lines.push((Tone::Plain, String::new()));
+            lines.push((Tone::Plain, stub_line(stub)));
+            told.iter().for_each(|scenario| scenario_lines(scenario, lines));
+        }
+        if more > 0 {
+            lines.push((Tone::Dim, format!("and {more} more scenarios; `--json` lists them all")));
+        }
+        if self.report.count(Change::Conflict) > 0 {
+            lines.push((Tone::Plain, String::new()));
+            let text = "conflicts: the committed answers stay; `--replace` takes the recorded ones";
+            lines.push((Tone::Warn, text.to_owned()));
+        }
+    }
+
+    fn left_out(&self, lines: &mut Vec<(Tone, String)>) {
+        if !(self.report.left_out.is_empty() && self.report.lossy.is_empty()) {
+            lines.push((Tone::Plain, String::new()));
+        }
+        for left in &self.report.left_out {
+            let mut numbers: Vec<_> = left.numbers.iter().map(u64::to_string).collect();
+            if left.count > numbers.len() as u64 {
+                numbers.push("…".to_owned());
+            }
+            let text = format!("left out: {} {}: {}", left.count, left.reason.words(), numbers.join(", "));
+            lines.push((Tone::Warn, text));
+        }
+        for lossy in &self.report.lossy {
+            lines.push((Tone::Warn, format!("lossy: {} {}: {}", lossy.number, lossy.call, lossy.what)));
+        }
+    }
+
+    fn hosts(&self, lines: &mut Vec<(Tone, String)>) {
+        let hosts = &self.report.hosts;
+        let widest = hosts.iter().take(HOSTS).map(|host| host.host.chars().count()).max().unwrap_or(0).clamp(4, 50);
+        lines.push((Tone::Plain, String::new()));
+        let row = |host: &str, calls: &str, promoted: &str, stubs: &str| {
+            format!("{:<widest$}  {calls:>8}  {promoted:>8}  {stubs:>9}", cut(host, widest))
+        };
+        lines.push((Tone::Dim, row("host", "calls", "promoted", "endpoints")));
+        for host in hosts.iter().take(HOSTS) {
+            let text = row(&host.host, &host.calls.to_string(), &host.promoted.to_string(), &host.stubs.to_string());
+            lines.push((Tone::Plain, text));
+        }
+        if hosts.len() > HOSTS {
+            lines.push((Tone::Dim, format!("and {} more hosts; `--json` lists them all", hosts.len() - HOSTS)));
+        }
+        if hosts.len() > 1 {
+            lines.push((Tone::Dim, "`--host GLOB` promotes only the hosts that fit".to_owned()));
+        }
+    }
+
+    fn files(&self) -> String {
+        let count = self.written.len();
+        let files = if count == 1 { "file" } else { "files" };
+        match (count, self.dry_run) {
+            (0, _) => format!("{} says all this already: no file changes", self.folder),
+            (_, true) => format!("dry run: {count} {files} of {} would be written: {}", self.folder, self.named()),
+            (_, false) => format!("{count} {files} written to {}", self.folder),
+        }
+    }
+
+    fn named(&self) -> String {
+        let mut named: Vec<_> = self.written.iter().take(10).map(String::as_str).collect();
+        if self.written.len() > named.len() {
+            named.push("…");
+        }
+        named.join(", ")
+    }
+}
+
+fn stub_line(stub: &StubLine) -> String {
+    let new = if stub.new { "" } else { " (known)" };
+    format!("{} {}{}{new}", stub.method, stub.origin, stub.path)
+}
+
+fn scenario_lines(scenario: &ScenarioLine, lines: &mut Vec<(Tone, String)>) {
+    let (mark, tone) = match scenario.change {
+        Change::New => ('+', Tone::Good),
+        Change::Changed => ('~', Tone::Good),
+        Change::Same => ('=', Tone::Plain),
+        Change::Conflict => ('!', Tone::Warn),
+    };
+    let calls = if scenario.calls == 1 { "1 call".to_owned() } else { format!("{} calls", scenario.calls) };
+    let steps = if scenario.steps > 1 { format!(", {} steps", scenario.steps) } else { String::new() };
+    let default = if scenario.default { ", now the default" } else { "" };
+    let text = format!("  {mark} {:<24} {}  {calls}{steps}{default}", scenario.name, scenario.status);
+    lines.push((tone, text));
+    if let Some(conflict) = &scenario.conflict {
+        let text = format!("      {}: committed {}, recorded {}", conflict.at, conflict.committed, conflict.recorded);
+        lines.push((tone, text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promote::{Conflict, HostLine, LeftOut, Reason};
+
+    fn report() -> Report {
+        let line = |name: &str, change, conflict| ScenarioLine {
+            name: name.to_owned(),
+            change,
+            calls: 2,
+            steps: 1,
+            status: 200,
+            number: 1,
+            default: false,
+            conflict,
+        };
+        let conflict =
+            Conflict { at: "body /a".to_owned(), committed: "1".to_owned(), recorded: "\"\u{1b}[2J\"".to_owned() };
+        let stub = StubLine {
+            file: "stubs/api.test/get-a.json".to_owned(),
+            method: "GET".to_owned(),
+            origin: "https://api.test".to_owned(),
+            path: "/a".to_owned(),
+            new: true,
+            scenarios: vec![
+                line("page-1", Change::New, None),
+                line("page-2", Change::Same, None),
+                line("page-3", Change::Conflict, Some(conflict)),
+            ],
+        };
+        Report {
+            collection: "github".to_owned(),
+            selected: 8,
+            promoted: 6,
+            counts: [("new", 1), ("same", 1), ("conflict", 1)].into_iter().collect(),
+            stubs: vec![stub],
+            left_out: vec![LeftOut { reason: Reason::Failed, count: 2, numbers: vec![3, 4] }],
+            lossy: Vec::new(),
+            hosts: vec![HostLine { host: "api.test".to_owned(), calls: 8, promoted: 6, stubs: 1 }],
+        }
+    }
+
+    #[test]
+    fn the_text_tells_what_was_done_and_what_was_not() {
+        let report = report();
+        let written = ["stubs/api.test/get-a.json".to_owned()];
+        let shown = Shown { report: &report, folder: "mocks/github", dry_run: true, written: &written, removed: &[] };
+        let text: Vec<_> = shown.lines(None).into_iter().map(|(_, text)| text).collect();
+        let expected = "github: 1 new, 1 same, 1 conflict (scenarios) from 6 of 8 exchanges
+
+GET https://api.test/a
+  + page-1                   200  2 calls
+  ! page-3                   200  2 calls
+      body /a: committed 1, recorded \"\\u{1b}[2J\"
+
+conflicts: the committed answers stay; `--replace` takes the recorded ones
+
+left out: 2 without a whole answer (failed): 3, 4
+
+host         calls  promoted  endpoints
+api.test         8         6          1
+
+dry run: 1 file of mocks/github would be written: stubs/api.test/get-a.json";
+        assert_eq!(text.join("\n"), expected);
+        assert!(shown.lines(Some(20)).iter().all(|(_, text)| text.chars().count() <= 20));
+    }
+
+    #[test]
+    fn the_json_is_one_flat_object() {
+        let report = report();
+        let shown = Shown { report: &report, folder: "mocks/github", dry_run: false, written: &[], removed: &[] };
+        let value = serde_json::to_value(&shown).unwrap();
+        assert_eq!(value["counts"]["conflict"], 1);
+        assert_eq!(value["stubs"][0]["scenarios"][2]["conflict"]["at"], "body /a");
+        assert_eq!((&value["dry_run"], &value["left_out"][0]["reason"]), (&false.into(), &"failed".into()));
+    }
+}
