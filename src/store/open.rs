@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::History;
-use super::index::{Index, Position};
+use super::index::{Index, IndexError, Position};
 use super::journal::Recording;
 use super::layout::{self, Layout, STORE_VERSION, StoreInfo, make_folder};
 use super::lock::{Attempt, Holder, Lock};
@@ -107,19 +107,29 @@ pub fn open_for_reading(dir: &Path) -> Result<Arc<dyn History>, OpenError> {
         Err(OpenError::Io { source, .. }) if is_read_only(&source) => return read_only(layout),
         Err(error) => return Err(error),
     };
-    let (info, mut repairs) = store_info(&layout)?;
-    at(dir, layout.make_folders())?;
-    let (index, end) = recovered(&layout, &info, &mut repairs)?;
+    match in_order(&layout) {
+        Ok((index, repairs)) => Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), repairs.texts(), Some(lock)))),
+        // A full disk must not keep anybody from reading.
+        Err(OpenError::Io { .. }) => read_only(layout),
+        Err(error) => Err(error),
+    }
+}
+
+/// The index of a locked store, up to date, and everything put in order.
+fn in_order(layout: &Arc<Layout>) -> Result<(Index, Repairs), OpenError> {
+    let (info, mut repairs) = store_info(layout)?;
+    at(layout.root(), layout.make_folders())?;
+    let (index, end) = recovered(layout, &info, &mut repairs)?;
     let mut writer = SegmentWriter::new(layout.clone(), end);
-    at(&layout.streams(), recovery::settle(&layout, &index, &mut writer, &mut repairs))?;
-    Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), repairs.texts(), Some(lock))))
+    at(&layout.streams(), recovery::settle(layout, &index, &mut writer, &mut repairs))?;
+    Ok((index, repairs))
 }
 
 /// Everything from the journal into memory, nothing written.
 pub(super) fn read_only(layout: Arc<Layout>) -> Result<Arc<dyn History>, OpenError> {
     let index = Index::in_memory();
     let mut repairs = Repairs::read_only();
-    at(&layout.journal(), recovery::replay(&layout, &index, (0, 0), &mut repairs))?;
+    at(&layout.journal(), recovery::replay(&layout, &index, (0, 0), &mut repairs).map_err(Into::into))?;
     recovery::show_open(&layout, &index);
     Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), repairs.texts(), None)))
 }
@@ -174,23 +184,33 @@ fn recovered(layout: &Layout, info: &StoreInfo, repairs: &mut Repairs) -> Result
         Err(_) if !existed && at(&layout.journal(), layout.has_records())? => Some("it was missing".into()),
         Err(_) => None,
     };
+    let unavailable = |words| OpenError::Io { path: layout.index(), source: io::Error::other(words) };
     if reason.is_none() {
-        match Index::open(&path, &info.id).map_err(|error| error.0) {
-            Ok(index) => match at(&layout.journal(), recovery::catch_up(layout, &index, repairs))? {
-                Ok(end) => return Ok((index, end)),
-                Err(cause) => reason = Some(cause),
-            },
-            Err(cause) => reason = Some(cause),
+        match opened(layout, info, repairs)? {
+            Ok(done) => return Ok(done),
+            Err(IndexError::Unavailable(words)) => return Err(unavailable(words)),
+            Err(IndexError::Damaged(words)) => reason = Some(words),
         }
     }
     let kept = if existed { Some(at(&path, layout.move_aside(&path))?) } else { None };
-    let index = Index::open(&path, &info.id)
-        .map_err(|error| OpenError::Io { path: path.clone(), source: io::Error::other(error.0) })?;
-    let end = at(&layout.journal(), recovery::catch_up(layout, &index, repairs))?;
-    let end = end.map_err(|cause| OpenError::Io { path: path.clone(), source: io::Error::other(cause) })?;
+    let (index, end) = opened(layout, info, repairs)?.map_err(|error| unavailable(error.to_string()))?;
     let _ = std::fs::remove_file(layout.index_suspect());
     let kept = kept.map(|kept| format!("; the old one is kept as {}", kept.display())).unwrap_or_default();
     let reason = reason.unwrap_or_default();
     repairs.say(format!("the index was rebuilt from the journal without loss ({reason}){kept}"));
     Ok((index, end))
+}
+
+/// Opens the index and reads the journal on from where it stopped.
+fn opened(
+    layout: &Layout,
+    info: &StoreInfo,
+    repairs: &mut Repairs,
+) -> Result<Result<(Index, Position), IndexError>, OpenError> {
+    let index = match Index::open(&layout.index(), &info.id) {
+        Ok(index) => index,
+        Err(error) => return Ok(Err(error)),
+    };
+    let end = at(&layout.journal(), recovery::catch_up(layout, &index, repairs))?;
+    Ok(end.map(|end| (index, end)))
 }

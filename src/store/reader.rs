@@ -43,16 +43,13 @@ impl DiskHistory {
         &self.index
     }
 
-    /// Notes that the index must be rebuilt at the next start, and words the error.
+    /// Notes that a damaged index must be rebuilt at the next start, and words the error.
     fn failed(&self, error: IndexError) -> HistoryError {
-        let noted = super::layout::replace_file(&self.layout.index_suspect(), error.0.as_bytes()).is_ok();
-        let cure = if noted { "it is rebuilt from the journal at the next start" } else { "remove it to rebuild it" };
+        let IndexError::Damaged(cause) = error else { return io::Error::other(error.to_string()).into() };
+        let noted = super::layout::replace_file(&self.layout.index_suspect(), cause.as_bytes()).is_ok();
+        let cure = if noted { "the next command rebuilds it from the journal" } else { "remove it to have it rebuilt" };
         let index = self.layout.index();
-        HistoryError::Damaged(format!(
-            "the index {} is damaged ({}); nothing is lost: {cure}",
-            index.display(),
-            error.0
-        ))
+        HistoryError::Damaged(format!("the index {} is damaged ({cause}); nothing is lost: {cure}", index.display()))
     }
 
     fn segment(&self, number: u32) -> io::Result<Arc<File>> {

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use super::blobs::{link_blob, sweep_tmp};
-use super::index::{Entry, FLUSH_ROWS, Index, Position, row_of};
+use super::index::{Entry, FLUSH_ROWS, Index, IndexError, Position, row_of};
 use super::layout::{Layout, make_folder};
 use super::reader::interrupted;
 use super::segment::{Found, HEADER, Kind, Scan, decode, encode, read_record};
@@ -45,27 +45,65 @@ impl Repairs {
 
 /// Reads the journal from where the index stopped, and puts what is new into it. The inner error says why the index
 /// contradicts the journal and must be rebuilt.
-pub(super) fn catch_up(layout: &Layout, index: &Index, repairs: &mut Repairs) -> io::Result<Result<Position, String>> {
+pub(super) fn catch_up(
+    layout: &Layout,
+    index: &Index,
+    repairs: &mut Repairs,
+) -> io::Result<Result<Position, IndexError>> {
     let from = index.applied();
     let segments = layout.segments()?;
     let length = |number| fs::metadata(layout.segment(number)).map(|file| file.len());
     if from.0 != 0 && (!segments.contains(&from.0) || length(from.0)? < from.1) {
-        return Ok(Err("it knows of records that the journal does not have".into()));
+        return Ok(Err(IndexError::Damaged("it knows of records that the journal does not have".into())));
     }
-    let end = replay(layout, index, from, repairs)?;
+    let end = match replay(layout, index, from, repairs) {
+        Ok(end) => end,
+        Err(ReplayError::Disk(error)) => return Err(error),
+        Err(ReplayError::Index(error)) => return Ok(Err(error)),
+    };
     if index.waiting() >= FLUSH_ROWS
         && let Err(error) = index.flush()
     {
-        return Ok(Err(error.0));
+        return Ok(Err(error));
     }
-    match index.failed() {
-        Some(cause) => Ok(Err(cause)),
-        None => Ok(Ok(end)),
+    Ok(Ok(end))
+}
+
+/// What can stop the reading of the journal.
+#[derive(Debug)]
+pub(super) enum ReplayError {
+    Disk(io::Error),
+    Index(IndexError),
+}
+
+impl From<io::Error> for ReplayError {
+    fn from(error: io::Error) -> Self {
+        ReplayError::Disk(error)
+    }
+}
+
+impl From<IndexError> for ReplayError {
+    fn from(error: IndexError) -> Self {
+        ReplayError::Index(error)
+    }
+}
+
+impl From<ReplayError> for io::Error {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Disk(error) => error,
+            ReplayError::Index(error) => io::Error::other(error.to_string()),
+        }
     }
 }
 
 /// Reads the journal from a place on; returns its end, where the next record goes.
-pub(super) fn replay(layout: &Layout, index: &Index, from: Position, repairs: &mut Repairs) -> io::Result<Position> {
+pub(super) fn replay(
+    layout: &Layout,
+    index: &Index,
+    from: Position,
+    repairs: &mut Repairs,
+) -> Result<Position, ReplayError> {
     let segments: Vec<u32> = layout.segments()?.into_iter().filter(|number| *number >= from.0).collect();
     let mut end = from;
     for (place, &number) in segments.iter().enumerate() {
@@ -84,7 +122,7 @@ fn segment(
     start: u64,
     last: bool,
     repairs: &mut Repairs,
-) -> io::Result<u64> {
+) -> Result<u64, ReplayError> {
     let path = layout.segment(number);
     let mut file = File::open(&path)?;
     let header = HEADER.len() as u64;
@@ -110,7 +148,7 @@ fn segment(
                 let at = base + offset as u64;
                 take(layout, index, (number, at), payload, repairs)?;
                 if index.waiting() >= BATCH_ROWS {
-                    index.flush().map_err(|error| io::Error::other(error.0))?;
+                    index.flush()?;
                 }
             }
             Found::Damage(range) => damaged(layout, number, base, &bytes, range, repairs)?,

@@ -407,3 +407,46 @@ proptest! {
         prop_assert_eq!(listed(&*history, &query), expected);
     }
 }
+
+#[test]
+fn a_record_damaged_after_it_was_indexed_is_named_when_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    record(dir.path(), 1..=3);
+    let (path, mut bytes, ranges) = journal(dir.path());
+    bytes[ranges[1].start + 40] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let history = open_for_reading(dir.path()).unwrap();
+    let Err(HistoryError::Damaged(text)) = history.get(2) else { panic!("damaged") };
+    assert!(text.contains("exchange 2 ") && text.contains("000001.log"), "{text}");
+    assert_eq!(history.get(3).unwrap(), exchange(3));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_damage_of_the_index_loses_an_exchange(at in any::<usize>(), length in 1usize..3000, fill in any::<u8>()) {
+        let dir = tempfile::tempdir().unwrap();
+        record(dir.path(), 1..=400);
+        let mut files: Vec<_> = fs::read_dir(dir.path().join("index")).unwrap().map(|file| file.unwrap().path()).collect();
+        files.retain(|path| path.is_file());
+        files.sort();
+        let path = &files[at % files.len()];
+        let mut bytes = fs::read(path).unwrap();
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+        let at = at % used;
+        let end = (at + length).min(used);
+        bytes[at..end].fill(fill);
+        fs::write(path, &bytes).unwrap();
+        // What only shows when a page is read is an error once; the next opening rebuilds.
+        let first = open_for_reading(dir.path()).unwrap();
+        let pages = first.list(&Query::default(), None, 1_000);
+        drop(first);
+        let numbers = match pages {
+            Ok(page) => page.rows.iter().map(|row| row.number).collect(),
+            Err(HistoryError::Damaged(_)) => listed(&*open_for_reading(dir.path()).unwrap(), &Query::default()),
+            Err(error) => panic!("{error}"),
+        };
+        prop_assert_eq!(numbers, down_from(400));
+    }
+}

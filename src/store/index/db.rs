@@ -3,6 +3,7 @@
 //! Keys: `m` the [`Meta`]; `s` and page number the [`Summary`]; `p` and page number the rows; `i` and page number the
 //! ids. Page numbers are big-endian, so that pages lie in order.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub(super) struct Meta {
 pub(super) enum DbError {
     /// Another process has it open.
     Busy,
+    /// The disk has no room; nothing is lost, and it opens again when there is some.
+    Full,
     /// It cannot be opened, read or written; the words are sled's.
     Failed(String),
 }
@@ -68,11 +71,8 @@ impl Db {
                 .mode(sled::Mode::LowSpace);
             match guarded(|| config.open()) {
                 Ok(tree) => return Ok(Db { tree }),
-                Err(words) if is_lock(&words) && Instant::now() < until => {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                Err(words) if is_lock(&words) => return Err(DbError::Busy),
-                Err(words) => return Err(DbError::Failed(words)),
+                Err(DbError::Busy) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -85,7 +85,7 @@ impl Db {
     /// All summaries, by page.
     pub(super) fn summaries(&self) -> Result<Vec<(u64, Summary)>, DbError> {
         let read = || -> sled::Result<Vec<(sled::IVec, sled::IVec)>> { self.tree.scan_prefix(b"s").collect() };
-        let found = guarded(read).map_err(DbError::Failed)?;
+        let found = guarded(read)?;
         found
             .iter()
             .map(|(key, value)| {
@@ -113,7 +113,7 @@ impl Db {
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<sled::IVec>, DbError> {
-        guarded(|| self.tree.get(key)).map_err(DbError::Failed)
+        guarded(|| self.tree.get(key))
     }
 
     /// Writes pages and meta in one batch, and flushes.
@@ -125,7 +125,7 @@ impl Db {
             batch.insert(&key(b's', parts.page), pack(&parts.summary)?);
         }
         batch.insert(b"m", pack(meta)?);
-        guarded(|| self.tree.apply_batch(batch).and_then(|()| self.tree.flush())).map_err(DbError::Failed)?;
+        guarded(|| self.tree.apply_batch(batch).and_then(|()| self.tree.flush()))?;
         Ok(())
     }
 }
@@ -137,16 +137,15 @@ fn key(prefix: u8, page: u64) -> [u8; 9] {
 }
 
 /// sled 0.34 panics on some damage that it finds; for us that is one more reason to rebuild.
-fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, DbError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the database engine gave up on its files".into()),
+        Ok(Err(sled::Error::Io(error))) if error.kind() == io::ErrorKind::StorageFull => Err(DbError::Full),
+        // sled wraps a refused lock in an error of kind Other.
+        Ok(Err(error)) if error.to_string().contains("could not acquire lock") => Err(DbError::Busy),
+        Ok(Err(error)) => Err(DbError::Failed(error.to_string())),
+        Err(_) => Err(DbError::Failed("the database engine gave up on its files".into())),
     }
-}
-
-fn is_lock(words: &str) -> bool {
-    words.contains("lock") && (words.contains("acquire") || words.contains("WouldBlock"))
 }
 
 fn seal(bytes: &[u8]) -> Vec<u8> {

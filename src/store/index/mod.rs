@@ -9,6 +9,7 @@ mod db;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
@@ -41,14 +42,27 @@ pub(super) struct Entry {
 
 /// Why the index could not answer or be opened.
 #[derive(Debug)]
-pub(super) struct IndexError(pub(super) String);
+pub(super) enum IndexError {
+    /// It is damaged, foreign, or contradicts itself: rebuild it.
+    Damaged(String),
+    /// Nothing is wrong with it, but it cannot be used now: another process has it, or the disk is full.
+    Unavailable(String),
+}
 
 impl From<DbError> for IndexError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Busy => IndexError("another process has it open".into()),
-            DbError::Failed(words) => IndexError(words),
+            DbError::Busy => IndexError::Unavailable("another process has the index open".into()),
+            DbError::Full => IndexError::Unavailable("the disk is full".into()),
+            DbError::Failed(words) => IndexError::Damaged(words),
         }
+    }
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (IndexError::Damaged(words) | IndexError::Unavailable(words)) = self;
+        f.write_str(words)
     }
 }
 
@@ -99,11 +113,11 @@ impl Index {
         let mut pages = Pages::default();
         if let Some(meta) = db.meta()? {
             if meta.store != store {
-                return Err(IndexError("it belongs to another store".into()));
+                return Err(IndexError::Damaged("it belongs to another store".into()));
             }
             db.summaries()?.into_iter().for_each(|(page, summary)| pages.insert(page, summary));
             if pages.rows != meta.rows {
-                return Err(IndexError(format!("it should have {} rows and has {}", meta.rows, pages.rows)));
+                return Err(IndexError::Damaged(format!("it should have {} rows and has {}", meta.rows, pages.rows)));
             }
             tail.applied = meta.applied;
             tail.highest = meta.highest;
@@ -193,9 +207,9 @@ impl Index {
             let tail = self.wake.wait_while(self.tail(), idle).unwrap_or_else(PoisonError::into_inner);
             let (closing, failed) = (tail.closing, tail.failed.is_some());
             drop(tail);
-            if !failed && let Err(IndexError(words)) = self.flush() {
-                tracing::error!("the index of the history failed: {words}");
-                self.tail().failed = Some(words);
+            if !failed && let Err(error) = self.flush() {
+                tracing::error!("the index of the history failed: {error}");
+                self.tail().failed = Some(error.to_string());
             }
             self.wake.notify_all();
             if closing {
@@ -347,14 +361,14 @@ fn merged(db: &Db, page: u64, known: bool, new: &[&Row]) -> Result<PageParts, In
     let mut rows: BTreeMap<u64, StoredRow<'_>> = old.into_iter().map(|row| (row.number, row)).collect();
     rows.extend(new.iter().map(|row| (row.number, StoredRow::of(row))));
     let rows: Vec<_> = rows.into_values().collect();
-    let summary = Summary::of(&rows).ok_or_else(|| IndexError("a page without rows".into()))?;
+    let summary = Summary::of(&rows).ok_or_else(|| IndexError::Damaged("a page without rows".into()))?;
     let ids = rows.iter().flat_map(|row| row.number.to_be_bytes().into_iter().chain(row.id.into_array())).collect();
-    let rows = rmp_serde::to_vec(&rows).map_err(|error| IndexError(error.to_string()))?;
+    let rows = rmp_serde::to_vec(&rows).map_err(|error| IndexError::Damaged(error.to_string()))?;
     Ok(PageParts { page, rows, ids, summary })
 }
 
 fn parse_rows(bytes: &[u8]) -> Result<Vec<StoredRow<'_>>, IndexError> {
-    rmp_serde::from_slice(bytes).map_err(|error| IndexError(format!("a page cannot be read: {error}")))
+    rmp_serde::from_slice(bytes).map_err(|error| IndexError::Damaged(format!("a page cannot be read: {error}")))
 }
 
 fn parse_ids(bytes: &[u8]) -> impl Iterator<Item = (u64, u128)> {
