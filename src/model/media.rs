@@ -41,9 +41,14 @@ impl Kind {
             | "application/yaml"
             | "application/x-yaml"
             | "application/toml"
+            | "application/x-javascript"
+            | "application/jwt"
+            | "application/jsonl"
+            | "application/json-seq"
             | "application/sql" => Kind::Text,
             "application/xml" | "text/xml" => Kind::Xml,
-            other if other.ends_with("+json") => Kind::Json,
+            // Amazon's services name a version: application/x-amz-json-1.1.
+            other if other.ends_with("+json") || other.starts_with("application/x-amz-json") => Kind::Json,
             other if other.ends_with("+xml") => Kind::Xml,
             other if other.starts_with("multipart/") => Kind::Multipart,
             other if other.starts_with("text/") => Kind::Text,
