@@ -16,7 +16,7 @@ use crate::promote::{Change, Options, Report};
 use crate::report::promotion::{Shown, Tone};
 use crate::settings::Settings;
 use crate::store::collections::LoadError;
-use crate::store::{History, Query};
+use crate::store::{History, OpenError, Query};
 
 /// Rows asked for at a time.
 const PAGE: usize = 1000;
@@ -53,10 +53,8 @@ fn collection_name(into: &str) -> Result<String, CliError> {
 }
 
 fn open(store: &Path) -> Result<Arc<dyn History>, CliError> {
-    crate::store::open_for_reading(store).map_err(|error| match &error {
-        crate::store::OpenError::Empty(_) => {
-            CliError::usage(&error).hint("`retake record -- COMMAND` records what a command calls")
-        }
+    crate::control::open_history(store).map_err(|error| match &error {
+        OpenError::Empty(_) => CliError::usage(&error).hint("`retake record -- COMMAND` records what a command calls"),
         _ => CliError::failure(&error),
     })
 }

@@ -94,6 +94,7 @@ pub(super) fn push_json(out: &mut Vec<u8>, lens: &Lens<'_>, pointer: &mut String
     match value {
         Value::Null => out.push(b'n'),
         Value::Bool(flag) => out.push(if *flag { b't' } else { b'f' }),
+        Value::Number(number) if is_placeholder(&number.to_string()) => out.push(PRESENT),
         Value::Number(number) => {
             out.push(b'#');
             push_text(out, number_text(number).as_bytes());
@@ -147,22 +148,21 @@ fn number_text(number: &serde_json::Number) -> String {
 
 /// Text in which every placeholder has become the same mark.
 pub(super) fn without_placeholders(text: &str) -> Cow<'_, str> {
-    if is_placeholder(text) {
-        return Cow::Borrowed("\0");
-    }
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let mut out: Option<String> = None;
     let mut done = 0;
     let mut from = 0;
-    while let Some(at) = text[from..].find("retake-").map(|at| at + from) {
-        let length = text.as_bytes()[at..].iter().take_while(|byte| is_word(**byte)).count();
-        if is_placeholder(&text[at..at + length]) {
+    while let Some(start) = text.as_bytes()[from..].iter().position(|byte| is_word(*byte)).map(|at| at + from) {
+        let length = text.as_bytes()[start..].iter().take_while(|byte| is_word(**byte)).count();
+        // Words are ASCII, so their ends are borders between characters. A full stop may end a sentence.
+        let word = text[start..start + length].trim_end_matches('.');
+        if is_placeholder(word) {
             let out = out.get_or_insert_default();
-            out.push_str(&text[done..at]);
+            out.push_str(&text[done..start]);
             out.push('\0');
-            done = at + length;
+            done = start + word.len();
         }
-        from = at + length;
+        from = start + length;
     }
     match out {
         None => Cow::Borrowed(text),
@@ -296,6 +296,14 @@ mod tests {
         ] {
             assert_ne!(body(media_type, one), body(media_type, other), "{one}");
         }
+    }
+
+    #[test]
+    fn placeholders_in_text_are_one_mark() {
+        let text = |hash: &str| format!("<a href=\"/x?token=retake-token-{hash}\">é retake-jwt-{hash}. retake-</a>");
+        assert_eq!(without_placeholders(&text("aaaaaaaaaa")), without_placeholders(&text("bbbbbbbbbb")));
+        assert_ne!(without_placeholders(&text("aaaaaaaaaa")), without_placeholders(&text("b")));
+        assert_eq!(without_placeholders("retake-demo is no placeholder"), "retake-demo is no placeholder");
     }
 
     #[test]

@@ -97,6 +97,7 @@ fn leaves(value: &Value, pointer: &mut String, name: &str, found: &mut Vec<(Stri
     match value {
         Value::Null => {}
         Value::Bool(flag) => scalar(if *flag { "true" } else { "false" }),
+        Value::Number(number) if is_placeholder(&number.to_string()) => {}
         Value::Number(number) => scalar(&number.to_string()),
         Value::String(text) if is_placeholder(text) => {}
         Value::String(text) => scalar(text),

@@ -115,17 +115,11 @@ pub(super) fn candidates(request: &RequestRecord) -> Vec<Candidate> {
 /// A field value as it is compared: a masked one stands for any, an `Authorization` keeps its scheme.
 pub(super) fn comparable(line: &Field) -> String {
     let value = line.text();
-    if is_placeholder(&value) {
-        let scheme = value.split_once(' ').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        return format!("\0{}", scheme.unwrap_or_default());
+    if !is_placeholder(&value) {
+        return value.trim().to_owned();
     }
-    if line.is("authorization")
-        && let Some((scheme, rest)) = value.split_once(' ')
-        && is_placeholder(rest.trim())
-    {
-        return format!("\0{}", scheme.to_ascii_lowercase());
-    }
-    value.trim().to_owned()
+    let scheme = value.trim().split_once(' ').map(|(scheme, _)| scheme).filter(|_| line.is("authorization"));
+    format!("\0{}", scheme.unwrap_or_default().to_ascii_lowercase())
 }
 
 /// Whether the fields that a scenario lists are in this request.

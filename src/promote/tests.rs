@@ -87,7 +87,7 @@ fn a_polled_job_is_a_sequence() {
 
 #[test]
 fn a_field_is_listed_only_where_it_decided() {
-    let secret = "Bearer retake-token-0123456789";
+    let secret = "Bearer retake-token-abcdefghij";
     let me = |number, status| exchange(number, "GET", "https://api.test/me", status);
     let traffic = vec![me(1, 401), me(2, 200).asking("Authorization", secret).asking("Accept", "*/*")];
     let promotion = promote(None, traffic.clone(), options());
