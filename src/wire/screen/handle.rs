@@ -84,6 +84,12 @@ impl ClientHeads {
         None
     }
 
+    /// The oldest head that was not picked up.
+    #[cfg(test)]
+    pub(super) fn any(&self) -> Option<Received> {
+        self.lock().done.pop_front()
+    }
+
     /// Why this connection was refused, if it was.
     pub fn refusal(&self) -> Option<Refusal> {
         self.lock().refusal.clone()

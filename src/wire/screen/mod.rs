@@ -16,7 +16,7 @@ mod write;
 
 use std::task::Waker;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use handle::{ClientHeads, Received, ServerHeads};
@@ -57,6 +57,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
     fn new(io: T, side: Side, sink: Sink) -> Self {
         let reading = Reading::new(BytesMut::new());
         Screen { io, side, sink, flow: Flow::default(), reading, writing: Writing::new(), reader: None }
+    }
+
+    /// The socket, and what was read of it and not given to hyper; for a tunnel, which needs no screen.
+    pub fn into_parts(self) -> (T, Bytes) {
+        (self.io, self.reading.into_held())
     }
 
     /// The socket underneath.

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::refusal::{MAX_INTERIM, Refusal};
@@ -44,6 +44,10 @@ struct Refused {
 impl Reading {
     pub(super) fn new(held: BytesMut) -> Self {
         Reading { track: Track::new(), held, released: 0, eof: false, refused: None }
+    }
+
+    pub(super) fn into_held(self) -> Bytes {
+        self.held.freeze()
     }
 }
 

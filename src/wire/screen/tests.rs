@@ -80,3 +80,187 @@ async fn a_head_over_the_limits_is_answered_431() {
         assert!(refused(&head).await.starts_with("HTTP/1.1 431 "));
     }
 }
+
+/// Requests of every framing in one stream, and where each head begins and ends.
+const REQUESTS: &[u8] = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\
+    POST /2 HTTP/1.1\r\nHOST: a\r\ncontent-Length: 5\r\nX: \xff\r\n\r\nhello\
+    \r\nPUT /3 HTTP/1.0\r\nContent-Length: 0\r\n\r\n\
+    POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4;x\r\nwxyz\r\n0\r\nT: 1\r\n\r\n\
+    HEAD /5 HTTP/1.1\r\nHost: a\r\nX:1\r\nx: 2\r\n\r\n";
+
+const RESPONSES: &[&[u8]] = &[
+    b"HTTP/1.1 103 Early Hints\r\nLink: 1\r\n\r\nHTTP/1.1 200 Fine\r\nContent-Length: 2\r\nA: \xe9\r\n\r\nhi",
+    b"HTTP/1.1 204 No Content\r\nB: 1\r\nb: 2\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+];
+
+/// Plays `pieces` into a server's screen while it answers each request; gives the targets and the bytes let through.
+async fn serve(pieces: &[&[u8]]) -> (Vec<RequestHead>, Vec<u8>) {
+    let (client, server) = tokio::io::duplex(1 << 20);
+    let (mut screen, heads) = Screen::server(server);
+    let (mut from, mut to) = tokio::io::split(client);
+    let (mut seen, mut passed) = (Vec::new(), Vec::new());
+    let mut pieces = pieces.iter();
+    loop {
+        let mut buf = [0; 37];
+        let read = tokio::time::timeout(std::time::Duration::from_millis(1), screen.read(&mut buf)).await;
+        match read {
+            Ok(Ok(0)) => break,
+            Ok(read) => passed.extend_from_slice(&buf[..read.unwrap()]),
+            Err(_) => match pieces.next() {
+                Some(piece) => to.write_all(piece).await.unwrap(),
+                None => to.shutdown().await.unwrap(),
+            },
+        }
+        if let Some(head) = heads.next_request() {
+            seen.push(head);
+            // In two writes, so that the head is split.
+            screen.write_all(b"HTTP/1.1 200 OK\r\ncontent-le").await.unwrap();
+            screen.write_all(b"ngth: 0\r\n\r\n").await.unwrap();
+            screen.flush().await.unwrap();
+        }
+    }
+    drop(screen);
+    let mut answers = Vec::new();
+    from.read_to_end(&mut answers).await.unwrap();
+    assert_eq!(answers, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".repeat(seen.len()));
+    (seen, passed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_the_same_wherever_the_stream_is_split() {
+    let (whole, passed) = serve(&[REQUESTS]).await;
+    assert_eq!(whole.iter().map(|head| head.target.as_str()).collect::<Vec<_>>(), ["/1", "/2", "/3", "/4", "/5"]);
+    assert_eq!(passed, REQUESTS);
+    for split in 0..REQUESTS.len() {
+        let (first, second) = REQUESTS.split_at(split);
+        assert_eq!(serve(&[first, second]).await, (whole.clone(), REQUESTS.to_vec()), "{split}");
+    }
+    let single: Vec<&[u8]> = REQUESTS.chunks(1).collect();
+    assert_eq!(serve(&single).await, (whole, REQUESTS.to_vec()));
+}
+
+/// Sends five requests and reads the responses through a client's screen, cut into pieces of `size`.
+async fn fetch(size: usize) -> (Vec<Received>, Vec<u8>) {
+    let (client, server) = tokio::io::duplex(1 << 20);
+    let (mut screen, heads) = Screen::client(client);
+    let (mut from, mut to) = tokio::io::split(server);
+    let (mut received, mut passed) = (Vec::new(), Vec::new());
+    for (method, response) in ["GET", "GET", "GET", "GET", "HEAD"].iter().zip(RESPONSES) {
+        let request = format!("{method} / HTTP/1.1\r\nhost: a\r\n\r\n");
+        screen.write_all(request.as_bytes()).await.unwrap();
+        screen.flush().await.unwrap();
+        from.read_exact(&mut vec![0; request.len()]).await.unwrap();
+        let before = passed.len();
+        for piece in response.chunks(size) {
+            to.write_all(piece).await.unwrap();
+            let mut buf = [0; 1024];
+            let read = screen.read(&mut buf);
+            if let Ok(read) = tokio::time::timeout(std::time::Duration::from_millis(1), read).await {
+                passed.extend_from_slice(&buf[..read.unwrap()]);
+            }
+        }
+        while passed.len() - before < response.len() {
+            let mut buf = [0; 7];
+            let read = screen.read(&mut buf).await.unwrap();
+            passed.extend_from_slice(&buf[..read]);
+        }
+        let mut done = Vec::new();
+        while let Some(head) = heads.any() {
+            done.push(head);
+        }
+        assert_eq!(done.len(), 1);
+        received.append(&mut done);
+    }
+    (received, passed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_are_the_same_in_whatever_pieces_they_come() {
+    let (whole, passed) = fetch(4096).await;
+    assert_eq!(whole.iter().map(|it| it.head.status).collect::<Vec<_>>(), [200, 204, 200, 304, 200]);
+    assert_eq!(whole[0].informational[0].fields.text("link").as_deref(), Some("1"));
+    assert_eq!(whole[0].head.reason, b"Fine");
+    assert_eq!(passed, RESPONSES.concat());
+    for size in 1..80 {
+        assert_eq!(fetch(size).await, (whole.clone(), passed.clone()), "{size}");
+    }
+}
+
+async fn origin_says(method: &str, response: &str) -> std::io::Result<Vec<u8>> {
+    let (client, mut server) = tokio::io::duplex(1 << 20);
+    let (mut screen, _heads) = Screen::client(client);
+    screen.write_all(format!("{method} / HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await?;
+    screen.flush().await?;
+    server.write_all(response.as_bytes()).await?;
+    server.shutdown().await?;
+    let mut all = Vec::new();
+    screen.read_to_end(&mut all).await.map(|_| all)
+}
+
+#[tokio::test]
+async fn ambiguous_responses_are_errors() {
+    for response in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na",
+        "HTTP/1.1 200 OK\nContent-Length: 1\n\na",
+        "HTTP/1.1 200 OK\r\nX : 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: 1\r\n folded\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n",
+        "HTTP/1.1 20 OK\r\n\r\n",
+        "HTTP/2 200 OK\r\n\r\n",
+        "HTTP/1.1 204 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        &"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(51),
+    ] {
+        let error = origin_says("GET", response).await.expect_err(response);
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+        assert!(error.to_string().starts_with("ambiguous framing from the origin: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_and_a_close_delimited_body_pass_untouched() {
+    for (method, response) in [
+        ("GET", "HTTP/1.0 200 OK\r\n\r\nuntil\nclose\0"),
+        ("GET", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\0\x01 : no http\n"),
+        ("CONNECT", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\x16\x03\x01"),
+    ] {
+        assert_eq!(origin_says(method, response).await.unwrap(), response.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn bytes_after_an_upgrade_wait_for_the_answer() {
+    let (mut client, server) = tokio::io::duplex(1 << 20);
+    let (mut screen, heads) = Screen::server(server);
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    client.write_all(b"\0not http").await.unwrap();
+    let mut buf = [0; 1024];
+    assert_eq!(screen.read(&mut buf).await.unwrap(), head.len());
+    assert!(futures_util::FutureExt::now_or_never(screen.read(&mut buf)).is_none());
+    heads.next_response(None);
+    screen.write_all(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n\0raw").await.unwrap();
+    let read = screen.read(&mut buf).await.unwrap();
+    assert_eq!(&buf[..read], b"\0not http");
+}
+
+#[tokio::test]
+async fn a_fault_in_a_body_is_an_error_that_names_it() {
+    let (mut client, server) = tokio::io::duplex(1 << 20);
+    let (mut screen, heads) = Screen::server(server);
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0x3\r\n")
+        .await
+        .unwrap();
+    let mut all = Vec::new();
+    let error = screen.read_to_end(&mut all).await.unwrap_err();
+    assert!(all.ends_with(b"3\r\nabc\r\n0"), "{all:?}");
+    assert!(heads.next_request().is_some());
+    assert!(error.to_string().contains("chunk size"), "{error}");
+}

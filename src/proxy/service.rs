@@ -1,0 +1,109 @@
+//! From hyper's request to a [`Call`], and from an answer to hyper's response.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use http::{Method, Request, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use jiff::Timestamp;
+
+use super::own_answer::problem;
+use super::target::{self, Place, Target};
+use crate::model::{Authority, Fields};
+use crate::wire::screen::{RequestHead, ServerHeads};
+use crate::wire::{Answerer, Body, Call, HeadLines};
+
+/// A connection that answers requests.
+pub(super) struct Session<A> {
+    pub(super) answerer: Arc<A>,
+    pub(super) client: SocketAddr,
+    pub(super) place: Place,
+    /// The heads as written; none in HTTP/2.
+    pub(super) heads: Option<ServerHeads>,
+    /// The tunnel that was asked for; it begins when hyper lets go of the connection.
+    pub(super) tunnel: Mutex<Option<Tunnel>>,
+}
+
+/// A tunnel to come.
+pub(super) struct Tunnel {
+    pub(super) authority: Authority,
+    pub(super) started_at: Timestamp,
+    pub(super) upgrade: OnUpgrade,
+}
+
+impl<A: Answerer> Session<A> {
+    /// Answers one request. Dropping the future drops the answer.
+    pub(super) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let started = Instant::now();
+        let started_at = Timestamp::now();
+        let raw = self.heads.as_ref().and_then(ServerHeads::next_request);
+        let mut response = self.answer(request, raw, started, started_at).await;
+        let lines = response.extensions_mut().remove::<HeadLines>();
+        if let Some(heads) = &self.heads {
+            heads.next_response(lines);
+        }
+        Ok(response)
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        raw: Option<RequestHead>,
+        started: Instant,
+        started_at: Timestamp,
+    ) -> Response<Body> {
+        let (mut head, body) = request.into_parts();
+        // A program that takes it for a variable of its environment is led astray (httpoxy, CVE-2016-5385).
+        if head.headers.contains_key("proxy") {
+            head.headers.remove("proxy");
+        }
+        let (written, fields) = match raw {
+            Some(raw) => (raw.target, raw.fields),
+            None => (written_target(&head), Fields::from_map(&head.headers)),
+        };
+        let host = match head.uri.authority() {
+            Some(authority) if head.version == Version::HTTP_2 => Some(authority.as_str()),
+            _ => head.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
+        };
+        let (route, path, query) = match target::read(head.method.as_str(), &written, host, &self.place) {
+            Ok(Target::Call { route, path, query }) => (route, path, query),
+            Ok(Target::Connect(authority)) => return self.connect(&mut head, authority, started_at),
+            Err(reason) => {
+                self.answerer.refused_message(self.client, &reason);
+                return problem(StatusCode::BAD_REQUEST, "bad-request", &reason);
+            }
+        };
+        let (method, version) = (head.method.clone(), head.version.into());
+        let client = self.client;
+        let call = Call { started_at, started, client, route, method, path, query, version, fields, head, body };
+        let answer = AssertUnwindSafe(self.answerer.clone().answer(call));
+        answer.catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!("answering a request failed inside of retake");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "retake itself failed on this request; see its log")
+        })
+    }
+
+    fn connect(&self, head: &mut http::request::Parts, authority: Authority, started_at: Timestamp) -> Response<Body> {
+        let upgrade = head.extensions.remove::<OnUpgrade>().filter(|_| head.version != Version::HTTP_2);
+        let Some(upgrade) = upgrade else {
+            let detail = "CONNECT over HTTP/2 is not supported: use HTTP/1.1 towards the proxy";
+            return problem(StatusCode::NOT_IMPLEMENTED, "http2-connect", detail);
+        };
+        let tunnel = Tunnel { authority, started_at, upgrade };
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+        Response::new(Body::empty())
+    }
+}
+
+/// The target as an HTTP/1 request line would have it: what HTTP/2 says in `:path`, or in `:authority` of a CONNECT.
+fn written_target(head: &http::request::Parts) -> String {
+    if head.method == Method::CONNECT {
+        return head.uri.authority().map(ToString::to_string).unwrap_or_default();
+    }
+    head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+}
