@@ -53,7 +53,7 @@ pub(super) fn parse(kind: Kind, content_type: Option<&str>, bytes: &[u8]) -> Par
 }
 
 /// The text of a body, its charset seen through; none if it is not valid in it.
-pub(super) fn text_of(content_type: Option<&str>, bytes: &[u8]) -> Option<String> {
+pub fn text_of(content_type: Option<&str>, bytes: &[u8]) -> Option<String> {
     let charset = content_type.and_then(|value| media::parameter(value, "charset"));
     let encoding = charset.and_then(|label| encoding_rs::Encoding::for_label(label.as_bytes()));
     let (text, _, broken) = encoding.unwrap_or(encoding_rs::UTF_8).decode(bytes);

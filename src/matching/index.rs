@@ -233,6 +233,11 @@ impl Index {
         self.origins.iter().map(|origin| &origin.pattern)
     }
 
+    /// The names of the collections, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| source.name.as_str())
+    }
+
     /// Every scenario whose stub passes the gates for `call`, the one that answers first, then in the order in which
     /// they would have answered, then those that may not, nearest first. For `explain`.
     pub fn rank<'i>(&'i self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Vec<Ranked> {

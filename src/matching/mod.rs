@@ -29,6 +29,7 @@ use bytes::Bytes;
 use crate::collection::{Collection, Rule, Scenario, Stub};
 use crate::model::{Authority, Fields, Origin};
 
+pub use body::text_of as body_text;
 pub use evaluation::{BODY_WEIGHT, Evaluation, FIELDS_WEIGHT, Item, Part, PartResult, QUERY_WEIGHT, Tally, Verdict};
 pub use index::{Index, Ranked};
 pub use near::{Miss, Near, PathFault, Reason, Standing};

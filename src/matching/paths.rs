@@ -47,8 +47,11 @@ pub(super) fn accepts(pattern: &[SegmentPattern], path: &str) -> bool {
 
 fn segment_fits(pattern: &SegmentPattern, segment: &str) -> bool {
     match pattern {
-        SegmentPattern::Literal(literal) => literal == segment || placeholder::stands_for(literal, segment),
-        SegmentPattern::Glob(glob) => glob_fits(glob, segment),
+        SegmentPattern::Literal(literal) => {
+            literal == segment
+                || (!segment.is_empty() && placeholder::glob(literal).is_some_and(|glob| glob_fits(&glob, segment)))
+        }
+        SegmentPattern::Glob(glob) => !segment.is_empty() && glob_fits(glob, segment),
         SegmentPattern::Capture(_) | SegmentPattern::Any => !segment.is_empty(),
         SegmentPattern::Rest => true,
     }
@@ -110,7 +113,7 @@ impl PathTable {
     /// Adds a stub.
     pub(super) fn insert(&mut self, pattern: &[SegmentPattern], stub: u32) {
         let is_literal = |segment: &SegmentPattern| match segment {
-            SegmentPattern::Literal(literal) => !placeholder::is_placeholder(literal),
+            SegmentPattern::Literal(literal) => placeholder::glob(literal).is_none(),
             _ => false,
         };
         if pattern.iter().all(is_literal) {
@@ -127,9 +130,11 @@ impl PathTable {
         let mut node = self.tree.get_or_insert_default().as_mut();
         for segment in pattern {
             node = match segment {
-                SegmentPattern::Literal(literal) if !placeholder::is_placeholder(literal) => {
-                    node.literal.entry(literal.as_str().into()).or_default()
-                }
+                SegmentPattern::Literal(literal) => match placeholder::glob(literal) {
+                    None => node.literal.entry(literal.as_str().into()).or_default(),
+                    // A masked secret in a path: any other may stand there.
+                    Some(glob) => glob_child(&mut node.globs, &glob),
+                },
                 SegmentPattern::Glob(glob) => glob_child(&mut node.globs, glob),
                 SegmentPattern::Rest => return node.rest.push(stub),
                 _ => node.one.get_or_insert_default(),
@@ -175,7 +180,7 @@ impl Node {
             child.visit(after, visit);
         }
         for (glob, child) in &self.globs {
-            if glob_fits(glob, segment) {
+            if !segment.is_empty() && glob_fits(glob, segment) {
                 child.visit(after, visit);
             }
         }
@@ -227,6 +232,13 @@ mod tests {
         assert!(found(&["/a%2Fb"], "/a/b").is_empty());
         let literal = PathPattern::literal("/a/{b}*");
         assert!(accepts(literal.segments(), &comparable("/a/{b}*")));
+    }
+
+    #[test]
+    fn a_masked_secret_in_a_path_takes_any_other() {
+        let pattern = "/bot1:retake-token-abcdefghij/send";
+        assert_eq!(found(&[pattern], "/bot1:real/send"), [pattern]);
+        assert!(found(&[pattern], "/bot2:real/send").is_empty());
     }
 
     #[test]

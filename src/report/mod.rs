@@ -1,5 +1,7 @@
 //! Rendering for people and programs. One renderer per kind of report; nothing here prints.
 
 pub mod collection;
+pub mod mask;
+pub mod miss;
 pub mod promotion;
 pub mod terminal;

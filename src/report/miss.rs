@@ -1,0 +1,516 @@
+//! The report of a call that matched nothing: one structure, rendered as text and as JSON.
+
+mod text;
+
+use serde::Serialize;
+
+use crate::diff::{self, Line};
+use crate::matching::{Call, Index, Item, Miss, Near, Part, PathFault, Reason, Standing, Target, Verdict, body_text};
+use crate::model::path;
+
+use super::mask::Mask;
+pub use text::Tone;
+
+/// Differences listed of one part of one scenario.
+const MAX_DIFFERENCES: usize = 8;
+/// Characters of a value.
+const MAX_VALUE: usize = 200;
+/// Lines of a text difference.
+const MAX_LINES: usize = 12;
+/// Origins listed of those that are served.
+const MAX_SERVED: usize = 10;
+
+/// A miss, as the client, the terminal and the call log are told. As JSON it is a problem document (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MissReport {
+    /// The problem's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One line for people.
+    pub title: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// What happened, in a sentence.
+    pub detail: String,
+    /// The id of the miss: `call:N`.
+    pub miss: String,
+    /// The class of the reason.
+    pub reason: Reason,
+    /// The call's method.
+    pub method: String,
+    /// The call's URL, secrets masked.
+    pub url: String,
+    /// The nearest scenarios, nearest first.
+    pub near: Vec<NearReport>,
+    /// The origins that are served, if the call's is not among them; at most ten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<String>,
+    /// What would make the call a hit: each a command, or a sentence.
+    pub fix: Vec<String>,
+}
+
+/// A scenario that nearly answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NearReport {
+    /// The collection.
+    pub collection: String,
+    /// Method, path pattern, `#` and the scenario's name, as commands take it.
+    pub scenario: String,
+    /// The file of the stub.
+    pub file: String,
+    /// 0 to 100.
+    pub score: f64,
+    /// Criterion by criterion.
+    pub criteria: Vec<Criterion>,
+}
+
+/// One criterion of matching.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Criterion {
+    /// `method`, `path`, `query`, `body`, `fields`, `state`.
+    pub name: &'static str,
+    /// Whether it agrees.
+    pub agrees: bool,
+    /// In words: what was compared, or what is wrong.
+    pub note: String,
+    /// What the scenario has, where it is one value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What the call has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub got: Option<String>,
+    /// The items that are not the same, secrets masked, long values cut where they differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Item>,
+    /// Differences that are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+    /// The lines of a text body that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Line>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What a report is about, beside the miss itself.
+pub struct Context<'a> {
+    /// The compiled collections.
+    pub index: &'a Index,
+    /// The call.
+    pub call: &'a Call,
+    /// The id of the miss, such as `call:17`.
+    pub id: &'a str,
+    /// The status with which the miss is answered.
+    pub status: u16,
+    /// Masks what is shown.
+    pub mask: &'a Mask,
+}
+
+impl MissReport {
+    /// The report of a miss.
+    pub fn new(context: &Context<'_>, miss: &Miss) -> Self {
+        let call = context.call;
+        let url = url(context);
+        let near: Vec<NearReport> = miss.near.iter().map(|near| near_report(context, near)).collect();
+        MissReport {
+            kind: format!("urn:retake:miss:{}", miss.reason.as_str()),
+            title: format!("No scenario answers {} {url}", call.method),
+            status: context.status,
+            detail: detail(context, miss),
+            miss: context.id.to_owned(),
+            reason: miss.reason,
+            method: call.method.clone(),
+            fix: fixes(context, miss, &url),
+            url,
+            near,
+            served: miss.served.iter().take(MAX_SERVED).cloned().collect(),
+        }
+    }
+
+    /// The report as a problem document (RFC 9457).
+    pub fn to_json(&self) -> String {
+        // Strings, numbers and lists of them: there is nothing that could fail.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// The origin of a call in words: as in a URL, or nothing for a plain call to our own address.
+fn origin(call: &Call) -> String {
+    match &call.target {
+        Target::Origin(origin) => origin.to_string(),
+        Target::Authority(authority) => authority.to_string(),
+        Target::Any => String::new(),
+    }
+}
+
+fn url(context: &Context<'_>) -> String {
+    let call = context.call;
+    format!("{}{}", origin(call), context.mask.target(&call.path, call.query.as_deref()))
+}
+
+fn detail(context: &Context<'_>, miss: &Miss) -> String {
+    let call = context.call;
+    let host = match &call.target {
+        Target::Any => "the collections".to_owned(),
+        _ => origin(call),
+    };
+    let path = context.mask.target(&call.path, None);
+    match miss.reason {
+        Reason::NoSuchHost => format!("no collection has stubs for {host}"),
+        Reason::NoSuchEndpoint => format!("{host} has no stub for {path}"),
+        Reason::Method => {
+            let mut methods: Vec<&str> =
+                miss.near.iter().map(|near| context.index.stub(near.at).stub.method.as_str()).collect();
+            methods.sort_unstable();
+            methods.dedup();
+            let known = if methods.is_empty() { "another method".to_owned() } else { methods.join(", ") };
+            format!("{path} is served with {known}, not with {}", call.method)
+        }
+        Reason::NoScenario => format!("the stub for {path} has no scenario"),
+        Reason::Value => "the endpoint is known, with other values in the path".to_owned(),
+        Reason::Query => "the nearest scenario has another query".to_owned(),
+        Reason::Header => "the nearest scenario has other header fields".to_owned(),
+        Reason::Body => "the nearest scenario has another body".to_owned(),
+        Reason::UsedUp => "the scenario that would answer has given all its answers".to_owned(),
+        Reason::Disabled => "the scenario that would answer is disabled".to_owned(),
+    }
+}
+
+fn near_report(context: &Context<'_>, near: &Near) -> NearReport {
+    let file = context.index.stub(near.at);
+    let mut criteria = vec![method(context, near), path_criterion(context, near)];
+    criteria.extend([Part::Query, Part::Body, Part::Fields].map(|part| part_criterion(context, near, part)));
+    criteria.extend(state(near.standing));
+    NearReport {
+        collection: context.index.source(near.at).name.clone(),
+        scenario: scenario_name(context.index, near),
+        file: file.path.clone(),
+        score: near.evaluation.score,
+        criteria,
+    }
+}
+
+fn scenario_name(index: &Index, near: &Near) -> String {
+    let stub = &index.stub(near.at).stub;
+    format!("{} {}#{}", stub.method, stub.path, index.scenario(near.at).name)
+}
+
+fn criterion(name: &'static str, agrees: bool, note: impl Into<String>) -> Criterion {
+    let (note, differences, lines) = (note.into(), Vec::new(), Vec::new());
+    Criterion { name, agrees, note, expected: None, got: None, differences, more: 0, lines }
+}
+
+fn method(context: &Context<'_>, near: &Near) -> Criterion {
+    let expected = context.index.stub(near.at).stub.method.clone();
+    let mut method = criterion("method", near.method, if near.method { expected.as_str() } else { "another method" });
+    if !near.method {
+        (method.expected, method.got) = (Some(expected), Some(context.call.method.clone()));
+    }
+    method
+}
+
+fn path_criterion(context: &Context<'_>, near: &Near) -> Criterion {
+    let pattern = context.index.stub(near.at).stub.path.to_string();
+    let call = context.mask.target(&context.call.path, None);
+    if let Some(fault) = near.path {
+        let mut path = criterion("path", false, fault_words(fault));
+        let (expected, got) = diff::around(&pattern, &call, MAX_VALUE);
+        (path.expected, path.got) = (Some(expected), Some(got));
+        return path;
+    }
+    let captures = near.evaluation.part(Part::Captures);
+    let agrees = captures.tally.is_exact();
+    let mut path = criterion("path", agrees, if agrees { pattern } else { "another value in the path".to_owned() });
+    list(context, Part::Captures, &captures.items, &mut path);
+    path
+}
+
+fn fault_words(fault: PathFault) -> &'static str {
+    match fault {
+        PathFault::Escape => "an escaped character such as %2F on one side, the character itself on the other",
+        PathFault::Case => "upper and lower case differ",
+        PathFault::DoubleSlash => "`//` on one side",
+        PathFault::TrailingSlash => "a slash at the end of one side",
+        PathFault::DotSegments => "`.` or `..` on one side: retake does not resolve them",
+        PathFault::Other => "another path",
+    }
+}
+
+fn part_criterion(context: &Context<'_>, near: &Near, part: Part) -> Criterion {
+    let result = near.evaluation.part(part);
+    let tally = result.tally;
+    let note = match (tally.all(), tally.is_exact()) {
+        (0, _) => "nothing to compare".to_owned(),
+        (1, true) => "1 item, the same".to_owned(),
+        (all, true) => format!("{all} items, all the same"),
+        (1, false) => "differs".to_owned(),
+        (all, false) => format!("{} of {all} items the same", tally.same),
+    };
+    let mut told = criterion(part.as_str(), tally.is_exact(), note);
+    list(context, part, &result.items, &mut told);
+    told.more += usize::try_from(tally.all() - tally.same).unwrap_or(0).saturating_sub(result.items.len());
+    if part == Part::Body && result.items.iter().any(|item| item.name.is_empty() && item.expected.is_none()) {
+        told.differences.clear();
+        whole_body(context, near, &mut told);
+    }
+    told
+}
+
+/// The items of a part, masked and cut.
+fn list(context: &Context<'_>, part: Part, items: &[Item], told: &mut Criterion) {
+    for item in items.iter().take(MAX_DIFFERENCES) {
+        let masked = |value: &Option<String>| value.as_ref().map(|value| context.mask.value(part, &item.name, value));
+        let (expected, got) = match (masked(&item.expected), masked(&item.got)) {
+            (Some(expected), Some(got)) => {
+                let (expected, got) = diff::around(&expected, &got, MAX_VALUE);
+                (Some(expected), Some(got))
+            }
+            (expected, got) => {
+                let cut = |value: Option<String>| value.map(|value| diff::around(&value, &value, MAX_VALUE).0);
+                (expected.map(|value| cut_start(&value)), cut(got.map(|value| cut_start(&value))))
+            }
+        };
+        told.differences.push(Item { verdict: item.verdict, name: cut_start(&item.name), expected, got });
+    }
+    told.more = items.len().saturating_sub(MAX_DIFFERENCES);
+}
+
+fn cut_start(value: &str) -> String {
+    super::terminal::cut(value, MAX_VALUE).into_owned()
+}
+
+/// A body that is one item: text line by line, anything else by size and place of the first difference.
+fn whole_body(context: &Context<'_>, near: &Near, told: &mut Criterion) {
+    let request = &context.index.scenario(near.at).request;
+    let expected =
+        request.body.as_ref().and_then(|spec| (context.index.source(near.at).body)(spec)).unwrap_or_default();
+    let content_type = context.call.fields.text("content-type");
+    let got = context.mask.body(content_type.as_deref(), &context.call.body);
+    let texts = std::str::from_utf8(&expected).ok().zip(body_text(content_type.as_deref(), &got));
+    match texts {
+        Some((expected, got)) if !expected.contains('\0') && !got.contains('\0') => {
+            told.note = "the text differs".to_owned();
+            told.lines = diff::lines(&expected.replace("\r\n", "\n"), &got.replace("\r\n", "\n"), MAX_LINES, MAX_VALUE);
+        }
+        _ => {
+            let at = diff::first_difference(&expected, &context.call.body).unwrap_or(0);
+            told.note = format!(
+                "{} bytes expected, {} got, the first difference at byte {at}",
+                expected.len(),
+                context.call.body.len()
+            );
+        }
+    }
+}
+
+fn state(standing: Standing) -> Option<Criterion> {
+    match standing {
+        Standing::Enabled => None,
+        Standing::Disabled => Some(criterion("state", false, "disabled")),
+        Standing::UsedUp => Some(criterion("state", false, "used up: its sequence has ended")),
+    }
+}
+
+/// What would make the call a hit.
+fn fixes(context: &Context<'_>, miss: &Miss, url: &str) -> Vec<String> {
+    let call = context.call;
+    let first = miss.near.first();
+    let collection = first.map(|near| context.index.source(near.at).name.clone());
+    let collection = collection.or_else(|| context.index.names().next().map(str::to_owned)).unwrap_or_default();
+    let host = match &call.target {
+        Target::Origin(origin) => format!(" --host {}", quoted(origin.host())),
+        Target::Authority(authority) => format!(" --host {}", quoted(authority.host())),
+        Target::Any => String::new(),
+    };
+    let name = quoted(&collection);
+    let record = format!(
+        "record it: `retake record`, make the call through it, then `retake promote --day today{host} --into {name}`"
+    );
+    let Some(near) = first else {
+        return vec![record, format!("or by hand: `retake mock stub add {name} {} {}`", call.method, quoted(url))];
+    };
+    let which = quoted(&scenario_name(context.index, near));
+    let stub = &context.index.stub(near.at).stub;
+    let stub_name = quoted(&format!("{} {}", stub.method, stub.path));
+    match miss.reason {
+        Reason::Disabled => vec![format!("`retake mock enable {name} {which}`")],
+        Reason::UsedUp => vec![format!(
+            "set `\"end\": \"repeat-last\"` or `\"cycle\"` for that scenario in {}, or record one more answer",
+            context.index.stub(near.at).path
+        )],
+        Reason::Value | Reason::Query | Reason::Body | Reason::Header => vec![
+            format!("`retake mock scenario add {name} {stub_name} --name NAME{} --body BODY`", asked(context, near)),
+            format!("or let it answer all: `retake mock default {name} {which}`"),
+            format!("or {record}"),
+        ],
+        _ if near.path.is_some_and(|fault| fault != PathFault::Other) => {
+            vec![
+                format!("correct the path in the call, or in {}", context.index.stub(near.at).path),
+                format!("or {record}"),
+            ]
+        }
+        _ => vec![record, format!("or by hand: `retake mock stub add {name} {} {}`", call.method, quoted(url))],
+    }
+}
+
+/// The flags of `mock scenario add` that describe the call's request.
+fn asked(context: &Context<'_>, near: &Near) -> String {
+    let mut flags = String::new();
+    let stub = &context.index.stub(near.at).stub;
+    for (segment, pattern) in path::segments(&context.call.path).zip(stub.path.segments()) {
+        if let crate::collection::SegmentPattern::Capture(name) = pattern {
+            let value = context.mask.value(Part::Captures, name, segment);
+            flags += &format!(" --capture {}", quoted(&format!("{name}={value}")));
+        }
+    }
+    for pair in context.call.query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()).take(6) {
+        let masked = context.mask.target("", Some(pair));
+        flags += &format!(" --query {}", quoted(masked.trim_start_matches('?')));
+    }
+    if !context.call.body.is_empty() {
+        flags += " --data @request-body";
+    }
+    flags
+}
+
+/// A word for a shell: as it is where that is safe, else in single quotes.
+fn quoted(word: &str) -> String {
+    let safe = |character: char| character.is_ascii_alphanumeric() || "-_./:=@%+,".contains(character);
+    if !word.is_empty() && word.chars().all(safe) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// What an item says, in words: `expected 1, got 2`, `missing, expected 1`, `not expected: 2`.
+pub(super) fn item_words(item: &Item) -> String {
+    let expected = item.expected.as_deref().unwrap_or_default();
+    let got = item.got.as_deref().unwrap_or_default();
+    match item.verdict {
+        Verdict::Same => expected.to_owned(),
+        Verdict::Extra => format!("not expected: {got}"),
+        Verdict::Missing => format!("missing: {expected}"),
+        Verdict::Different if item.got.is_none() => format!("missing: {expected}"),
+        Verdict::Different => format!("expected {expected}, got {got}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collection::{BodySpec, Profile};
+    use crate::matching::tests::{call, collection, index};
+    use crate::matching::{Selection, Source};
+    use crate::redact::{MaskKey, MaskRules, Masker};
+
+    fn report(sources: Vec<Source>, call: &Call) -> MissReport {
+        let index = index(sources);
+        let Selection::Miss(miss) = index.select(call, Profile::Best, &|_| true) else { panic!("a hit") };
+        let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
+        let context = Context { index: &index, call, id: "call:17", status: 501, mask: &mask };
+        MissReport::new(&context, &miss)
+    }
+
+    #[test]
+    fn a_miss_reads_like_this() {
+        let stubs = [
+            "POST /users/{login}/orders | tea {login=octocat} ?page=2 Accept:a/b {\"item\":\"tea\",\"count\":1}",
+            "GET /users/{login} | octocat {login=octocat}",
+        ];
+        let call =
+            call("POST /users/octocat/orders?page=2&q=x Accept:c/d {\"item\":\"coffee\",\"count\":1,\"new\":true}");
+        let report = report(vec![collection(&[], &stubs)], &call);
+        let expected = "\
+retake: no scenario answers POST https://a.test/users/octocat/orders?page=2&q=x
+the nearest scenario has another body (body, call:17)
+
+nearest: POST /users/{login}/orders#tea  (score 33; test, stubs/a.test/post-users-{login}-orders-te…
+  ✓ method  POST
+  ✓ path    /users/{login}/orders
+  ✗ query   1 of 2 items the same: q not expected: x
+  ✗ body    1 of 3 items the same
+      /item  expected \"tea\", got \"coffee\"
+      /new  not expected: true
+  ✗ fields  differs: Accept expected a/b, got c/d
+
+fix: `retake mock scenario add test 'POST /users/{login}/orders' --name NAME --capture login=octocat --query page=2 --query q=x --data @request-body --body BODY`
+     or let it answer all: `retake mock default test 'POST /users/{login}/orders#tea'`
+     or record it: `retake record`, make the call through it, then `retake promote --day today --host a.test --into test`
+";
+        assert_eq!(report.to_text(), expected);
+        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        assert_eq!(json["type"], "urn:retake:miss:body");
+        assert_eq!(json["status"], 501);
+        assert_eq!(json["reason"], "body");
+        let body = &json["near"][0]["criteria"][3];
+        assert_eq!((&body["name"], &body["agrees"]), (&"body".into(), &false.into()));
+        assert_eq!(
+            body["differences"][0],
+            serde_json::json!({"verdict": "different", "name": "/item", "expected": "\"tea\"", "got": "\"coffee\""})
+        );
+    }
+
+    #[test]
+    fn an_unknown_host_lists_what_is_served_and_shows_no_difference() {
+        let call = call("GET https://b.test /users/octocat");
+        let report = report(vec![collection(&[], &["GET /users/{login} | octocat {login=octocat}"])], &call);
+        let expected = "\
+retake: no scenario answers GET https://b.test/users/octocat
+no collection has stubs for https://b.test (no-such-host, call:17)
+served are: https://a.test
+
+fix: record it: `retake record`, make the call through it, then `retake promote --day today --host b.test --into test`
+     or by hand: `retake mock stub add test GET https://b.test/users/octocat`
+";
+        assert_eq!(report.to_text(), expected);
+    }
+
+    #[test]
+    fn text_bodies_differ_by_line_and_binary_ones_by_offset() {
+        let stubs = ["PUT /a | text one two"];
+        let text = report(vec![collection(&[], &stubs)], &call("PUT /a one three"));
+        let lines: Vec<_> = text.near[0].criteria[3].lines.iter().map(|line| (line.sign(), &*line.text)).collect();
+        assert_eq!(lines, [('-', "one two"), ('+', "one three")]);
+        let mut source = collection(&[], &stubs);
+        let files = &mut std::sync::Arc::make_mut(&mut source.collection).stubs;
+        files[0].stub.scenarios[0].request.media_type = Some("image/png".into());
+        files[0].stub.scenarios[0].request.body = Some(BodySpec { text: Some("\0one".into()), ..BodySpec::default() });
+        let mut binary = call("PUT /a Content-Type:image/png x");
+        binary.body = bytes::Bytes::from_static(b"\0o\xffe");
+        let note = &report(vec![source], &binary).near[0].criteria[3].note;
+        assert_eq!(note, "4 bytes expected, 4 got, the first difference at byte 2");
+    }
+
+    #[test]
+    fn a_megabyte_fits_one_screen_and_nothing_acts_on_the_terminal() {
+        let members: Vec<String> = (0..40_000).map(|n| format!("\"key {n}\":\"\\u001b[31m value {n}\"")).collect();
+        let other: Vec<String> = (0..40_000).map(|n| format!("\"key {n}\":\"other \\u202e {n}\"")).collect();
+        let stub = format!("POST /a | big {{{}}}", members.join(","));
+        for line in [format!("POST /a {{{}}}", other.join(",")), format!("POST /a/\u{1b}[0m {{{}}}", other.join(","))] {
+            let mut call = call(&line);
+            call.fields.push("X-Evil", "\x1b]0;x\x07");
+            let report = report(vec![collection(&[], &[&stub])], &call);
+            let text = report.to_text();
+            assert!(text.lines().count() <= 40, "{} lines", text.lines().count());
+            assert!(text.lines().all(|line| line.chars().count() <= 400));
+            assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+            assert!(report.to_json().len() < 64 * 1024);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let stubs = ["POST /login | in ?a=1 Authorization:Basic {\"password\":\"p\",\"user\":\"u\"}"];
+        let call = call(
+            "POST /login?a=2&access_token=hunter2secret Authorization:Bearer-hunter2secret {\"password\":\"hunter2secret\",\"user\":\"v\"}",
+        );
+        let report = report(vec![collection(&[], &stubs)], &call);
+        for text in [report.to_text(), report.to_json()] {
+            assert!(!text.contains("hunter2secret"), "{text}");
+        }
+        assert!(report.to_text().contains("retake-"));
+    }
+}
