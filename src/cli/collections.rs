@@ -6,6 +6,7 @@ use super::args::Global;
 use super::exit::{CliError, Exit};
 use crate::collection::nearest;
 use crate::report::collection::count;
+use crate::report::terminal::clean;
 use crate::settings::Settings;
 use crate::store::collections::{self, Fault, LoadError, Loaded, WriteError};
 
@@ -68,10 +69,13 @@ pub(super) fn write_error(error: WriteError) -> CliError {
 
 /// A fault as `mocks/github/stubs/…json:12: what is wrong`, which terminals and editors can open.
 pub(super) fn fault_line(root: &Path, fault: &Fault) -> String {
-    match fault.line {
-        0 => format!("{}: {}", shown(&root.join(&fault.file)), fault.message),
-        line => format!("{}:{line}: {}", shown(&root.join(&fault.file)), fault.message),
-    }
+    let (path, message) = (shown(&root.join(&fault.file)), &fault.message);
+    // A key or a file's name may hold a line feed, and would fake a line of its own.
+    clean(&match fault.line {
+        0 => format!("{path}: {message}"),
+        line => format!("{path}:{line}: {message}"),
+    })
+    .into_owned()
 }
 
 /// A path as people read it: below the current folder, relative to it.

@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, names: &[String], json: bool) -> Outcome {
                             "collection": name, "file": root.join(&fault.file), "line": fault.line, "message": fault.message,
                         }));
                     } else {
-                        context.printer.data(clean(&fault_line(&root, fault)));
+                        context.printer.data(fault_line(&root, fault));
                     }
                 }
                 context.printer.say(format_args!("{}: {}", clean(name), count(faults.len(), "fault")));

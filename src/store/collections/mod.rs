@@ -1,7 +1,9 @@
 //! The folders of collections: read whole with every fault, written atomically.
 
+mod diagnose;
 mod inside;
 mod load;
+mod stage;
 mod write;
 
 use std::fs::File;

@@ -6,22 +6,19 @@
 //! collection is committed to version control, and waiting ten thousand times for a disk helps nobody.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tempfile::TempPath;
 
+use super::stage::{Staged, check_path};
 use super::{LoadError, Loaded, MANIFEST, load};
-use crate::collection::{Collection, check, file_text};
+use crate::collection::Collection;
 
 /// How our temporary files begin; what is left of a killed process is swept by the next writer.
-const TEMPORARY: &str = ".retake-";
+pub(super) const TEMPORARY: &str = ".retake-";
 
 /// How long to wait for another writer.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -141,8 +138,7 @@ impl Writer {
         remove: &[String],
     ) -> Result<WriteReport, WriteError> {
         self.sweep();
-        let mut staged =
-            Staged { root: &self.root, files: Vec::new(), checked: BTreeSet::new(), report: WriteReport::default() };
+        let mut staged = Staged::new(&self.root);
         for body in bodies {
             match body.content {
                 BodySource::Bytes(bytes) => staged.bytes(&body.path, &bytes)?,
@@ -192,133 +188,6 @@ impl Writer {
             }
         }
     }
-}
-
-/// The files of one write that wait beside their places.
-struct Staged<'a> {
-    root: &'a Path,
-    files: Vec<(TempPath, String)>,
-    /// Folders known to be no links.
-    checked: BTreeSet<String>,
-    report: WriteReport,
-}
-
-impl Staged<'_> {
-    fn bytes(&mut self, path: &str, bytes: &[u8]) -> Result<(), WriteError> {
-        let full = self.place(path)?;
-        if is_file_of(&full, bytes).map_err(|error| WriteError::Io(full.clone(), error))? {
-            self.report.unchanged += 1;
-            return Ok(());
-        }
-        self.stage(path, &full, &mut &bytes[..])
-    }
-
-    /// A file of JSON, unless the one in its place says the same, however it is laid out.
-    fn json<T: Serialize + DeserializeOwned>(&mut self, path: &str, content: &T) -> Result<(), WriteError> {
-        let full = self.place(path)?;
-        let text = file_text(content);
-        // Compared as text: values that are equal may still differ in the order of a body's members.
-        let says_the_same = |found: &[u8]| {
-            found == text.as_bytes() || serde_json::from_slice::<T>(found).is_ok_and(|found| file_text(&found) == text)
-        };
-        let is_file = std::fs::symlink_metadata(&full).is_ok_and(|found| found.is_file());
-        if is_file && std::fs::read(&full).is_ok_and(|found| says_the_same(&found)) {
-            self.report.unchanged += 1;
-            return Ok(());
-        }
-        self.stage(path, &full, &mut text.as_bytes())
-    }
-
-    fn reader(&mut self, path: &str, content: &mut dyn Read) -> Result<(), WriteError> {
-        let full = self.place(path)?;
-        self.stage(path, &full, content)?;
-        let same = self.files.last().map(|(temporary, _)| is_same_file(temporary, &full)).transpose();
-        if same.map_err(|error| WriteError::Io(full, error))? == Some(true) {
-            // Dropping the temporary file removes it.
-            self.files.pop();
-            self.report.unchanged += 1;
-        }
-        Ok(())
-    }
-
-    /// The full path, once it is known to stay inside.
-    fn place(&mut self, path: &str) -> Result<PathBuf, WriteError> {
-        check_path(self.root, path, &mut self.checked)?;
-        Ok(self.root.join(path))
-    }
-
-    fn stage(&mut self, path: &str, full: &Path, content: &mut dyn Read) -> Result<(), WriteError> {
-        let staged = (|| {
-            // A relative path has a parent here: the root at least.
-            let folder = full.parent().unwrap_or(self.root);
-            std::fs::create_dir_all(folder)?;
-            // As any file that the user makes: open to what the umask leaves.
-            let mode = Permissions::from_mode(0o666);
-            let mut file = tempfile::Builder::new().prefix(TEMPORARY).permissions(mode).tempfile_in(folder)?;
-            io::copy(content, file.as_file_mut())?;
-            file.as_file_mut().flush()?;
-            // The path alone: ten thousand open files are too many.
-            Ok(file.into_temp_path())
-        })();
-        let temporary = staged.map_err(|error| WriteError::Io(full.to_owned(), error))?;
-        self.files.push((temporary, path.to_owned()));
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<WriteReport, WriteError> {
-        for (temporary, path) in self.files {
-            let full = self.root.join(&path);
-            temporary.persist(&full).map_err(|error| WriteError::Io(full, error.error))?;
-            self.report.written.push(path);
-        }
-        Ok(self.report)
-    }
-}
-
-/// Refuses a path that leaves the folder, by its text or by a folder that is a link.
-fn check_path(root: &Path, path: &str, checked: &mut BTreeSet<String>) -> Result<(), WriteError> {
-    if let Some(fault) = check::path_fault(path) {
-        return Err(WriteError::BadPath(path.to_owned(), fault));
-    }
-    for (at, _) in path.match_indices('/') {
-        let folder = &path[..at];
-        if checked.contains(folder) {
-            continue;
-        }
-        match std::fs::symlink_metadata(root.join(folder)) {
-            Ok(found) if found.is_symlink() => {
-                return Err(WriteError::BadPath(path.to_owned(), "passes a symbolic link"));
-            }
-            _ => checked.insert(folder.to_owned()),
-        };
-    }
-    Ok(())
-}
-
-/// Whether the file at `path` holds exactly `bytes`.
-fn is_file_of(path: &Path, bytes: &[u8]) -> io::Result<bool> {
-    let found = match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        other => other?,
-    };
-    Ok(found.is_file() && found.len() == bytes.len() as u64 && std::fs::read(path)? == bytes)
-}
-
-/// Whether two files hold the same bytes; neither need fit memory.
-fn is_same_file(new: &Path, old: &Path) -> io::Result<bool> {
-    let found = match std::fs::symlink_metadata(old) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        other => other?,
-    };
-    if !found.is_file() || found.len() != std::fs::metadata(new)?.len() {
-        return Ok(false);
-    }
-    let hash = |path: &Path| -> io::Result<blake3::Hash> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(File::open(path)?)?;
-        Ok(hasher.finalize())
-    };
-    Ok(hash(new)? == hash(old)?)
 }
 
 #[cfg(test)]
