@@ -23,5 +23,7 @@ pub mod store;
 pub mod tls;
 pub mod wire;
 
+pub use app::mock::{Missed, Mock, Replay};
+
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -1,5 +1,8 @@
 //! Assemble, run, drain.
 
 pub mod child;
+pub mod demo;
+pub mod mock;
 pub mod promote;
+pub mod replay;
 pub mod wiring;

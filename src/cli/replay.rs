@@ -1,9 +1,271 @@
 //! `retake replay`
 
-use super::args::{Global, ReplayArgs};
-use super::exit::Outcome;
-use super::output::Printer;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-pub(super) fn run(_args: ReplayArgs, _global: &Global, _printer: Printer) -> Outcome {
-    todo!()
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{Global, ProfileArg, ReplayArgs};
+use super::calls;
+use super::exit::{CliError, Exit, Outcome};
+use super::output::{BOLD, DIM, Printer};
+use crate::app::child::{self, ChildExit};
+use crate::app::replay::{ReplayPlan, Running, StartError, name_of, start};
+use crate::app::wiring::{self, Wiring};
+use crate::collection::Profile;
+use crate::replay::serve::ServeOptions;
+use crate::report::receipt::Receipt;
+use crate::report::terminal::clean;
+use crate::settings::{Settings, inherited};
+use crate::store::collections::LoadError;
+use crate::store::running::{self, Kind};
+use crate::store::runs::{CallRecord, CallResult, Observer};
+use crate::tls::{Ca, TrustFiles, write_trust_files};
+
+pub(super) fn run(args: ReplayArgs, global: &Global, printer: Printer) -> Outcome {
+    let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
+    let reports = args.reports.iter().map(|text| Report::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::failure(format!("the runtime could not start: {error}")))?;
+    let verbose = global.verbose > 0;
+    let outcome = runtime.block_on(serve(&args, &settings, &reports, verbose, printer));
+    // A connection that does not end must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbose: bool, printer: Printer) -> Outcome {
+    let ca = Arc::new(Ca::load_or_create(&settings.ca_dir).map_err(CliError::failure)?);
+    let trust = write_trust_files(&ca, &settings.ca_dir).map_err(CliError::failure)?;
+    let plan = plan(args, settings);
+    let listen = plan.listen;
+    if !listen.ip().is_loopback() {
+        printer.warn(format_args!("{listen} can be reached from other machines, and the mock answers everybody"));
+    }
+    let observe = observer(args, verbose, printer);
+    let running = start(plan, ca, Some(observe)).map_err(|error| not_started(error, &listen))?;
+    announce(args, &running, &trust, printer);
+    let no_proxy = wiring::no_proxy_of_replay(serves_loopback(&running));
+    let registration = running::register(&settings.store, &entry(args, &running, &trust, &no_proxy));
+    let (receipt, ended) = if args.command.is_empty() {
+        (until_signal(running).await?, None)
+    } else {
+        let ended = run_command(args, &running, &trust, &no_proxy).await;
+        (running.stop().await, Some(ended?))
+    };
+    drop(registration);
+    printer.say(format_args!("\n{}", receipt.text().trim_end()));
+    for report in reports {
+        report.write(&receipt)?;
+    }
+    Ok(exit_code(&receipt, ended, args.max_inexact))
+}
+
+fn plan(args: &ReplayArgs, settings: &Settings) -> ReplayPlan {
+    let folder = |collection: &String| {
+        let dir = settings.collection_dir(collection);
+        (name_of(&dir), dir)
+    };
+    let port = if args.command.is_empty() { 8888 } else { 0 };
+    ReplayPlan {
+        collections: args.collections.iter().map(folder).collect(),
+        listen: args.listen.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into()),
+        profile: args.profile.map(profile),
+        shift_cookies: !args.no_shift,
+        serve: ServeOptions {
+            // The command line has checked that it is a status of an error.
+            miss_status: http::StatusCode::from_u16(args.miss_status).unwrap_or(http::StatusCode::NOT_IMPLEMENTED),
+            explain_headers: args.explain_headers,
+        },
+        mask: settings.mask.clone(),
+        store: Some(settings.store.clone()),
+        command: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+    }
+}
+
+pub(super) fn profile(profile: ProfileArg) -> Profile {
+    match profile {
+        ProfileArg::Best => Profile::Best,
+        ProfileArg::Strict => Profile::Strict,
+    }
+}
+
+fn not_started(error: StartError, listen: &std::net::SocketAddr) -> CliError {
+    match error {
+        StartError::Load(error) => not_loaded(&error),
+        StartError::Engine(error) => CliError::usage(error).hint("`retake mock check COLLECTION` lists every fault"),
+        StartError::Bind(error) => CliError::failure(error).hint(format_args!(
+            "another program listens on {listen}: stop it, or take a free port with `--listen 127.0.0.1:0`"
+        )),
+        StartError::Tls(error) => CliError::failure(error),
+    }
+}
+
+/// Every fault of a collection, with file and line.
+pub(super) fn not_loaded(error: &LoadError) -> CliError {
+    let LoadError::Faulty { faults, .. } = error else {
+        return CliError::usage(error)
+            .hint("`retake mock list` shows the collections; `retake promote --into NAME` makes one");
+    };
+    let lines: Vec<String> =
+        faults.iter().map(|fault| format!("  {}:{}: {}", fault.file, fault.line, fault.message)).collect();
+    CliError::usage(format!("{error}\n{}", lines.join("\n")))
+}
+
+/// What is said while it runs: misses and inexact hits always, exact hits where a person watches.
+fn observer(args: &ReplayArgs, verbose: bool, printer: Printer) -> Observer {
+    let watched = verbose || (args.command.is_empty() && std::io::stderr().is_terminal());
+    Box::new(move |call: &CallRecord| match call.result {
+        CallResult::Miss => printer.say(format_args!(
+            "{}\n      {DIM}why: `retake calls show {}`{DIM:#}",
+            calls::line(call, usize::MAX),
+            call.call
+        )),
+        CallResult::Exact if !watched => {}
+        _ => printer.say(calls::line(call, usize::MAX)),
+    })
+}
+
+fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: Printer) {
+    if let Some(reason) = &running.serve().log().memory_only {
+        printer.warn(format_args!("calls are kept in memory only, the last 10 000: {}", clean(reason)));
+    }
+    if args.command.is_empty() {
+        if args.listen.json {
+            printer.json(&serde_json::json!({
+                "url": running.url(),
+                "ca": trust.ca,
+                "pid": std::process::id(),
+                "collections": running.serve().engine().names(),
+            }));
+        } else {
+            printer.data(running.url());
+        }
+    }
+    printer.say(format_args!(
+        "{BOLD}replaying{BOLD:#} {} on {}",
+        clean(&running.serve().engine().names().join(", ")),
+        running.url()
+    ));
+    for (origin, base) in running.base_urls() {
+        printer.say(format_args!("  {origin}  {DIM}as a base URL:{DIM:#} {base}"));
+    }
+    if args.command.is_empty() {
+        printer.say(format_args!("{DIM}in another shell: eval \"$(retake env)\"   stop: Ctrl-C{DIM:#}"));
+    }
+}
+
+fn serves_loopback(running: &Running) -> bool {
+    running.serve().engine().origins().iter().any(crate::collection::OriginPattern::is_loopback)
+}
+
+fn entry(args: &ReplayArgs, running: &Running, trust: &TrustFiles, no_proxy: &[String]) -> running::Running {
+    running::Running {
+        kind: Kind::Replay,
+        pid: std::process::id(),
+        listen: running.address(),
+        url: running.url(),
+        ca: trust.ca.clone(),
+        command: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        started_at: Timestamp::now(),
+        session: None,
+        collections: running.serve().engine().names().to_vec(),
+        run: running.run().map(str::to_owned),
+        control: None,
+        no_proxy: no_proxy.to_vec(),
+    }
+}
+
+async fn run_command(
+    args: &ReplayArgs,
+    running: &Running,
+    trust: &TrustFiles,
+    no_proxy: &[String],
+) -> Result<ChildExit, CliError> {
+    let java = inherited("JAVA_TOOL_OPTIONS");
+    let host = running.address().ip().to_string();
+    let wiring =
+        Wiring { host: &host, port: running.address().port(), trust, no_proxy, java_tool_options: java.as_deref() };
+    let variables = wiring.variables();
+    let ended = child::run(&args.command, &variables.set, &variables.remove).await;
+    ended.map_err(|error| CliError::new(Exit(error.exit_code()), error))
+}
+
+/// Serves until SIGINT or SIGTERM, then drains; a second one stops at once.
+async fn until_signal(running: Running) -> Result<Receipt, CliError> {
+    let listen = |kind| signal(kind).map_err(|error| CliError::failure(format!("signals cannot be received: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    let receipt = running.receipt();
+    tokio::select! {
+        receipt = running.stop() => Ok(receipt),
+        _ = interrupt.recv() => Ok(receipt),
+        _ = terminate.recv() => Ok(receipt),
+    }
+}
+
+/// The child's own non-zero code wins; a run with a miss, or that served nothing, is no pass.
+fn exit_code(receipt: &Receipt, ended: Option<ChildExit>, max_inexact: Option<u64>) -> Exit {
+    let own = ended.map_or(0, |ended| ended.code);
+    let inexact = max_inexact.is_some_and(|max| receipt.inexact > max);
+    if own != 0 {
+        Exit(own)
+    } else if receipt.missed > 0 || receipt.served == 0 || inexact {
+        Exit::FOUND
+    } else {
+        Exit::SUCCESS
+    }
+}
+
+/// A file to write the receipt to.
+struct Report {
+    json: bool,
+    path: PathBuf,
+}
+
+impl Report {
+    fn parse(text: &str) -> Result<Report, CliError> {
+        let bad = || CliError::usage(format!("`--report {text}` is not FORMAT=FILE with text or json as the format"));
+        let (format, path) = text.split_once('=').filter(|(_, path)| !path.is_empty()).ok_or_else(bad)?;
+        match format {
+            "text" => Ok(Report { json: false, path: path.into() }),
+            "json" => Ok(Report { json: true, path: path.into() }),
+            _ => Err(bad()),
+        }
+    }
+
+    fn write(&self, receipt: &Receipt) -> Result<(), CliError> {
+        let text =
+            if self.json { serde_json::to_string_pretty(receipt).map(|text| text + "\n") } else { Ok(receipt.text()) };
+        let written = text.map_err(std::io::Error::from).and_then(|text| std::fs::write(&self.path, text));
+        written.map_err(|error| {
+            CliError::failure(format!("the receipt could not be written to {}: {error}", self.path.display()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes() {
+        let receipt = |served, missed, inexact| Receipt { served, missed, inexact, ..Receipt::default() };
+        let ended = |code| Some(ChildExit { code, interrupted: false, forced: false });
+        for (receipt, ended, max, code) in [
+            (receipt(1, 0, 0), ended(0), None, 0),
+            (receipt(1, 1, 0), ended(0), None, 3),
+            (receipt(0, 0, 0), ended(0), None, 3),
+            (receipt(1, 1, 0), ended(7), None, 7),
+            (receipt(2, 0, 2), ended(0), Some(1), 3),
+            (receipt(2, 0, 1), None, Some(1), 0),
+        ] {
+            assert_eq!(exit_code(&receipt, ended, max), Exit(code));
+        }
+    }
 }

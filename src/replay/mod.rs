@@ -1,1 +1,10 @@
-//! The other way to answer: from collections, offline.
+//! The other way to answer: from collections, offline. No upstream socket is opened and no name looked up.
+
+pub mod cookies;
+pub mod engine;
+pub mod origins;
+pub mod ready;
+pub mod refusal;
+pub mod sequence;
+pub mod serve;
+pub mod tally;

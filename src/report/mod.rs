@@ -4,4 +4,5 @@ pub mod collection;
 pub mod mask;
 pub mod miss;
 pub mod promotion;
+pub mod receipt;
 pub mod terminal;

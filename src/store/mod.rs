@@ -15,6 +15,7 @@ mod open;
 mod reader;
 mod recovery;
 pub mod running;
+pub mod runs;
 mod segment;
 #[cfg(test)]
 pub(crate) mod testing;

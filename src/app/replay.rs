@@ -1,0 +1,178 @@
+//! Assembles a replay server: collections, engine, log, listener.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::collection::{OriginPattern, PortPattern, Profile};
+use crate::model::Authority;
+use crate::proxy;
+use crate::redact::{MaskKey, MaskRules, Masker};
+use crate::replay::engine::{Engine, EngineError, Options};
+use crate::replay::serve::{Serve, ServeOptions};
+use crate::report::receipt::Receipt;
+use crate::store::collections::{self, LoadError};
+use crate::store::runs::{Observer, RunInfo, RunLog};
+use crate::tls::{Ca, Leaves, TlsError};
+use crate::wire::listener::BindError;
+
+/// What a replay serves, and how.
+#[derive(Debug, Clone)]
+pub struct ReplayPlan {
+    /// Names for reports, and the folders.
+    pub collections: Vec<(String, PathBuf)>,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Instead of the profile that the first collection names.
+    pub profile: Option<Profile>,
+    /// Whether cookie expiries move with the age of the recording.
+    pub shift_cookies: bool,
+    /// How misses are answered, and whether answers are explained.
+    pub serve: ServeOptions,
+    /// What the user adds to masking, for the call log and the reports.
+    pub mask: MaskRules,
+    /// The store whose `runs/` takes the call log; `None` keeps it in memory.
+    pub store: Option<PathBuf>,
+    /// The command that will be run, for `run.json`.
+    pub command: Vec<String>,
+}
+
+/// Why a replay could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A collection that is not there, or has faults.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A collection that cannot be served.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The address is taken, or not ours.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The CA.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A replay server that listens. Dropped, it stops at once; [`Running::stop`] drains.
+pub struct Running {
+    serve: Arc<Serve>,
+    address: SocketAddr,
+    run: Option<String>,
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Loads the collections and starts to serve them.
+///
+/// # Errors
+/// See [`StartError`]. Nothing listens then.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn start(plan: ReplayPlan, ca: Arc<Ca>, observe: Option<Observer>) -> Result<Running, StartError> {
+    let mut loaded = Vec::with_capacity(plan.collections.len());
+    for (name, dir) in &plan.collections {
+        loaded.push((name.clone(), collections::load(dir)?));
+    }
+    let now = plan.shift_cookies.then(Timestamp::now);
+    let engine = Engine::new(loaded, Options { profile: plan.profile, now })?;
+    let server = proxy::Server::bind(plan.listen)?;
+    let address = server.local_addr();
+    let (run, log) = open_log(&plan, address, observe);
+    let masker = Masker::new(random_key(), plan.mask);
+    let serve = Arc::new(Serve::new(engine, address.port(), plan.serve, masker, log, run.clone()));
+    let shutdown = CancellationToken::new();
+    let leaves = Arc::new(Leaves::new(ca));
+    let task = tokio::spawn(server.run(Arc::clone(&serve), leaves, proxy::Limits::default(), shutdown.clone()));
+    Ok(Running { serve, address, run, shutdown, task })
+}
+
+fn open_log(plan: &ReplayPlan, address: SocketAddr, observe: Option<Observer>) -> (Option<String>, RunLog) {
+    let Some(store) = &plan.store else { return (None, RunLog::in_memory(observe)) };
+    let started_at = Timestamp::now();
+    let pid = std::process::id();
+    let info = RunInfo {
+        run: format!("{}-{pid}", started_at.strftime("%Y%m%d-%H%M%S")),
+        pid,
+        started_at,
+        collections: plan.collections.iter().map(|(_, dir)| dir.clone()).collect(),
+        url: format!("http://{address}"),
+        command: plan.command.clone(),
+    };
+    let log = RunLog::start(store, &info, observe);
+    (Some(info.run), log)
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of the server, to be used as a proxy and as a base URL alike.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The name of this run, where it has a log in the store.
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
+    /// What answers.
+    pub fn serve(&self) -> &Serve {
+        &self.serve
+    }
+
+    /// The base URL of each origin for a client that does not use proxies.
+    pub fn base_urls(&self) -> Vec<(String, String)> {
+        let base = |origin: &OriginPattern| (origin.to_string(), format!("{}/@{}", self.url(), shown(origin)));
+        self.serve.engine().origins().iter().map(base).collect()
+    }
+
+    /// What the run came to so far.
+    pub fn receipt(&self) -> Receipt {
+        self.serve.receipt()
+    }
+
+    /// Stops accepting, lets calls in progress end, and returns the receipt. Dropping the future stops at once.
+    pub async fn stop(mut self) -> Receipt {
+        self.shutdown.cancel();
+        // A panic of the accept loop has been reported by itself; the receipt stands all the same.
+        let _ = (&mut self.task).await;
+        self.serve.log().flush();
+        self.serve.receipt()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        self.task.abort();
+    }
+}
+
+/// A key for the placeholders of this process: what a log or report masks need not be the same in another run.
+fn random_key() -> MaskKey {
+    let (one, other) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    MaskKey(*blake3::hash(&[one.as_bytes().as_slice(), other.as_bytes()].concat()).as_bytes())
+}
+
+fn shown(origin: &OriginPattern) -> String {
+    let host = Authority::new(&origin.host, 0).url_host();
+    match origin.port {
+        PortPattern::Exactly(port) if port != origin.scheme.default_port() => format!("{host}:{port}"),
+        PortPattern::Exactly(_) => host,
+        PortPattern::Any => format!("{host}:PORT"),
+    }
+}
+
+/// The name that reports use for a collection's folder.
+pub fn name_of(dir: &Path) -> String {
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    absolute.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,214 @@
+//! The engine: a call goes in, the chosen scenario with its answer comes out. No socket, no disk.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::ready::{Ready, ReadyError};
+use super::sequence::Sequence;
+use crate::collection::{BodySpec, Collection, OriginPattern, Profile};
+use crate::matching::{self, Call, Evaluation, Hit, Index, Miss, ScenarioRef, Selection, Source};
+use crate::store::collections::Loaded;
+
+/// The collections of one server, compiled, with their answers ready and the state of their sequences.
+pub struct Engine {
+    index: Index,
+    profile: Profile,
+    /// By collection, stub and scenario.
+    slots: Vec<Vec<Vec<Slot>>>,
+    origins: Vec<OriginPattern>,
+    names: Vec<String>,
+    content_blake3: String,
+}
+
+/// One scenario, ready to serve.
+struct Slot {
+    /// `github: GET /users/{login}#octocat`
+    label: Arc<str>,
+    steps: Vec<Ready>,
+    sequence: Sequence,
+    disabled: bool,
+}
+
+/// How a server is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Instead of the profile that the first collection names.
+    pub profile: Option<Profile>,
+    /// The present, for cookies whose expiry moves with the age of the recording; `None` leaves them.
+    pub now: Option<Timestamp>,
+}
+
+/// Why collections cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A body file is gone or cannot be read.
+    #[error("{scenario}: the body cannot be read: {source}")]
+    Body {
+        /// The scenario.
+        scenario: Arc<str>,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An answer that cannot be sent.
+    #[error("{scenario}: {source}")]
+    Answer {
+        /// The scenario.
+        scenario: Arc<str>,
+        /// What is wrong with it.
+        source: ReadyError,
+    },
+}
+
+/// What came out for a call.
+pub enum Answered<'a> {
+    /// A scenario answers.
+    Hit {
+        /// The answer, ready to send.
+        ready: &'a Ready,
+        /// The scenario: `github: GET /users/{login}#octocat`.
+        label: &'a Arc<str>,
+        /// The step of its sequence, from 1; `None` where there is only one.
+        step: Option<u32>,
+        /// How well it matched.
+        evaluation: Evaluation,
+    },
+    /// None does.
+    Miss(Miss),
+}
+
+impl Engine {
+    /// Compiles collections, in the order of the command line. Names are those that reports use.
+    ///
+    /// # Errors
+    /// A body that cannot be read, or an answer that cannot be sent.
+    pub fn new(collections: Vec<(String, Loaded)>, options: Options) -> Result<Engine, EngineError> {
+        let mut slots = Vec::with_capacity(collections.len());
+        let mut hasher = blake3::Hasher::new();
+        for (name, loaded) in &collections {
+            slots.push(slots_of(name, loaded, options.now, &mut hasher)?);
+        }
+        let first = collections.first().and_then(|(_, loaded)| loaded.collection.manifest.settings.profile);
+        let origins = collections.iter().flat_map(|(_, loaded)| loaded.collection.manifest.origins.clone()).collect();
+        let names = collections.iter().map(|(name, _)| name.clone()).collect();
+        let sources = collections.into_iter().map(|(name, loaded)| source(name, loaded)).collect();
+        Ok(Engine {
+            index: Index::new(sources),
+            profile: options.profile.or(first).unwrap_or_default(),
+            slots,
+            origins,
+            names,
+            content_blake3: hasher.finalize().to_hex().to_string(),
+        })
+    }
+
+    /// The origins served, in order.
+    pub fn origins(&self) -> &[OriginPattern] {
+        &self.origins
+    }
+
+    /// The names of the collections, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How requests are matched.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// The compiled collections, for reports.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// BLAKE3 over everything that is served.
+    pub fn content_blake3(&self) -> &str {
+        &self.content_blake3
+    }
+
+    /// Answers a call: selects, and takes the next step of the chosen scenario.
+    pub fn answer(&self, call: &Call) -> Answered<'_> {
+        let used_up = |at| self.slot(at).sequence.is_used_up();
+        // A sequence can be used up by another call between selection and step; then the selection is made anew. Each
+        // round finds one scenario fewer, so it ends.
+        loop {
+            match self.index.select(call, self.profile, &used_up) {
+                Selection::Miss(miss) => return Answered::Miss(miss),
+                Selection::Hit(Hit { at, evaluation }) => {
+                    let slot = self.slot(at);
+                    if let Some(step) = slot.sequence.advance() {
+                        let number = (slot.steps.len() > 1).then(|| u32::try_from(step + 1).unwrap_or(u32::MAX));
+                        return Answered::Hit {
+                            ready: &slot.steps[step],
+                            label: &slot.label,
+                            step: number,
+                            evaluation,
+                        };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Enabled scenarios that answered nothing.
+    pub fn unused(&self) -> Vec<String> {
+        self.labels(|slot| !slot.disabled && slot.sequence.served() == 0)
+    }
+
+    /// Sequences of which more was asked than was recorded.
+    pub fn exhausted(&self) -> Vec<String> {
+        self.labels(|slot| slot.sequence.is_exhausted())
+    }
+
+    fn labels(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<String> {
+        self.slots.iter().flatten().flatten().filter(|slot| wanted(slot)).map(|slot| slot.label.to_string()).collect()
+    }
+
+    fn slot(&self, at: ScenarioRef) -> &Slot {
+        &self.slots[at.collection][at.stub][at.scenario]
+    }
+}
+
+fn source(name: String, loaded: Loaded) -> Source {
+    let collection: Arc<Collection> = Arc::clone(&loaded.collection);
+    let body = move |spec: &BodySpec| -> matching::RequestBody { loaded.body(spec).ok() };
+    Source { name, collection, body: Box::new(body) }
+}
+
+fn slots_of(
+    name: &str,
+    loaded: &Loaded,
+    now: Option<Timestamp>,
+    hasher: &mut blake3::Hasher,
+) -> Result<Vec<Vec<Slot>>, EngineError> {
+    let mut stubs = Vec::with_capacity(loaded.collection.stubs.len());
+    for file in &loaded.collection.stubs {
+        hasher.update(file.path.as_bytes());
+        // Types that serialise into a file serialise into bytes too; an empty hash input would only weaken the hash.
+        hasher.update(&serde_json::to_vec(&file.stub).unwrap_or_default());
+        let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
+        for scenario in &file.stub.scenarios {
+            let label: Arc<str> = format!("{name}: {} {}#{}", file.stub.method, file.stub.path, scenario.name).into();
+            let mut steps = Vec::with_capacity(scenario.steps().len());
+            for spec in scenario.steps() {
+                let body = match &spec.body {
+                    Some(body) => loaded
+                        .body(body)
+                        .map_err(|source| EngineError::Body { scenario: Arc::clone(&label), source })?,
+                    None => Bytes::new(),
+                };
+                if spec.body.as_ref().is_some_and(|body| body.file.is_some()) {
+                    hasher.update(&body);
+                }
+                let ready = Ready::new(spec, body, now);
+                steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
+            }
+            let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
+            scenarios.push(Slot { label, steps, sequence, disabled: scenario.disabled });
+        }
+        stubs.push(scenarios);
+    }
+    Ok(stubs)
+}

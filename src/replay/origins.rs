@@ -1,0 +1,224 @@
+//! Which origin a call means, and how a plain client is kept on the mock.
+
+use crate::collection::{OriginPattern, PortPattern};
+use crate::matching::Target;
+use crate::model::{Authority, Field, Fields, Origin, Scheme};
+use crate::wire::Route;
+
+/// The origins of the served collections, and our own addresses.
+#[derive(Debug, Clone)]
+pub struct Origins {
+    /// In the order of the command line, and of `origins` in each collection.
+    served: Vec<OriginPattern>,
+    own_port: u16,
+}
+
+/// What a call means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// The origin, or every one.
+    pub target: Target,
+    /// The path, with a leading `/@HOST` taken off.
+    pub path: String,
+    /// What a redirect of the mock has to begin with instead of its origin, for a plain call.
+    pub base: Option<Base>,
+}
+
+/// How a plain client reaches the mock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// The address that the client called, such as `http://127.0.0.1:8888`.
+    pub address: String,
+    /// Whether the client's connection is TLS.
+    pub tls: bool,
+}
+
+impl Origins {
+    /// The origins of the collections in order, for a server that listens on `own_port`.
+    pub fn new(served: Vec<OriginPattern>, own_port: u16) -> Self {
+        Origins { served, own_port }
+    }
+
+    /// The origins, in order.
+    pub fn served(&self) -> &[OriginPattern] {
+        &self.served
+    }
+
+    /// Tells what a call means, by the way it came.
+    pub fn meant(&self, route: &Route, path: &str) -> Meant {
+        let (host, tls) = match route {
+            Route::Proxied(origin) => {
+                return Meant { target: Target::Origin(origin.clone()), path: path.to_owned(), base: None };
+            }
+            Route::Plain { host, tls } => (host.as_ref(), *tls),
+        };
+        let own = Authority::new("127.0.0.1", self.own_port);
+        let address = format!("{}://{}", if tls { "https" } else { "http" }, host.unwrap_or(&own));
+        let base = Some(Base { address, tls });
+        if let Some((target, rest)) = self.named_in(path) {
+            return Meant { target, path: rest, base };
+        }
+        let target = match host {
+            Some(host) if !(host.is_loopback() && host.port() == self.own_port) => self.known(host).map(Target::Origin),
+            _ => None,
+        };
+        Meant { target: target.unwrap_or(Target::Any), path: path.to_owned(), base }
+    }
+
+    /// `/@HOST[:PORT]/rest`: the origin, and `/rest`.
+    fn named_in(&self, path: &str) -> Option<(Target, String)> {
+        let rest = path.strip_prefix("/@")?;
+        let (host, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        // Without a port, the port of the origin that has this host; of an unknown host, that of https.
+        let named = Authority::parse(host, 0).ok()?;
+        let origin = self.known(&named).unwrap_or_else(|| {
+            let port = if named.port() == 0 { Scheme::Https.default_port() } else { named.port() };
+            Origin::new(Scheme::Https, Authority::new(named.host(), port))
+        });
+        Some((Target::Origin(origin), format!("/{rest}")))
+    }
+
+    /// The first served origin with that host and port, scheme ignored. Port 0, and the default port of the other
+    /// scheme, stand for the origin's own: a plain call to `Host: api.github.com` means `https://api.github.com`.
+    fn known(&self, host: &Authority) -> Option<Origin> {
+        let is_default = host.port() == 0 || [80, 443].contains(&host.port());
+        self.served.iter().find_map(|pattern| {
+            let port = match pattern.port {
+                PortPattern::Any => host.port(),
+                PortPattern::Exactly(port) if is_default && port == pattern.scheme.default_port() => port,
+                PortPattern::Exactly(port) if host.port() == 0 => port,
+                PortPattern::Exactly(_) => host.port(),
+            };
+            let meant = Authority::new(host.host(), port);
+            pattern.matches_authority(&meant).then(|| Origin::new(pattern.scheme, meant))
+        })
+    }
+
+    /// In the answer to a plain call: `Location`, `Content-Location` and `Refresh` that point to a known origin point
+    /// to the mock, and `Set-Cookie` loses `Domain` and, over plain HTTP, `Secure`. Returns whether anything changed.
+    pub fn keep_on_mock(&self, lines: &mut Fields, base: &Base) -> bool {
+        let mut changed = false;
+        for field in lines.iter_mut() {
+            let value = field.text();
+            let rewritten = match field.name.to_ascii_lowercase().as_str() {
+                "location" | "content-location" => self.on_mock(&value, base),
+                "refresh" => self.refreshed(&value, base),
+                "set-cookie" => here(&value, base.tls),
+                _ => None,
+            };
+            if let Some(rewritten) = rewritten {
+                *field = Field::new(std::mem::take(&mut field.name), rewritten);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Whether an answer with these lines could need [`Origins::keep_on_mock`].
+    pub fn may_leave_mock(lines: &Fields) -> bool {
+        ["location", "content-location", "refresh", "set-cookie"].iter().any(|name| lines.has(name))
+    }
+
+    fn on_mock(&self, url: &str, base: &Base) -> Option<String> {
+        let (scheme, rest) = crate::model::origin::split_scheme(url)?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = Authority::parse(&rest[..end], scheme.default_port()).ok()?;
+        let origin = Origin::new(scheme, authority);
+        if !self.served.iter().any(|pattern| pattern.matches(&origin)) {
+            return None;
+        }
+        let slash = if rest[end..].starts_with('/') { "" } else { "/" };
+        let shown = if origin.port() == scheme.default_port() {
+            origin.authority.url_host()
+        } else {
+            origin.authority.to_string()
+        };
+        Some(format!("{}/@{shown}{slash}{}", base.address, &rest[end..]))
+    }
+
+    fn refreshed(&self, value: &str, base: &Base) -> Option<String> {
+        let at = value.to_ascii_lowercase().find("url=")? + "url=".len();
+        Some(format!("{}{}", &value[..at], self.on_mock(value[at..].trim_matches(['"', '\'']), base)?))
+    }
+}
+
+/// A cookie for the mock: without `Domain`, and over plain HTTP without `Secure`.
+fn here(cookie: &str, tls: bool) -> Option<String> {
+    let stays = |part: &&str| {
+        let name = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        name != "domain" && (tls || name != "secure")
+    };
+    let mut parts = cookie.split(';');
+    let first = parts.next()?;
+    let kept: Vec<&str> = std::iter::once(first).chain(parts.filter(stays)).collect();
+    let kept = kept.join(";");
+    (kept != cookie).then_some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins() -> Origins {
+        let served = ["https://api.github.com", "http://localhost:*", "http://internal.test:8080"];
+        Origins::new(served.iter().map(|text| text.parse().unwrap()).collect(), 8888)
+    }
+
+    fn plain(host: &str, path: &str) -> (String, String) {
+        let host = (!host.is_empty()).then(|| Authority::parse(host, 80).unwrap());
+        let meant = origins().meant(&Route::Plain { host, tls: false }, path);
+        let target = match meant.target {
+            Target::Origin(origin) => origin.to_string(),
+            Target::Authority(authority) => authority.to_string(),
+            Target::Any => "any".into(),
+        };
+        (target, meant.path)
+    }
+
+    #[test]
+    fn what_a_plain_call_means() {
+        for (host, path, target, rest) in [
+            ("api.github.com", "/users", "https://api.github.com", "/users"),
+            ("API.github.com:443", "/users", "https://api.github.com", "/users"),
+            ("internal.test:8080", "/", "http://internal.test:8080", "/"),
+            ("127.0.0.1:8888", "/users", "any", "/users"),
+            ("localhost:8888", "/users", "any", "/users"),
+            ("localhost:3000", "/users", "http://localhost:3000", "/users"),
+            ("mock.test:8888", "/users", "any", "/users"),
+            ("", "/users", "any", "/users"),
+            ("localhost:8888", "/@api.github.com/users", "https://api.github.com", "/users"),
+            ("localhost:8888", "/@internal.test/x", "http://internal.test:8080", "/x"),
+            ("localhost:8888", "/@internal.test:8080", "http://internal.test:8080", "/"),
+            ("localhost:8888", "/@unknown.test/x", "https://unknown.test", "/x"),
+        ] {
+            assert_eq!(plain(host, path), (target.to_owned(), rest.to_owned()), "{host} {path}");
+        }
+    }
+
+    #[test]
+    fn a_plain_client_stays_on_the_mock() {
+        let base = Base { address: "http://127.0.0.1:8888".into(), tls: false };
+        let mut lines = Fields::new();
+        for (name, value) in [
+            ("Location", "https://api.github.com/next?x=1"),
+            ("Content-Location", "https://elsewhere.test/"),
+            ("Refresh", "0; url=http://internal.test:8080"),
+            ("Set-Cookie", "a=b; Domain=github.com; Secure; HttpOnly"),
+            ("Location", "/relative"),
+        ] {
+            lines.push(name, value);
+        }
+        assert!(origins().keep_on_mock(&mut lines, &base));
+        let values: Vec<_> = lines.iter().map(|field| field.text().into_owned()).collect();
+        assert_eq!(
+            values,
+            [
+                "http://127.0.0.1:8888/@api.github.com/next?x=1",
+                "https://elsewhere.test/",
+                "0; url=http://127.0.0.1:8888/@internal.test:8080/",
+                "a=b; HttpOnly",
+                "/relative",
+            ]
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! Answers made ready at load: nothing is parsed, coded or rendered per request.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::ext::ReasonPhrase;
+use jiff::Timestamp;
+
+use super::cookies;
+use crate::collection::{FieldLine, ResponseSpec};
+use crate::model::coding::{self, Coding};
+use crate::model::{Fields, fields};
+use crate::wire::{Body, HeadLines};
+
+/// One answer of a scenario, ready to send.
+#[derive(Debug)]
+pub struct Ready {
+    /// The status code.
+    pub status: StatusCode,
+    reason: Option<ReasonPhrase>,
+    /// The content without coding; for a body that is kept as coded, that.
+    plain: Variant,
+    /// The content with the recorded coding, for clients that accept it.
+    coded: Option<(Vec<Coding>, Variant)>,
+    trailers: Option<HeaderMap>,
+    /// What to say in `Content-Length` to a HEAD request, where the recording said it.
+    head_length: Option<HeaderValue>,
+}
+
+/// Head and body that belong together.
+#[derive(Debug)]
+struct Variant {
+    map: HeaderMap,
+    lines: Arc<Fields>,
+    body: Bytes,
+}
+
+/// What of a request decides in which form its answer goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The request is a HEAD: no body goes out.
+    pub head: bool,
+    /// The value of `Accept-Encoding`.
+    pub accept_encoding: Option<&'a str>,
+}
+
+/// Why an answer of a collection cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadyError {
+    /// A status that no response has.
+    #[error("the status {0} is none of a response")]
+    Status(u16),
+    /// The body could not be coded again.
+    #[error("the body could not be coded as {0}: {1}")]
+    Coding(&'static str, #[source] std::io::Error),
+}
+
+impl Ready {
+    /// Makes the answer of `spec` with the bytes of its body ready. Expiries of cookies are moved by the time between
+    /// the recording and `now`, unless `now` is `None`.
+    ///
+    /// # Errors
+    /// A status that cannot be sent, or a coder that fails.
+    pub fn new(spec: &ResponseSpec, body: Bytes, now: Option<Timestamp>) -> Result<Ready, ReadyError> {
+        let status = StatusCode::from_u16(spec.status).map_err(|_| ReadyError::Status(spec.status))?;
+        let mut lines: Fields = spec.fields.iter().map(|line| line.0.clone()).collect();
+        if let (Some(now), Some(recorded)) = (now, &spec.recorded_at) {
+            cookies::shift(&mut lines, recorded.0, now);
+        }
+        let head_length = lines.get("content-length").and_then(|value| HeaderValue::from_bytes(value).ok());
+        lines.retain(|field| !fields::is_hop_by_hop(&field.name) && !field.is("content-length"));
+        let kept_coded = spec.body.as_ref().is_some_and(|body| body.coded.is_some());
+        let codings = if kept_coded { Vec::new() } else { coding::codings(&lines).unwrap_or_default() };
+        let coded = if codings.is_empty() { None } else { Some(code(&lines, &body, codings)?) };
+        if coded.is_some() {
+            lines.retain(|field| !field.is("content-encoding"));
+        }
+        Ok(Ready {
+            status,
+            reason: spec.reason.as_ref().and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok()),
+            plain: Variant::new(lines, body),
+            coded,
+            trailers: (!spec.trailers.is_empty()).then(|| map_of(&spec.trailers)),
+            head_length,
+        })
+    }
+
+    /// The response as asked for. Costs a copy of the header map, and no copy of the body.
+    pub fn response(&self, asked: Asked<'_>) -> Response<Body> {
+        let variant = match (&self.coded, asked.accept_encoding) {
+            (Some((codings, variant)), Some(accepted)) if codings.iter().all(|&coding| accepts(accepted, coding)) => {
+                variant
+            }
+            _ => &self.plain,
+        };
+        let bodyless = asked.head || matches!(self.status.as_u16(), 204 | 304);
+        let body = if bodyless { Body::empty() } else { self.body_of(variant) };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = variant.map.clone();
+        if asked.head {
+            let length = self.head_length.clone().unwrap_or_else(|| HeaderValue::from(variant.body.len()));
+            response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        }
+        if let Some(trailers) = self.trailers.as_ref().filter(|_| !bodyless) {
+            declare(trailers, response.headers_mut());
+        }
+        let extensions = response.extensions_mut();
+        extensions.insert(HeadLines { fields: Arc::clone(&variant.lines), informational: Vec::new() });
+        if let Some(reason) = &self.reason {
+            extensions.insert(reason.clone());
+        }
+        response
+    }
+
+    fn body_of(&self, variant: &Variant) -> Body {
+        match &self.trailers {
+            None => Body::full(variant.body.clone()),
+            Some(trailers) => {
+                let trailers = trailers.clone();
+                let full = http_body_util::Full::new(variant.body.clone());
+                let body = full.with_trailers(std::future::ready(Some(Ok(trailers))));
+                Body::Stream(body.map_err(|never| match never {}).boxed_unsync())
+            }
+        }
+    }
+}
+
+impl Variant {
+    fn new(lines: Fields, body: Bytes) -> Self {
+        Variant { map: lines.to_map(), lines: Arc::new(lines), body }
+    }
+}
+
+fn code(lines: &Fields, body: &Bytes, codings: Vec<Coding>) -> Result<(Vec<Coding>, Variant), ReadyError> {
+    let mut coded = body.to_vec();
+    for &coding in &codings {
+        coded = coding::encode(&coded, coding).map_err(|error| ReadyError::Coding(coding.name(), error))?;
+    }
+    Ok((codings, Variant::new(lines.clone(), coded.into())))
+}
+
+fn map_of(lines: &[FieldLine]) -> HeaderMap {
+    lines.iter().map(|line| line.0.clone()).collect::<Fields>().to_map()
+}
+
+/// Names the trailer fields in `Trailer`: hyper writes only those (RFC 9110 section 6.6.2).
+fn declare(trailers: &HeaderMap, head: &mut HeaderMap) {
+    let names: Vec<&str> = trailers.keys().map(HeaderName::as_str).collect();
+    if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
+        head.insert(header::TRAILER, value);
+    }
+}
+
+/// Whether an `Accept-Encoding` value allows a coding (RFC 9110 section 12.5.3).
+fn accepts(accept_encoding: &str, coding: Coding) -> bool {
+    let mut by_any = false;
+    for member in accept_encoding.split(',') {
+        let (name, parameters) = member.split_once(';').unwrap_or((member, ""));
+        let refused =
+            parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()).is_some_and(|q| q <= 0.0);
+        if Coding::named(name) == Some(coding) {
+            return !refused;
+        }
+        by_any |= name.trim() == "*" && !refused;
+    }
+    by_any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(fields: &[&str]) -> ResponseSpec {
+        serde_json::from_value(serde_json::json!({ "status": 200, "fields": fields })).unwrap()
+    }
+
+    fn asked(accept_encoding: Option<&str>) -> Asked<'_> {
+        Asked { head: false, accept_encoding }
+    }
+
+    async fn bytes(response: Response<Body>) -> Bytes {
+        response.into_body().collect().await.unwrap().to_bytes()
+    }
+
+    #[tokio::test]
+    async fn a_coded_answer_goes_out_coded_only_where_that_is_accepted() {
+        let ready = Ready::new(&spec(&["Content-Encoding: gzip", "X-A: 1"]), "hello".into(), None).unwrap();
+        let plain = ready.response(asked(None));
+        assert!(!plain.headers().contains_key("content-encoding"));
+        assert_eq!(bytes(plain).await, "hello");
+        assert_eq!(bytes(ready.response(asked(Some("br, gzip;q=0")))).await, "hello");
+        let coded = ready.response(asked(Some("br, GZIP")));
+        assert_eq!(coded.headers()["content-encoding"], "gzip");
+        assert_eq!(coding::decode(&bytes(coded).await, &[Coding::Gzip], 100).unwrap(), b"hello");
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_as_coded_goes_out_as_it_is() {
+        let mut spec = spec(&["Content-Encoding: gzip"]);
+        spec.body = serde_json::from_value(serde_json::json!({ "base64": "AAAA", "coded": "gzip" })).unwrap();
+        let answer = Ready::new(&spec, Bytes::from_static(&[0, 0, 0]), None).unwrap().response(asked(None));
+        assert_eq!(answer.headers()["content-encoding"], "gzip");
+        assert_eq!(bytes(answer).await.as_ref(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn head_says_the_length_and_sends_nothing() {
+        let ready = Ready::new(&spec(&["Content-Length: 5000"]), Bytes::new(), None).unwrap();
+        let response = ready.response(Asked { head: true, accept_encoding: None });
+        assert_eq!(response.headers()["content-length"], "5000");
+        let ready = Ready::new(&spec(&[]), "hello".into(), None).unwrap();
+        assert_eq!(ready.response(Asked { head: true, accept_encoding: None }).headers()["content-length"], "5");
+    }
+
+    #[test]
+    fn framing_of_the_recording_never_goes_out() {
+        let lines = ["Transfer-Encoding: chunked", "Connection: close", "Content-Length: 9", "X-A: 1"];
+        let response = Ready::new(&spec(&lines), "hello".into(), None).unwrap().response(asked(None));
+        assert_eq!(response.headers().keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-a"]);
+    }
+}

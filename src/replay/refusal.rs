@@ -1,0 +1,111 @@
+//! Answers that retake makes itself in replay: the miss report, and the refusal of a request that cannot be read.
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use crate::report::miss::MissReport;
+use crate::wire::Body;
+
+/// Why a request could not be read.
+#[derive(Debug)]
+pub enum Refused {
+    /// Its body is larger than this many bytes.
+    TooLarge(u64),
+    /// Its body broke off.
+    Broken(String),
+}
+
+impl Refused {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Refused::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::Broken(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// What happened, in words.
+    pub fn detail(&self) -> String {
+        match self {
+            Refused::TooLarge(limit) => {
+                format!("the request body is larger than {} MiB, the most that replay compares", limit >> 20)
+            }
+            Refused::Broken(reason) => format!("the request body broke off: {reason}"),
+        }
+    }
+}
+
+/// The form in which a client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Text,
+}
+
+/// The answer to a miss: the report, as text for a person at a terminal, else as `application/problem+json` (RFC 9457).
+pub fn miss(report: &MissReport, status: StatusCode, asked: &HeaderMap, head: bool) -> Response<Body> {
+    let (content_type, text) = match form(asked) {
+        Form::Text => ("text/plain; charset=utf-8", report.to_text()),
+        Form::Json => ("application/problem+json", report.to_json()),
+    };
+    let mut response = made(status, content_type, text, head);
+    let id = HeaderValue::from_str(&report.miss).unwrap_or_else(|_| HeaderValue::from_static("miss"));
+    response.headers_mut().insert("x-retake-miss", id);
+    readable_by_pages(asked, response.headers_mut());
+    response
+}
+
+/// The answer to a request that could not be read.
+pub fn unread(refused: &Refused) -> Response<Body> {
+    let status = refused.status();
+    let problem = serde_json::json!({ "type": "about:blank", "title": "retake could not read the request", "status": status.as_u16(), "detail": refused.detail() });
+    let mut response = made(status, "application/problem+json", problem.to_string(), false);
+    response.headers_mut().insert("x-retake-error", HeaderValue::from_static("client"));
+    response
+}
+
+fn made(status: StatusCode, content_type: &'static str, text: String, head: bool) -> Response<Body> {
+    let mut response = Response::new(if head { Body::empty() } else { Body::full(text) });
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A page of another origin may read our answer, so that a browser's console shows it.
+fn readable_by_pages(asked: &HeaderMap, answer: &mut HeaderMap) {
+    if let Some(origin) = asked.get(header::ORIGIN) {
+        answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-retake-miss"));
+        answer.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+/// Text for a client that asks for it, or that a person runs in a terminal and that asks for nothing in particular.
+fn form(asked: &HeaderMap) -> Form {
+    let text_of = |name| asked.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    let (accept, agent) = (text_of(header::ACCEPT), text_of(header::USER_AGENT));
+    let at_terminal = ["curl/", "wget/", "httpie/", "xh/"].iter().any(|name| agent.starts_with(name));
+    let json = accept.contains("json");
+    let anything = accept.is_empty() || accept.contains("*/*");
+    if !json && (accept.contains("text/plain") || (at_terminal && anything)) { Form::Text } else { Form::Json }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_get_text_and_programs_json() {
+        let asked = |agent: &'static str, accept: &'static str| {
+            let mut map = HeaderMap::new();
+            map.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+            map.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            form(&map)
+        };
+        assert_eq!(asked("curl/8.0", "*/*"), Form::Text);
+        assert_eq!(asked("curl/8.0", "application/json"), Form::Json);
+        assert_eq!(asked("python-requests/2", "*/*"), Form::Json);
+        assert_eq!(asked("x", "text/plain"), Form::Text);
+    }
+}

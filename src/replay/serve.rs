@@ -1,0 +1,391 @@
+//! The server's side of replay: reads the call, asks the engine, and sends, counts and logs the answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
+
+use super::engine::{Answered, Engine};
+use super::origins::{Base, Meant, Origins};
+use super::ready::{Asked, Ready};
+use super::refusal;
+use super::tally::Tally;
+use crate::matching::{self, Evaluation, Miss, Target};
+use crate::model::{Authority, Fields, coding, media};
+use crate::redact::Masker;
+use crate::report::mask::Mask;
+use crate::report::miss::{self, MissReport};
+use crate::report::receipt::Receipt;
+use crate::report::terminal::clean;
+use crate::store::runs::{CallRecord, CallResult, LoggedRequest, RunLog};
+use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel};
+
+/// The largest request body that is read, in bytes, coded and decoded alike. Matching needs a body whole.
+pub const BODY_MAX: u64 = 256 * 1024 * 1024;
+/// How much of a request's body the call log keeps.
+const LOGGED_BODY: usize = 64 * 1024;
+/// The longest list of differences in `x-retake-inexact`, in bytes.
+const INEXACT_FIELD_MAX: usize = 1_024;
+
+/// What a replay server does beside answering.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeOptions {
+    /// The status of the answer to a miss.
+    pub miss_status: http::StatusCode,
+    /// Say in fields of every answer how it was chosen.
+    pub explain_headers: bool,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        ServeOptions { miss_status: http::StatusCode::NOT_IMPLEMENTED, explain_headers: false }
+    }
+}
+
+/// Answers calls from collections. Opens no upstream socket and makes no look-up: nothing here can.
+pub struct Serve {
+    engine: Engine,
+    origins: Origins,
+    options: ServeOptions,
+    masker: Masker,
+    mask: Mask,
+    log: RunLog,
+    tally: Tally,
+    calls: AtomicU64,
+    run: Option<String>,
+}
+
+/// A call that was read, on its way to its answer.
+struct Reading {
+    number: u64,
+    at: Timestamp,
+    started: std::time::Instant,
+    url: String,
+    base: Option<Base>,
+}
+
+impl Serve {
+    /// A server over `engine` that listens on `port`. Calls go to `log`, masked by `masker`; `run` names the run.
+    pub fn new(
+        engine: Engine,
+        port: u16,
+        options: ServeOptions,
+        masker: Masker,
+        log: RunLog,
+        run: Option<String>,
+    ) -> Self {
+        let origins = Origins::new(engine.origins().to_vec(), port);
+        let mask = Mask::new(masker.clone());
+        Serve { engine, origins, options, masker, mask, log, tally: Tally::default(), calls: AtomicU64::new(0), run }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The call log.
+    pub fn log(&self) -> &RunLog {
+        &self.log
+    }
+
+    /// What the run came to so far.
+    pub fn receipt(&self) -> Receipt {
+        let (misses, inexact_hits, groups_left_out) = self.tally.grouped();
+        Receipt {
+            run: self.run.clone(),
+            collections: self.engine.names().to_vec(),
+            served_blake3: self.engine.content_blake3().to_owned(),
+            profile: self.engine.profile().as_str().to_owned(),
+            served: self.tally.served(),
+            inexact: self.tally.inexact_hits(),
+            missed: self.tally.missed(),
+            misses,
+            inexact_hits,
+            unused: self.engine.unused(),
+            exhausted: self.engine.exhausted(),
+            upstream_sockets: 0,
+            groups_left_out,
+        }
+    }
+
+    async fn answer_call(&self, call: Call) -> Response<Body> {
+        let Meant { target, path, base } = self.origins.meant(&call.route, &call.path);
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let url = self.url(&target, &path, call.query.as_deref());
+        let reading = Reading { number, at: call.started_at, started: call.started, url, base };
+        let is_head = call.method == http::Method::HEAD;
+        let Call { method, query, fields, head, body, .. } = call;
+        let body = match read(body, &fields).await {
+            Ok(body) => body,
+            Err(refused) => return self.refuse(&reading, method.as_str(), refused),
+        };
+        let call = matching::Call { method: method.as_str().to_owned(), target, path, query, fields, body };
+        match self.engine.answer(&call) {
+            Answered::Hit { ready, label, step, evaluation } => {
+                let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
+                let accept_encoding = head.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+                let mut response = self.hit(ready, Asked { head: is_head, accept_encoding }, reading.base.as_ref());
+                let differences = if evaluation.is_exact() { Vec::new() } else { differences(&evaluation) };
+                mark(&mut response, label, step, &evaluation, &differences, explain);
+                self.log_hit(reading, &call, label, step, &evaluation, differences, response.status().as_u16());
+                response
+            }
+            Answered::Miss(miss) => self.miss(reading, &call, &miss, &head.headers),
+        }
+    }
+
+    fn hit(&self, ready: &Ready, asked: Asked<'_>, base: Option<&Base>) -> Response<Body> {
+        let mut response = ready.response(asked);
+        let Some(base) = base else { return response };
+        let lines = response.extensions().get::<HeadLines>().map(|lines| Arc::clone(&lines.fields));
+        if let Some(lines) = lines.filter(|lines| Origins::may_leave_mock(lines)) {
+            let mut lines = Fields::clone(&lines);
+            if self.origins.keep_on_mock(&mut lines, base) {
+                let framing: Vec<_> =
+                    ["content-length", "trailer"].map(|name| (name, response.headers().get(name).cloned())).into();
+                *response.headers_mut() = lines.to_map();
+                for (name, value) in framing {
+                    value.map(|value| response.headers_mut().insert(name, value));
+                }
+                response.extensions_mut().insert(HeadLines { fields: Arc::new(lines), informational: Vec::new() });
+            }
+        }
+        response
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one line of the log has that many parts")]
+    fn log_hit(
+        &self,
+        reading: Reading,
+        call: &matching::Call,
+        label: &Arc<str>,
+        step: Option<u32>,
+        evaluation: &Evaluation,
+        differences: Vec<String>,
+        status: u16,
+    ) {
+        let exact = evaluation.is_exact();
+        if exact {
+            self.tally.exact();
+        } else {
+            self.tally.inexact(reading.number, label, &differences);
+        }
+        let result = if exact { CallResult::Exact } else { CallResult::Inexact };
+        let mut record = reading.record(&call.method, status, result);
+        record.scenario = Some(Arc::clone(label));
+        record.step = step;
+        record.score = Some(evaluation.score);
+        record.differences = differences;
+        record.request = (!exact).then(|| self.logged(call));
+        self.log.log(record);
+    }
+
+    fn miss(&self, reading: Reading, call: &matching::Call, missed: &Miss, headers: &HeaderMap) -> Response<Body> {
+        let id = self.miss_id(reading.number);
+        let status = self.options.miss_status;
+        let context =
+            miss::Context { index: self.engine.index(), call, id: &id, status: status.as_u16(), mask: &self.mask };
+        let report = MissReport::new(&context, missed);
+        let endpoint = format!("{} {}", call.method, reading.url.split('?').next().unwrap_or_default());
+        self.tally.miss(reading.number, endpoint, report.detail.clone());
+        let mut record = reading.record(&call.method, status.as_u16(), CallResult::Miss);
+        record.differences = vec![report.detail.clone()];
+        record.request = Some(self.logged(call));
+        record.miss = Some(id);
+        record.report = serde_json::to_value(&report).ok();
+        record.report_text = Some(report.to_text());
+        self.log.log(record);
+        refusal::miss(&report, status, headers, call.method == "HEAD")
+    }
+
+    fn refuse(&self, reading: &Reading, method: &str, refused: refusal::Refused) -> Response<Body> {
+        let reason = refused.detail();
+        self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone());
+        let mut record = reading.record(method, refused.status().as_u16(), CallResult::Error);
+        record.differences = vec![reason];
+        self.log.log(record);
+        refusal::unread(&refused)
+    }
+
+    /// Logs what never became a call: it counts as a miss.
+    fn lost(&self, at: Timestamp, authority: &str, reason: &str) {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let url = clean(authority).into_owned();
+        let reading = Reading { number, at, started: std::time::Instant::now(), url, base: None };
+        let reason = clean(reason).into_owned();
+        self.tally.miss(number, format!("CONNECT {}", reading.url), reason.clone());
+        let mut record = reading.record("CONNECT", 0, CallResult::Error);
+        record.differences = vec![reason];
+        self.log.log(record);
+    }
+
+    fn miss_id(&self, number: u64) -> String {
+        match &self.run {
+            Some(run) => format!("{run}:{number}"),
+            None => format!("call:{number}"),
+        }
+    }
+
+    fn url(&self, target: &Target, path: &str, query: Option<&str>) -> String {
+        let mut url = match target {
+            Target::Origin(origin) => origin.to_string(),
+            Target::Authority(authority) => authority.to_string(),
+            Target::Any => String::new(),
+        };
+        url.push_str(&self.masker.path(path));
+        if let Some(query) = query {
+            url.push('?');
+            url.push_str(&self.masker.query(query));
+        }
+        url
+    }
+
+    /// The request as the log keeps it: nothing in it is a secret.
+    fn logged(&self, call: &matching::Call) -> LoggedRequest {
+        let mut fields = call.fields.clone();
+        self.masker.fields(&mut fields);
+        let content_type = fields.text("content-type").map(std::borrow::Cow::into_owned);
+        let kind = media::Kind::of(content_type.as_deref());
+        let mut body = String::new();
+        if std::str::from_utf8(&call.body).is_ok() {
+            let mut masker = self.masker.body(kind, content_type.as_deref());
+            let mut masked = Vec::new();
+            masker.push(&call.body, &mut masked);
+            masker.finish(&mut masked);
+            masked.truncate(LOGGED_BODY);
+            body = String::from_utf8_lossy(&masked).into_owned();
+        }
+        LoggedRequest {
+            fields: fields.iter().map(|field| (field.name.clone(), field.text().into_owned())).collect(),
+            body,
+            body_bytes: call.body.len() as u64,
+        }
+    }
+}
+
+impl Reading {
+    fn record(&self, method: &str, status: u16, result: CallResult) -> CallRecord {
+        CallRecord {
+            call: self.number,
+            at: self.at,
+            duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            method: method.to_owned(),
+            url: self.url.clone(),
+            status,
+            result,
+            scenario: None,
+            step: None,
+            score: None,
+            differences: Vec::new(),
+            request: None,
+            miss: None,
+            report: None,
+            report_text: None,
+        }
+    }
+}
+
+impl Answerer for Serve {
+    async fn answer(self: Arc<Self>, call: Call) -> Response<Body> {
+        self.answer_call(call).await
+    }
+
+    async fn opaque_tunnel(self: Arc<Self>, tunnel: OpaqueTunnel) {
+        // Offline means offline: there is nowhere to relay to, so the tunnel is closed.
+        self.lost(tunnel.started_at, &tunnel.authority.to_string(), &format!("not HTTP: {}", tunnel.reason));
+    }
+
+    fn refused_certificate(&self, _client: SocketAddr, authority: &Authority, reason: &str) {
+        let cure = "let the client trust retake's CA: `retake ca show`";
+        self.lost(
+            Timestamp::now(),
+            &authority.to_string(),
+            &format!("the client refused our certificate ({reason}); {cure}"),
+        );
+    }
+
+    fn refused_message(&self, _client: SocketAddr, reason: &str) {
+        self.lost(Timestamp::now(), "", &format!("refused: {reason}"));
+    }
+}
+
+/// The whole body, content coding undone where it could be.
+async fn read(body: hyper::body::Incoming, fields: &Fields) -> Result<Bytes, refusal::Refused> {
+    if hyper::body::Body::is_end_stream(&body) {
+        return Ok(Bytes::new());
+    }
+    let limit = usize::try_from(BODY_MAX).unwrap_or(usize::MAX);
+    let bytes = match Limited::new(body, limit).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(refusal::Refused::TooLarge(BODY_MAX)),
+        Err(error) => return Err(refusal::Refused::Broken(error.to_string())),
+    };
+    match coding::codings(fields) {
+        // A body that cannot be decoded is compared as it came.
+        Ok(codings) if !codings.is_empty() => Ok(coding::decode(&bytes, &codings, BODY_MAX).map_or(bytes, Bytes::from)),
+        _ => Ok(bytes),
+    }
+}
+
+/// What was different, one line each: names and verdicts, no values.
+fn differences(evaluation: &Evaluation) -> Vec<String> {
+    let mut lines: Vec<String> = evaluation
+        .differences()
+        .map(|(part, item)| {
+            let verdict = serde_json::to_value(item.verdict).ok();
+            let verdict = verdict.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+            let name = if item.name.is_empty() { String::new() } else { format!(" {}", clean(&item.name)) };
+            format!("{} {verdict}:{name}", part.as_str()).trim_end_matches(':').to_owned()
+        })
+        .collect();
+    if evaluation.by_default {
+        lines.push("answered by the stub's default scenario".into());
+    }
+    if evaluation.head_from_get {
+        lines.push("HEAD answered by a GET scenario".into());
+    }
+    lines
+}
+
+/// Adds our own fields: an inexact hit is named always, an exact one only on request.
+fn mark(
+    response: &mut Response<Body>,
+    label: &str,
+    step: Option<u32>,
+    evaluation: &Evaluation,
+    differences: &[String],
+    explain: bool,
+) {
+    let headers = response.headers_mut();
+    if !differences.is_empty() {
+        headers.insert("x-retake-inexact", value(&differences.join("; ")));
+    }
+    if explain {
+        headers.insert("x-retake-scenario", value(label));
+        headers.insert("x-retake-score", value(&format!("{:.1}", evaluation.score)));
+        if let Some(step) = step {
+            headers.insert("x-retake-step", HeaderValue::from(step));
+        }
+    }
+}
+
+/// A text as a field value: visible ASCII, the rest escaped, cut to a length that every client takes.
+fn value(text: &str) -> HeaderValue {
+    let mut ascii: String = text
+        .chars()
+        .flat_map(|character| {
+            if character.is_ascii_graphic() || character == ' ' {
+                vec![character]
+            } else {
+                character.escape_default().collect()
+            }
+        })
+        .collect();
+    ascii.truncate(INEXACT_FIELD_MAX);
+    HeaderValue::from_str(ascii.trim()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

@@ -1,0 +1,128 @@
+//! What a run came to, counted while it runs, for the receipt.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::report::receipt::{InexactGroup, MissGroup};
+
+/// How many kinds of misses, and of inexact hits, are told apart. What comes after is counted together.
+const GROUPS: usize = 1_000;
+
+/// Counters of one run. Exact hits cost one atomic addition.
+#[derive(Debug, Default)]
+pub struct Tally {
+    exact: AtomicU64,
+    inexact: AtomicU64,
+    missed: AtomicU64,
+    groups: Mutex<Groups>,
+}
+
+#[derive(Debug, Default)]
+struct Groups {
+    misses: HashMap<(String, String), (u64, u64)>,
+    inexact: HashMap<(String, Vec<String>), (u64, u64)>,
+    left_out: u64,
+}
+
+impl Tally {
+    /// Counts an exact hit.
+    pub fn exact(&self) {
+        self.exact.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an inexact hit of `scenario` with these differences.
+    pub fn inexact(&self, call: u64, scenario: &str, differences: &[String]) {
+        self.inexact.fetch_add(1, Ordering::Relaxed);
+        let mut groups = self.groups();
+        let Groups { inexact, left_out, .. } = &mut *groups;
+        count(inexact, left_out, (scenario.to_owned(), differences.to_vec()), call);
+    }
+
+    /// Counts a miss at `endpoint` (method and URL without query) for `reason`.
+    pub fn miss(&self, call: u64, endpoint: String, reason: String) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        let mut groups = self.groups();
+        let Groups { misses, left_out, .. } = &mut *groups;
+        count(misses, left_out, (endpoint, reason), call);
+    }
+
+    /// Calls that a scenario answered, exact and inexact.
+    pub fn served(&self) -> u64 {
+        self.exact.load(Ordering::Relaxed) + self.inexact_hits()
+    }
+
+    /// Of these, the inexact ones.
+    pub fn inexact_hits(&self) -> u64 {
+        self.inexact.load(Ordering::Relaxed)
+    }
+
+    /// Calls that nothing matched.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// The groups, most frequent first, and how many calls are in none.
+    pub fn grouped(&self) -> (Vec<MissGroup>, Vec<InexactGroup>, u64) {
+        let groups = self.groups();
+        let mut misses: Vec<_> = groups
+            .misses
+            .iter()
+            .map(|((endpoint, reason), &(count, first_call))| MissGroup {
+                endpoint: endpoint.clone(),
+                reason: reason.clone(),
+                count,
+                first_call,
+            })
+            .collect();
+        let mut inexact: Vec<_> = groups
+            .inexact
+            .iter()
+            .map(|((scenario, differences), &(count, first_call))| InexactGroup {
+                scenario: scenario.clone(),
+                differences: differences.clone(),
+                count,
+                first_call,
+            })
+            .collect();
+        misses.sort_by_key(|group| (std::cmp::Reverse(group.count), group.first_call));
+        inexact.sort_by_key(|group| (std::cmp::Reverse(group.count), group.first_call));
+        (misses, inexact, groups.left_out)
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Groups> {
+        // Counters are valid after every statement, so a panic elsewhere does not spoil them.
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count<K: std::hash::Hash + Eq>(groups: &mut HashMap<K, (u64, u64)>, left_out: &mut u64, key: K, call: u64) {
+    if let Some((count, first)) = groups.get_mut(&key) {
+        *count += 1;
+        *first = call.min(*first);
+    } else if groups.len() < GROUPS {
+        groups.insert(key, (1, call));
+    } else {
+        *left_out += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_counted_and_bounded() {
+        let tally = Tally::default();
+        for call in 1..=5 {
+            tally.miss(call, "GET https://a.test/x".into(), "no such endpoint".into());
+        }
+        for call in 0..GROUPS as u64 + 10 {
+            tally.miss(call + 6, format!("GET https://a.test/{call}"), "no such endpoint".into());
+        }
+        let (misses, _, left_out) = tally.grouped();
+        assert_eq!((misses[0].count, misses[0].first_call), (5, 1));
+        assert_eq!((misses.len(), left_out), (GROUPS, 11));
+        assert_eq!(tally.missed(), GROUPS as u64 + 15);
+    }
+}

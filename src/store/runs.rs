@@ -1,0 +1,462 @@
+//! The runs of replays: `runs/<run>/run.json` says what was served, `calls.jsonl` what was answered, a line per call.
+//!
+//! Logging is beside the answer: a call is queued in memory and a thread writes the queue several times a second. A
+//! run whose folder cannot be written keeps its last 10 000 calls in memory. The newest 100 runs are kept.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How many calls a run keeps when its folder cannot be written.
+const MEMORY_CALLS: usize = 10_000;
+/// How many calls may wait before the one that logs them writes them itself: this bounds the memory of the queue.
+const QUEUE_CALLS: usize = 1_024;
+/// How long a call may wait for the thread that writes.
+const WRITE_INTERVAL: Duration = Duration::from_millis(50);
+/// How many runs are kept.
+const KEEP_RUNS: usize = 100;
+
+/// What a call came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallResult {
+    /// Everything agreed.
+    Exact,
+    /// Served, with differences that are named.
+    Inexact,
+    /// Nothing matched.
+    Miss,
+    /// The call could not be read, or never became a request.
+    Error,
+}
+
+/// A request as the call log keeps it, masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedRequest {
+    /// Field lines in order.
+    pub fields: Vec<(String, String)>,
+    /// The body as text, at most the first 64 KiB; binary bodies are described.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// Size of the whole body in bytes, content coding undone.
+    pub body_bytes: u64,
+}
+
+/// One answered call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Counted from 1 within the run, in the order in which calls reached the matcher.
+    pub call: u64,
+    /// When its head had been read.
+    pub at: Timestamp,
+    /// From then until the answer was ready, in microseconds.
+    pub duration_us: u64,
+    /// The method.
+    pub method: String,
+    /// The URL, masked; a path alone when the call named no origin.
+    pub url: String,
+    /// The status that was answered.
+    pub status: u16,
+    /// What it came to.
+    pub result: CallResult,
+    /// The scenario that answered: `github: GET /users/{login}#octocat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<Arc<str>>,
+    /// Which step of the scenario's sequence, from 1; absent where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// The score, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// What was different in an inexact hit, one line each; for a miss or an error the reason, in one line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
+    /// The request, unless the hit was exact: then the scenario says what it looked like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<LoggedRequest>,
+    /// The id of the miss report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub miss: Option<String>,
+    /// The miss report, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<serde_json::Value>,
+    /// The miss report, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_text: Option<String>,
+}
+
+/// What a run served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// The run's name: sorts by time.
+    pub run: String,
+    /// The process.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The folders of the collections.
+    pub collections: Vec<PathBuf>,
+    /// The URL it listened on.
+    pub url: String,
+    /// The command that it ran, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+}
+
+/// Writes the calls of one run. Dropped, it writes what is queued.
+pub struct RunLog {
+    shared: Arc<Shared>,
+    writer: Option<std::thread::JoinHandle<()>>,
+    /// Why the calls are kept in memory only, if they are.
+    pub memory_only: Option<String>,
+}
+
+/// Is told of each call soon after it was answered, in the order in which answers were ready; on a thread of the log.
+pub type Observer = Box<dyn Fn(&CallRecord) + Send + Sync>;
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    sink: Mutex<Sink>,
+    observe: Option<Observer>,
+}
+
+#[derive(Default)]
+struct Queue {
+    calls: Vec<CallRecord>,
+    closed: bool,
+}
+
+enum Sink {
+    File(File),
+    Memory(VecDeque<CallRecord>),
+}
+
+impl RunLog {
+    /// Starts the log of a run under `store`. When the folder cannot be written, the last 10 000 calls are kept in
+    /// memory, and [`RunLog::memory_only`] says why.
+    pub fn start(store: &Path, info: &RunInfo, observe: Option<Observer>) -> RunLog {
+        match create(store, info) {
+            Ok(file) => RunLog::over(Sink::File(file), None, observe),
+            Err(error) => RunLog::over(Sink::Memory(VecDeque::new()), Some(error.to_string()), observe),
+        }
+    }
+
+    /// A log that lives in memory, for a server inside a test.
+    pub fn in_memory(observe: Option<Observer>) -> RunLog {
+        RunLog::over(Sink::Memory(VecDeque::new()), None, observe)
+    }
+
+    fn over(sink: Sink, memory_only: Option<String>, observe: Option<Observer>) -> RunLog {
+        let shared = Shared { queue: Mutex::default(), wake: Condvar::new(), sink: Mutex::new(sink), observe };
+        let shared = Arc::new(shared);
+        let worker = Arc::clone(&shared);
+        // Without a thread the queue is written by those who fill it.
+        let writer =
+            std::thread::Builder::new().name("call-log".into()).spawn(move || worker.write_until_closed()).ok();
+        RunLog { shared, writer, memory_only }
+    }
+
+    /// Queues a call. Never waits for the disk, unless a thousand calls already do.
+    pub fn log(&self, call: CallRecord) {
+        let mut queue = lock(&self.shared.queue);
+        queue.calls.push(call);
+        if queue.calls.len() >= QUEUE_CALLS {
+            let calls = std::mem::take(&mut queue.calls);
+            // The sink is locked before the queue is let go, so that calls stay in order.
+            let mut sink = lock(&self.shared.sink);
+            drop(queue);
+            self.shared.write(&mut sink, calls);
+        }
+    }
+
+    /// Writes what is queued, and returns the calls that are kept in memory (none when they are in a file).
+    pub fn flush(&self) -> Vec<CallRecord> {
+        self.shared.drain();
+        match &*lock(&self.shared.sink) {
+            Sink::File(_) => Vec::new(),
+            Sink::Memory(calls) => calls.iter().cloned().collect(),
+        }
+    }
+}
+
+impl Drop for RunLog {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.wake.notify_all();
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer has been reported by itself; what is left is written below.
+            let _ = writer.join();
+        }
+        self.shared.drain();
+    }
+}
+
+impl Shared {
+    fn write_until_closed(&self) {
+        loop {
+            let queue = lock(&self.queue);
+            if queue.closed {
+                return;
+            }
+            drop(self.wake.wait_timeout(queue, WRITE_INTERVAL));
+            self.drain();
+        }
+    }
+
+    fn drain(&self) {
+        let mut queue = lock(&self.queue);
+        if queue.calls.is_empty() {
+            return;
+        }
+        let calls = std::mem::take(&mut queue.calls);
+        let mut sink = lock(&self.sink);
+        drop(queue);
+        self.write(&mut sink, calls);
+    }
+
+    fn write(&self, sink: &mut Sink, calls: Vec<CallRecord>) {
+        if let Some(observe) = &self.observe {
+            calls.iter().for_each(observe);
+        }
+        sink.write(calls);
+    }
+}
+
+impl Sink {
+    fn write(&mut self, calls: Vec<CallRecord>) {
+        if let Sink::File(file) = self {
+            match file.write_all(&lines(&calls)) {
+                Ok(()) => return,
+                // A full disk must not stop answers: from here on memory holds the calls.
+                Err(_) => *self = Sink::Memory(VecDeque::new()),
+            }
+        }
+        if let Sink::Memory(kept) = self {
+            kept.extend(calls);
+            let excess = kept.len().saturating_sub(MEMORY_CALLS);
+            kept.drain(..excess);
+        }
+    }
+}
+
+fn lines(calls: &[CallRecord]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(calls.len() * 256);
+    for call in calls {
+        // Nothing in a call record can fail to be JSON; a line that did would be left out whole.
+        let before = text.len();
+        match serde_json::to_writer(&mut text, call) {
+            Ok(()) => text.push(b'\n'),
+            Err(_) => text.truncate(before),
+        }
+    }
+    text
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What the lock guards is valid after every single statement, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn create(store: &Path, info: &RunInfo) -> io::Result<File> {
+    let runs = store.join("runs");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&runs)?;
+    prune(&runs);
+    let dir = runs.join(&info.run);
+    fs::DirBuilder::new().mode(0o700).create(&dir)?;
+    let open = |name: &str| OpenOptions::new().create_new(true).append(true).mode(0o600).open(dir.join(name));
+    serde_json::to_writer_pretty(open("run.json")?, info)?;
+    let calls = open("calls.jsonl")?;
+    // Held while the process lives: a run that is still being written is not pruned.
+    let _ = calls.try_lock();
+    Ok(calls)
+}
+
+/// Removes the oldest runs past [`KEEP_RUNS`], except those that still run. Best effort.
+fn prune(runs: &Path) {
+    let Ok(mut names) = names(runs) else { return };
+    names.sort_unstable();
+    let excess = names.len().saturating_sub(KEEP_RUNS - 1);
+    for name in &names[..excess] {
+        let dir = runs.join(name);
+        let alive = File::open(dir.join("calls.jsonl")).is_ok_and(|file| file.try_lock().is_err());
+        if !alive {
+            let _ = fs::remove_dir_all(dir);
+        }
+    }
+}
+
+fn names(runs: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(runs)? {
+        let entry = entry?;
+        if entry.path().join("run.json").exists() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
+}
+
+/// Why a run could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No replay has run with this store.
+    #[error("no replay has run with the store {0}")]
+    None(PathBuf),
+    /// No run of that name.
+    #[error("there is no run `{0}`; the newest is `{1}`")]
+    Unknown(String, String),
+    /// The disk.
+    #[error("{0}: {1}")]
+    Io(PathBuf, #[source] io::Error),
+}
+
+/// A run that can be read, also while it is still written.
+#[derive(Debug)]
+pub struct Run {
+    /// What it served.
+    pub info: RunInfo,
+    dir: PathBuf,
+}
+
+/// Opens the run of that name, or the newest.
+///
+/// # Errors
+/// When there is none, or its files cannot be read.
+pub fn open(store: &Path, run: Option<&str>) -> Result<Run, RunError> {
+    let runs = store.join("runs");
+    let newest = names(&runs).ok().and_then(|names| names.into_iter().max());
+    let newest = newest.ok_or_else(|| RunError::None(store.to_owned()))?;
+    let name = run.unwrap_or(&newest);
+    let dir = runs.join(name);
+    let is_plain = !name.contains(['/', '\\']) && name != "..";
+    if !is_plain || !dir.join("run.json").exists() {
+        return Err(RunError::Unknown(name.to_owned(), newest));
+    }
+    let path = dir.join("run.json");
+    let text = fs::read(&path).map_err(|error| RunError::Io(path.clone(), error))?;
+    let info = serde_json::from_slice(&text).map_err(|error| RunError::Io(path, error.into()))?;
+    Ok(Run { info, dir })
+}
+
+impl Run {
+    /// The last `limit` calls that `wanted` accepts, newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read. A last line that is still being written is passed over.
+    pub fn calls(&self, limit: usize, wanted: impl Fn(&CallRecord) -> bool) -> Result<Vec<CallRecord>, RunError> {
+        let mut last = VecDeque::new();
+        self.each(|call| {
+            if wanted(&call) {
+                if last.len() == limit {
+                    last.pop_front();
+                }
+                last.push_back(call);
+            }
+        })?;
+        Ok(last.into_iter().rev().collect())
+    }
+
+    /// The call of that number.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn call(&self, number: u64) -> Result<Option<CallRecord>, RunError> {
+        Ok(self.calls(1, |call| call.call == number)?.pop())
+    }
+
+    fn each(&self, mut take: impl FnMut(CallRecord)) -> Result<(), RunError> {
+        let path = self.dir.join("calls.jsonl");
+        let failed = |error| RunError::Io(path.clone(), error);
+        let file = File::open(&path).map_err(failed)?;
+        for line in BufReader::new(file).split(b'\n') {
+            if let Ok(call) = serde_json::from_slice(&line.map_err(failed)?) {
+                take(call);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(number: u64, result: CallResult) -> CallRecord {
+        CallRecord {
+            call: number,
+            at: Timestamp::UNIX_EPOCH,
+            duration_us: 1,
+            method: "GET".into(),
+            url: "https://api.test/x".into(),
+            status: 200,
+            result,
+            scenario: None,
+            step: None,
+            score: None,
+            differences: Vec::new(),
+            request: None,
+            miss: None,
+            report: None,
+            report_text: None,
+        }
+    }
+
+    fn info(run: &str) -> RunInfo {
+        RunInfo {
+            run: run.into(),
+            pid: 1,
+            started_at: Timestamp::UNIX_EPOCH,
+            collections: Vec::new(),
+            url: "http://127.0.0.1:1".into(),
+            command: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn calls_come_back_newest_first_and_filtered() {
+        let store = tempfile::tempdir().unwrap();
+        let log = RunLog::start(store.path(), &info("a"), None);
+        for number in 1..=3000 {
+            log.log(call(number, if number % 1000 == 0 { CallResult::Miss } else { CallResult::Exact }));
+        }
+        log.flush();
+        let run = open(store.path(), None).unwrap();
+        let misses = run.calls(2, |call| call.result == CallResult::Miss).unwrap();
+        assert_eq!(misses.iter().map(|call| call.call).collect::<Vec<_>>(), [3000, 2000]);
+        assert_eq!(run.call(1500).unwrap().unwrap().call, 1500);
+        assert_eq!(run.call(5000).unwrap(), None);
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_written_keeps_the_last_calls_in_memory() {
+        let store = tempfile::tempdir().unwrap();
+        let file = store.path().join("file");
+        fs::write(&file, "").unwrap();
+        let log = RunLog::start(&file, &info("a"), None);
+        assert!(log.memory_only.is_some());
+        for number in 1..=12_000 {
+            log.log(call(number, CallResult::Exact));
+        }
+        let kept = log.flush();
+        assert_eq!((kept.len(), kept[0].call), (MEMORY_CALLS, 2001));
+    }
+
+    #[test]
+    fn old_runs_go_and_unknown_ones_are_named() {
+        let store = tempfile::tempdir().unwrap();
+        for number in 0..KEEP_RUNS + 5 {
+            drop(RunLog::start(store.path(), &info(&format!("run-{number:04}")), None));
+        }
+        assert_eq!(names(&store.path().join("runs")).unwrap().len(), KEEP_RUNS);
+        assert!(matches!(open(store.path(), Some("../x")), Err(RunError::Unknown(..))));
+        assert_eq!(open(store.path(), None).unwrap().info.run, "run-0104");
+    }
+}
