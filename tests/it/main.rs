@@ -1,0 +1,8 @@
+//! The integration tests: the real binary, real clients, real sockets, real TLS. One binary, so that it links once.
+//!
+//! A client that is not installed is named as skipped; with `RETAKE_NO_SKIPS=1` (as in CI) that is a failure. With
+//! `RETAKE_HEAVY=1` the long tests run at full length.
+
+mod harness;
+mod layering;
+mod round_trip;
