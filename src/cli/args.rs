@@ -225,6 +225,9 @@ pub struct HistoryListArgs {
     /// Filters.
     #[command(flatten)]
     pub filters: FilterArgs,
+    /// Only exchanges before this number: the next page
+    #[arg(long, value_name = "N")]
+    pub before: Option<u64>,
     /// Paging.
     #[command(flatten)]
     pub page: PageArgs,

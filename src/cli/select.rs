@@ -1,5 +1,8 @@
 //! Which exchanges a command is about: filters, days and selectors as typed, turned into a query of the history.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use globset::GlobBuilder;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -7,7 +10,7 @@ use jiff::{Timestamp, ToSpan, Zoned};
 
 use super::args::FilterArgs;
 use super::exit::CliError;
-use crate::store::{History, HistoryError, Query};
+use crate::store::{History, HistoryError, OpenError, Query};
 
 /// The query that the filters mean, with days in `zone` and `now` as the present.
 ///
@@ -31,6 +34,17 @@ pub(super) fn query(filters: &FilterArgs, zone: &TimeZone, now: Timestamp) -> Re
         path: filters.path.as_deref().map(|glob| checked_glob("--path", glob)).transpose()?,
         status: filters.status.as_deref().map(parse_status).transpose()?,
         numbers: Vec::new(),
+    })
+}
+
+/// Opens the history of a store: from the disk, or from the recorder that holds it.
+///
+/// # Errors
+/// Exit code 2 when nothing was recorded yet; 1 when the store cannot be read.
+pub(super) fn open(store: &Path) -> Result<Arc<dyn History>, CliError> {
+    crate::control::open_history(store).map_err(|error| match &error {
+        OpenError::Empty(_) => CliError::usage(&error).hint("`retake record -- COMMAND` records what a command calls"),
+        _ => CliError::failure(&error),
     })
 }
 

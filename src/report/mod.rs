@@ -3,6 +3,7 @@
 pub mod collection;
 pub mod mask;
 pub mod miss;
+pub mod exchange;
 pub mod promotion;
 pub mod receipt;
 pub mod terminal;

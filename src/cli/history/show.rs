@@ -1,0 +1,135 @@
+//! `retake history show`: exchanges whole, and their bodies raw.
+
+use std::io::{BufReader, Read};
+
+use super::super::args::{HistoryShowArgs, RawPart};
+use super::super::exit::{CliError, Exit, Outcome};
+use super::super::output::{BAD, BOLD, DIM, WARN};
+use super::super::select;
+use super::{Context, status_style};
+use crate::model::coding::{self, DecodeError};
+use crate::model::{Body, Exchange, Fields};
+use crate::report::exchange::{self as report, Bodies, Tone, View};
+
+/// Decoded bytes of a body that are read for the text.
+const TEXT_LIMIT: u64 = 1 << 20;
+/// Decoded bytes of a body that are read for JSON.
+const JSON_LIMIT: u64 = 64 << 20;
+
+pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
+    let numbers = select::numbers(&*context.history, &args.which)?;
+    if let Some(part) = args.raw {
+        let [number] = numbers.as_slice() else {
+            return Err(CliError::usage(format!("--raw writes one body, and {} exchanges are named", numbers.len())));
+        };
+        return raw(context, *number, part, args.wire);
+    }
+    for (place, &number) in numbers.iter().enumerate() {
+        let exchange = context.history.get(number).map_err(select::failed)?;
+        let limit = if args.json { JSON_LIMIT } else { TEXT_LIMIT };
+        let bodies = bodies(context, &exchange, limit);
+        if args.json {
+            context.printer.json(&report::json(&exchange, &bodies));
+            continue;
+        }
+        if place > 0 {
+            context.printer.data("");
+        }
+        for (tone, line) in report::lines(&exchange, &bodies, &context.zone) {
+            let style = match tone {
+                Tone::Bold => BOLD,
+                Tone::Status(status) => status_style(status),
+                Tone::Masked => WARN,
+                Tone::Dim => DIM,
+                Tone::Bad => BAD,
+                Tone::Plain => anstyle::Style::new(),
+            };
+            context.printer.data(format_args!("{style}{line}{style:#}"));
+        }
+    }
+    Ok(Exit::SUCCESS)
+}
+
+fn bodies(context: &Context, exchange: &Exchange, limit: u64) -> Bodies {
+    let request = &exchange.request;
+    Bodies {
+        request: view(context, exchange, &request.fields, &request.body, limit),
+        response: exchange
+            .outcome
+            .response()
+            .map_or(View::Empty, |response| view(context, exchange, &response.fields, &response.body, limit)),
+    }
+}
+
+/// A body decoded, up to a limit.
+fn view(context: &Context, exchange: &Exchange, fields: &Fields, body: &Body, limit: u64) -> View {
+    if body.is_empty() {
+        return View::Empty;
+    }
+    let reader = match decoded(context, exchange, fields, body) {
+        Ok(reader) => reader,
+        Err(why) => return View::Unreadable(why),
+    };
+    let mut bytes = Vec::new();
+    match reader.take(limit + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > limit => {
+            bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            View::Beginning(bytes)
+        }
+        Ok(_) => View::Whole(bytes),
+        // A body that broke off cannot be decoded to its end: what there is, is shown.
+        Err(_) if !body.end.is_whole() && !bytes.is_empty() => View::Beginning(bytes),
+        Err(error) => View::Unreadable(format!("the body cannot be decoded: {error}")),
+    }
+}
+
+/// The bytes of a body before content coding, streaming.
+fn decoded(context: &Context, exchange: &Exchange, fields: &Fields, body: &Body) -> Result<Box<dyn Read>, String> {
+    let stored = context.history.body(exchange, body).map_err(|error| error.to_string())?;
+    let codings = report::codings(fields, body).map_err(|error: DecodeError| error.to_string())?;
+    let mut reader: Box<dyn Read> = stored;
+    for &coding in codings.iter().rev() {
+        reader = coding::reader(coding, BufReader::new(reader)).map_err(|error| error.to_string())?;
+    }
+    Ok(reader)
+}
+
+fn raw(context: &Context, number: u64, part: RawPart, wire: bool) -> Outcome {
+    let exchange = context.history.get(number).map_err(select::failed)?;
+    let (fields, body) = match part {
+        RawPart::RequestBody => (&exchange.request.fields, &exchange.request.body),
+        RawPart::ResponseBody => match exchange.outcome.response() {
+            Some(response) => (&response.fields, &response.body),
+            None => return Err(CliError::usage(format!("exchange {number} has no response"))),
+        },
+    };
+    if wire && let Some(coding) = &body.coding_removed {
+        context.printer.warn(format_args!(
+            "the bytes as carried were not kept: {coding} was removed so that the body could be masked"
+        ));
+    }
+    let mut reader: Box<dyn Read> = if wire {
+        context.history.body(&exchange, body).map_err(select::failed)?
+    } else {
+        decoded(context, &exchange, fields, body).map_err(|why| undecodable(number, &why))?
+    };
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(Exit::SUCCESS),
+            Ok(count) => {
+                context
+                    .printer
+                    .bytes(&piece[..count])
+                    .map_err(|error| CliError::failure(format!("stdout: {error}")))?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(undecodable(number, &error.to_string())),
+        }
+    }
+}
+
+fn undecodable(number: u64, why: &str) -> CliError {
+    CliError::failure(format!("the body of exchange {number} cannot be decoded: {why}"))
+        .hint("`--wire` writes it as carried")
+}
