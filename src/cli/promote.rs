@@ -179,6 +179,62 @@ fn reasons(report: &Report) -> String {
 mod tests {
     use super::*;
 
+    /// Runs a command line against a store; the exit code, and the error if there was one.
+    fn retake(store: &Path, arguments: &[&str]) -> (u8, String) {
+        use clap::Parser;
+        let global = ["retake", "--quiet", "--store", store.to_str().unwrap(), "promote"];
+        let line = global.iter().chain(arguments);
+        let cli = super::super::args::Cli::try_parse_from(line).unwrap();
+        let super::super::args::Command::Promote(args) = cli.command else { panic!("promote") };
+        match run(args, &cli.global, Printer::new(true)) {
+            Ok(exit) => (exit.0, String::new()),
+            Err(error) => (error.exit.0, format!("{} {}", error.message, error.hint.unwrap_or_default())),
+        }
+    }
+
+    #[test]
+    fn a_recorded_day_becomes_a_collection() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, folder) = (root.path().join("store"), root.path().join("github"));
+        let into = folder.to_str().unwrap();
+        let (recording, history) = crate::store::open_for_recording(&store, crate::store::Holder::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        for number in 1..=12 {
+            runtime.block_on(recording.append(crate::store::testing::exchange(number))).unwrap();
+        }
+        drop((recording, history, runtime));
+
+        assert_eq!(retake(&store, &["1-12", "--into", into, "--dry-run"]), (0, String::new()));
+        assert!(!folder.exists());
+        assert_eq!(retake(&store, &["1-12", "--host", "api-1.*", "--into", into, "--default", "4"]).0, 0);
+        let loaded = crate::store::collections::load(&folder).unwrap();
+        let origins: Vec<_> = loaded.collection.manifest.origins.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (loaded.collection.manifest.name.as_str(), origins),
+            ("github", vec!["https://api-1.example".into()])
+        );
+        let stubs: Vec<_> = loaded.collection.stubs.iter().map(|file| file.path.as_str()).collect();
+        let expected = ["get-items-1", "get-items-10", "get-items-7", "post-items-4"];
+        assert_eq!(stubs, expected.map(|name| format!("stubs/api-1.example/{name}.json")));
+        assert!(loaded.collection.stubs[3].stub.scenarios[0].default);
+        assert_eq!(retake(&store, &["1-12", "--into", into]).0, 0);
+        assert_eq!(crate::store::collections::load(&folder).unwrap().collection.stubs.len(), 12);
+
+        for (arguments, said) in [
+            (&["99", "--into", into][..], "99"),
+            (&["--into", into], "nothing says which"),
+            (&["--day", "2020-01-01", "--into", into], "no traffic on 2020-01-01"),
+            (&["--host", "nobody.test", "--into", into], "no exchange fits"),
+            (&["1", "--default", "2", "--into", into], "exchange 2 is not selected"),
+        ] {
+            let (code, message) = retake(&store, arguments);
+            assert!(code == 2 && message.contains(said), "{arguments:?}: {code} {message}");
+        }
+        std::fs::write(folder.join("stubs/api-1.example/get-items-1.json"), "{\n  nonsense").unwrap();
+        let (code, message) = retake(&store, &["1", "--into", into]);
+        assert!(code == 2 && message.contains("get-items-1.json:2"), "{message}");
+    }
+
     #[test]
     fn numbers_become_ranges() {
         assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), [(1, 3), (7, 7), (9, 10)]);

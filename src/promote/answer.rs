@@ -23,7 +23,7 @@ pub(super) struct Answer {
 }
 
 /// Fields whose values change from answer to answer without meaning anything.
-const VOLATILE: [&str; 26] = [
+const VOLATILE: [&str; 32] = [
     "date",
     "age",
     "expires",
@@ -34,6 +34,7 @@ const VOLATILE: [&str; 26] = [
     "content-length",
     "content-encoding",
     "vary",
+    // Compared by itself.
     "content-type",
     "x-runtime",
     "x-response-time",
@@ -44,25 +45,33 @@ const VOLATILE: [&str; 26] = [
     "x-varnish",
     "x-amz-id-2",
     "x-azure-ref",
-    "x-correlation-id",
-    "traceparent",
-    "tracestate",
+    "x-msedge-ref",
+    "x-vercel-id",
+    "x-vercel-cache",
+    "x-guploader-uploadid",
+    "x-kong-upstream-latency",
+    "x-kong-proxy-latency",
+    "x-transaction-id",
+    "retry-after",
     "nel",
     "report-to",
     "reporting-endpoints",
+    "alt-svc",
 ];
 /// Parts of the names of request and trace ids, rate-limit counters, and what CDNs add.
-const VOLATILE_PARTS: [&str; 10] = [
+const VOLATILE_PARTS: [&str; 12] = [
     "request-id",
     "requestid",
+    "correlation-id",
     "trace",
     "ratelimit",
     "rate-limit",
-    "retry-after",
     "cf-",
     "x-b3-",
     "x-amz-cf-",
     "x-envoy-",
+    "akamai",
+    "fastly",
 ];
 
 fn is_volatile(name: &str) -> bool {

@@ -117,7 +117,7 @@ impl<'o> Merge<'o> {
         let old = committed_steps(committed, scenario);
         let same = |samples: &[Sample]| old.as_ref().is_some_and(|old| group::alike(old, &group::steps(samples)));
         if same(&samples) {
-            self.note(place, &samples, Change::Same, None);
+            self.note(place, bucket, &samples, Change::Same, None);
             return Vec::new();
         }
         let listed = &scenario.request.fields;
@@ -131,7 +131,7 @@ impl<'o> Merge<'o> {
                 group.fields = fields;
                 new.push(group);
             } else if same(&group.samples) {
-                self.note(place, &group.samples, Change::Same, None);
+                self.note(place, bucket, &group.samples, Change::Same, None);
             } else {
                 self.differ(place, scenario, bucket, &group.samples);
             }
@@ -146,7 +146,7 @@ impl<'o> Merge<'o> {
             steps.iter().map(|step| (&bucket.answers[&step.answer].1, *step)).collect();
         let conflict = difference::conflict(scenario.steps(), &recorded);
         if !self.options.replace {
-            return self.note(place, samples, Change::Conflict, Some(conflict));
+            return self.note(place, bucket, samples, Change::Conflict, Some(conflict));
         }
         self.release(scenario);
         let file = self.collection.stubs[place.0].path.clone();
@@ -154,7 +154,7 @@ impl<'o> Merge<'o> {
         let target = &mut self.collection.stubs[place.0].stub.scenarios[place.1];
         set_responses(target, responses);
         target.source = Some(samples[0].id.to_string());
-        self.note(place, samples, Change::Changed, Some(conflict));
+        self.note(place, bucket, samples, Change::Changed, Some(conflict));
     }
 
     /// Lets new bodies take the places of those of a scenario, unless a person made another share them.
@@ -169,7 +169,14 @@ impl<'o> Merge<'o> {
         }
     }
 
-    fn note(&mut self, place: Place, samples: &[Sample], change: Change, conflict: Option<super::Conflict>) {
+    fn note(
+        &mut self,
+        place: Place,
+        bucket: &Bucket,
+        samples: &[Sample],
+        change: Change,
+        conflict: Option<super::Conflict>,
+    ) {
         let is_default =
             self.options.default.is_some_and(|wanted| samples.iter().any(|sample| sample.number == wanted));
         let stub = &mut self.collection.stubs[place.0].stub;
@@ -184,7 +191,7 @@ impl<'o> Merge<'o> {
             change,
             calls: samples.len() as u64,
             steps: group::steps(samples).len(),
-            status: scenario.steps().first().map_or(0, |step| step.status),
+            status: bucket.answers[&samples[0].answer].1.spec.status,
             number: samples[0].number,
             default: is_default,
             conflict,
@@ -249,7 +256,7 @@ impl<'o> Merge<'o> {
             let stub = &mut self.collection.stubs[at].stub;
             stub.scenarios.push(scenario);
             let place = (at, stub.scenarios.len() - 1);
-            self.note(place, &fresh.group.samples, Change::New, None);
+            self.note(place, fresh.bucket, &fresh.group.samples, Change::New, None);
         }
     }
 
