@@ -203,6 +203,10 @@ impl<A: Answerer> Connection<A> {
             self.shared.answerer.refused_message(self.client, &refusal.reason);
         }
         if let Err(error) = result {
+            if error.is_parse() {
+                // Such as a target that is no URI; hyper answered 400 itself.
+                self.shared.answerer.refused_message(self.client, &error.to_string());
+            }
             tracing::debug!(client = %self.client, %error, "HTTP/1 connection broken off");
             return Ok(After::End);
         }

@@ -235,8 +235,9 @@ fn each_line<'a>(
             _ => return Err(Refusal::bad("a field name with characters that no name has")),
         }
         let after = &after[1..];
-        let end = after.iter().position(|&byte| !is_value(byte)).unwrap_or(after.len());
-        if !after[end..].starts_with(b"\r\n") {
+        // A head ends with an empty line, so there is a line end. No early exit: so the check is done many bytes at once.
+        let end = memchr::memchr(b'\n', after).unwrap_or(0).saturating_sub(1);
+        if !after[end..].starts_with(b"\r\n") || !after[..end].iter().fold(true, |ok, &byte| ok & is_value(byte)) {
             return Err(Refusal::bad("a bare CR, NUL or other control character in a field value"));
         }
         count += 1;
