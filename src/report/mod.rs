@@ -1,9 +1,9 @@
 //! Rendering for people and programs. One renderer per kind of report; nothing here prints.
 
 pub mod collection;
+pub mod exchange;
 pub mod mask;
 pub mod miss;
-pub mod exchange;
 pub mod promotion;
 pub mod receipt;
 pub mod terminal;

@@ -34,7 +34,8 @@ impl Repairs {
     }
 
     pub(super) fn say(&mut self, text: String) {
-        tracing::warn!("{text}");
+        // The caller shows it to the user: a warning here would be seen twice.
+        tracing::info!("{text}");
         self.texts.push(text);
     }
 
