@@ -44,8 +44,13 @@ pub struct ReplayPlan {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A collection that is not there, or has faults.
-    #[error(transparent)]
-    Load(#[from] LoadError),
+    #[error("{error}{}", listed(error))]
+    Load {
+        /// The collection.
+        name: String,
+        /// What is wrong with it.
+        error: LoadError,
+    },
     /// A collection that cannot be served.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -55,6 +60,14 @@ pub enum StartError {
     /// The CA.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+/// Every fault of a collection, a line each.
+fn listed(error: &LoadError) -> String {
+    match error {
+        LoadError::Faulty { faults, .. } => faults.iter().map(|fault| format!("\n  {fault}")).collect(),
+        LoadError::NotThere(_) | LoadError::Io(..) => String::new(),
+    }
 }
 
 /// A replay server that listens. Dropped, it stops at once; [`Running::stop`] drains.
@@ -76,7 +89,8 @@ pub struct Running {
 pub fn start(plan: ReplayPlan, ca: Arc<Ca>, observe: Option<Observer>) -> Result<Running, StartError> {
     let mut loaded = Vec::with_capacity(plan.collections.len());
     for (name, dir) in &plan.collections {
-        loaded.push((name.clone(), collections::load(dir)?));
+        let collection = collections::load(dir).map_err(|error| StartError::Load { name: name.clone(), error })?;
+        loaded.push((name.clone(), collection));
     }
     let now = plan.shift_cookies.then(Timestamp::now);
     let engine = Engine::new(loaded, Options { profile: plan.profile, now })?;

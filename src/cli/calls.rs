@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::store::runs::{self, CallRecord, CallResult, Run, RunError};
 
 pub(super) fn run(args: CallsArgs, global: &Global, printer: Printer) -> Outcome {
-    let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
+    let settings = super::collections::settings(global)?;
     match args.command {
         None => list(&args.list, &settings, printer),
         Some(CallsCommand::List(args)) => list(&args, &settings, printer),

@@ -15,10 +15,6 @@ impl Exit {
     pub const USAGE: Exit = Exit(2);
     /// What the command exists to find was found: a miss, nothing served, drift, faults, pending changes under `CI`.
     pub const FOUND: Exit = Exit(3);
-    /// The command after `--` cannot be executed.
-    pub const NOT_EXECUTABLE: Exit = Exit(126);
-    /// The command after `--` does not exist.
-    pub const NOT_FOUND: Exit = Exit(127);
 }
 
 /// An error as the user sees it: what happened, to which thing, and what to do. Printed once, by `cli::main`.

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Global, ProfileArg, ReplayArgs};
 use super::calls;
+use super::collections::{self, load_error};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BOLD, DIM, Printer};
 use crate::app::child::{self, ChildExit};
@@ -19,13 +20,12 @@ use crate::replay::serve::ServeOptions;
 use crate::report::receipt::Receipt;
 use crate::report::terminal::clean;
 use crate::settings::{Settings, inherited};
-use crate::store::collections::LoadError;
 use crate::store::running::{self, Kind};
 use crate::store::runs::{CallRecord, CallResult, Observer};
 use crate::tls::{Ca, TrustFiles, write_trust_files};
 
 pub(super) fn run(args: ReplayArgs, global: &Global, printer: Printer) -> Outcome {
-    let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
+    let settings = collections::settings(global)?;
     let reports = args.reports.iter().map(|text| Report::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::failure(format!("the runtime could not start: {error}")))?;
@@ -38,14 +38,18 @@ pub(super) fn run(args: ReplayArgs, global: &Global, printer: Printer) -> Outcom
 
 async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbose: bool, printer: Printer) -> Outcome {
     let ca = Arc::new(Ca::load_or_create(&settings.ca_dir).map_err(CliError::failure)?);
-    let trust = write_trust_files(&ca, &settings.ca_dir).map_err(CliError::failure)?;
+    // Bundles are for the command's wiring; `retake env` writes them itself.
+    let trust = match args.command.is_empty() {
+        true => TrustFiles::in_folder(&settings.ca_dir),
+        false => write_trust_files(&ca, &settings.ca_dir).map_err(CliError::failure)?,
+    };
     let plan = plan(args, settings);
     let listen = plan.listen;
     if !listen.ip().is_loopback() {
         printer.warn(format_args!("{listen} can be reached from other machines, and the mock answers everybody"));
     }
     let observe = observer(args, verbose, printer);
-    let running = start(plan, ca, Some(observe)).map_err(|error| not_started(error, &listen))?;
+    let running = start(plan, ca, Some(observe)).map_err(|error| not_started(error, settings, &listen))?;
     announce(args, &running, &trust, printer);
     let no_proxy = wiring::no_proxy_of_replay(serves_loopback(&running));
     let registration = running::register(&settings.store, &entry(args, &running, &trust, &no_proxy));
@@ -92,26 +96,15 @@ pub(super) fn profile(profile: ProfileArg) -> Profile {
     }
 }
 
-fn not_started(error: StartError, listen: &std::net::SocketAddr) -> CliError {
+fn not_started(error: StartError, settings: &Settings, listen: &std::net::SocketAddr) -> CliError {
     match error {
-        StartError::Load(error) => not_loaded(&error),
+        StartError::Load { name, error } => load_error(settings, &name, error),
         StartError::Engine(error) => CliError::usage(error).hint("`retake mock check COLLECTION` lists every fault"),
         StartError::Bind(error) => CliError::failure(error).hint(format_args!(
             "another program listens on {listen}: stop it, or take a free port with `--listen 127.0.0.1:0`"
         )),
         StartError::Tls(error) => CliError::failure(error),
     }
-}
-
-/// Every fault of a collection, with file and line.
-pub(super) fn not_loaded(error: &LoadError) -> CliError {
-    let LoadError::Faulty { faults, .. } = error else {
-        return CliError::usage(error)
-            .hint("`retake mock list` shows the collections; `retake promote --into NAME` makes one");
-    };
-    let lines: Vec<String> =
-        faults.iter().map(|fault| format!("  {}:{}: {}", fault.file, fault.line, fault.message)).collect();
-    CliError::usage(format!("{error}\n{}", lines.join("\n")))
 }
 
 /// What is said while it runs: misses and inexact hits always, exact hits where a person watches.

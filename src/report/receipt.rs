@@ -81,8 +81,7 @@ impl Receipt {
     pub fn text(&self) -> String {
         let mut out = String::new();
         let calls = self.served + self.missed;
-        let _ =
-            write!(out, "{}: {} from {}", count(calls, "call"), "served offline", clean(&self.collections.join(", ")));
+        let _ = write!(out, "{} to {}", count(calls, "call"), clean(&self.collections.join(", ")));
         let _ = writeln!(
             out,
             " (profile {}, {} upstream sockets)\n  {} served, {} of them inexact; {} missed",
