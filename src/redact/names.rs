@@ -197,6 +197,14 @@ mod tests {
     }
 
     #[test]
+    fn the_document_names_every_entry() {
+        let document = include_str!("../../docs/security.md");
+        for entry in [MEMBERS, PAIRS, FIELDS].concat() {
+            assert!(document.contains(&format!("`{entry}`")), "docs/security.md does not name {entry}");
+        }
+    }
+
+    #[test]
     fn names_are_whole_and_without_case_or_joints() {
         let names = Names::new(&super::super::MaskRules { fields: vec![], members: vec!["Employee-Id".into()] });
         for name in ["access_token", "AccessToken", "ACCESS-TOKEN", "x-amz-signature", "Password", "employee_id"] {
