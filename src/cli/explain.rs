@@ -1,9 +1,196 @@
 //! `retake explain`
 
-use super::args::{ExplainArgs, Global};
-use super::exit::Outcome;
-use super::output::Printer;
+use std::sync::Arc;
 
-pub(super) fn run(_args: ExplainArgs, _global: &Global, _printer: Printer) -> Outcome {
-    todo!()
+use bytes::Bytes;
+
+use super::args::{ExplainArgs, Global, ProfileArg};
+use super::collections::{load, settings};
+use super::exit::{CliError, Exit, Outcome};
+use super::output::{BAD, BOLD, DIM, GOOD, Printer};
+use super::select;
+use crate::collection::Profile;
+use crate::matching::{Call, Index, Source, Target};
+use crate::model::{Exchange, Fields, Origin, coding, path};
+use crate::redact::{MaskKey, Masker};
+use crate::report::explain::Explanation;
+use crate::report::mask::Mask;
+use crate::report::miss::Tone;
+use crate::settings::Settings;
+use crate::store::{History, OpenError};
+
+/// The status with which replay answers a miss unless told otherwise.
+const MISS_STATUS: u16 = 501;
+/// Recorded bodies that are larger are not compared whole.
+const MAX_BODY: u64 = 64 * 1024 * 1024;
+/// How a call of a replay is named.
+const CALL: &str = "call:";
+
+pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outcome {
+    let settings = settings(global)?;
+    let call = request(&args, &settings)?;
+    let loaded = load(&settings, &args.collection)?;
+    let profile = match args.profile {
+        Some(ProfileArg::Best) => Profile::Best,
+        Some(ProfileArg::Strict) => Profile::Strict,
+        None => loaded.collection.manifest.settings.profile.unwrap_or_default(),
+    };
+    let bodies = loaded.clone();
+    let index = Index::new(vec![Source {
+        name: args.collection.clone(),
+        collection: Arc::clone(&loaded.collection),
+        body: Box::new(move |body| bodies.body(body).ok()),
+    }]);
+    // The key lives as long as this report.
+    let key = MaskKey(*blake3::hash(uuid::Uuid::new_v4().as_bytes()).as_bytes());
+    let mask = Mask::new(Masker::new(key, settings.mask.clone()));
+    let explanation = Explanation::new(&index, &call, profile, "explain", MISS_STATUS, &mask);
+    if args.json {
+        printer.json(&explanation);
+    } else {
+        for (tone, line) in explanation.lines(printer.width().unwrap_or(120)) {
+            print(printer, tone, &line);
+        }
+    }
+    Ok(if explanation.miss.is_some() { Exit::FOUND } else { Exit::SUCCESS })
+}
+
+fn print(printer: Printer, tone: Tone, line: &str) {
+    match tone {
+        Tone::Plain => printer.data(line),
+        Tone::Strong => printer.data(format_args!("{BOLD}{line}{BOLD:#}")),
+        Tone::Good => printer.data(format_args!("{GOOD}{line}{GOOD:#}")),
+        Tone::Bad => printer.data(format_args!("{BAD}{line}{BAD:#}")),
+        Tone::Dim => printer.data(format_args!("{DIM}{line}{DIM:#}")),
+    }
+}
+
+/// The call that REQUEST means.
+fn request(args: &ExplainArgs, settings: &Settings) -> Result<Call, CliError> {
+    match args.request.as_slice() {
+        [method, url] => typed(method, url, &args.headers, args.data.as_deref()),
+        _ if !args.headers.is_empty() || args.data.is_some() => {
+            Err(CliError::usage("`-H` and `-d` belong to a typed request").hint("write METHOD URL, then -H and -d"))
+        }
+        [one] if one.starts_with(CALL) => logged(one),
+        [one] => recorded(settings, one),
+        _ => Err(CliError::usage("a request is METHOD URL, or the number of an exchange")),
+    }
+}
+
+/// A call of the newest replay, by its number in the call log. The log does not give requests back yet.
+fn logged(call: &str) -> Result<Call, CliError> {
+    Err(CliError::usage(format!("`{call}` cannot be matched again from the call log"))
+        .hint("`retake calls show N` shows how it was chosen; or write METHOD URL"))
+}
+
+/// A typed request. A path without a host is a plain call to the mock's own address.
+fn typed(method: &str, url: &str, headers: &[String], data: Option<&str>) -> Result<Call, CliError> {
+    if http::Method::from_bytes(method.as_bytes()).is_err() {
+        let hint = "write METHOD URL, such as `GET https://api.example.com/users`";
+        return Err(CliError::usage(format!("`{method}` is not a method")).hint(hint));
+    }
+    let (target, rest) = split(url.split('#').next().unwrap_or(url))?;
+    let (path, query) = path::split_target(rest);
+    let mut fields = Fields::new();
+    for line in headers {
+        let named = line.split_once(':').filter(|(name, _)| http::HeaderName::from_bytes(name.as_bytes()).is_ok());
+        let (name, value) =
+            named.ok_or_else(|| CliError::usage(format!("`{line}` is not a field")).hint("write `Name: value`"))?;
+        fields.push(name, value.trim());
+    }
+    let body = data.map(body_of).transpose()?.unwrap_or_default();
+    if !body.is_empty() && !fields.has("content-type") {
+        let json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+        fields.push("Content-Type", if json { "application/json" } else { "application/x-www-form-urlencoded" });
+    }
+    Ok(Call {
+        method: method.to_owned(),
+        target,
+        path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
+        query: query.map(str::to_owned),
+        fields,
+        body,
+    })
+}
+
+/// Where a URL goes, and its path and query.
+fn split(url: &str) -> Result<(Target, &str), CliError> {
+    if url.starts_with('/') {
+        return Ok((Target::Any, url));
+    }
+    let Some(scheme) = url.find("://") else {
+        return Err(CliError::usage(format!("`{url}` is not a URL"))
+            .hint("write https://host/path, or /path for a plain call to the mock"));
+    };
+    let host = scheme + 3;
+    let end = url[host..].find(['/', '?']).map_or(url.len(), |at| host + at);
+    Ok((Target::Origin(url[..end].parse::<Origin>().map_err(CliError::usage)?), &url[end..]))
+}
+
+fn body_of(data: &str) -> Result<Bytes, CliError> {
+    match data.strip_prefix('@') {
+        None => Ok(Bytes::from(data.to_owned())),
+        Some(file) => std::fs::read(file)
+            .map(Bytes::from)
+            .map_err(|error| CliError::usage(format!("the body `{file}` could not be read: {error}"))),
+    }
+}
+
+/// The request of an exchange of the history.
+fn recorded(settings: &Settings, which: &str) -> Result<Call, CliError> {
+    let history = crate::control::open_history(&settings.store).map_err(|error| match &error {
+        OpenError::Empty(_) => CliError::usage(&error).hint("write METHOD URL, such as `GET https://host/path`"),
+        _ => CliError::failure(&error),
+    })?;
+    let numbers = select::numbers(&*history, &[which.to_owned()])?;
+    let [number] = numbers.as_slice() else {
+        return Err(CliError::usage(format!("`{which}` is {} exchanges: one is explained at a time", numbers.len())));
+    };
+    let exchange = history.get(*number).map_err(select::failed)?;
+    let body = content(&*history, &exchange)?;
+    let request = exchange.request;
+    Ok(Call {
+        method: request.method,
+        target: Target::Origin(request.origin),
+        path: request.path,
+        query: request.query,
+        fields: request.fields,
+        body,
+    })
+}
+
+/// The body of a recorded request, its content coding undone where that can be.
+fn content(history: &dyn History, exchange: &Exchange) -> Result<Bytes, CliError> {
+    use std::io::Read;
+    let body = &exchange.request.body;
+    let reader = history.body(exchange, body).map_err(select::failed)?;
+    let mut stored = Vec::new();
+    reader.take(MAX_BODY).read_to_end(&mut stored).map_err(CliError::failure)?;
+    let codings = match coding::codings(&exchange.request.fields) {
+        Ok(codings) if body.coding_removed.is_none() => codings,
+        _ => Vec::new(),
+    };
+    if codings.is_empty() {
+        return Ok(Bytes::from(stored));
+    }
+    Ok(Bytes::from(coding::decode(&stored, &codings, MAX_BODY).unwrap_or(stored)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_requests_become_calls() {
+        let call = typed("POST", "https://A.test/x?y=1#z", &["X-A: b".into()], Some("{}")).unwrap();
+        assert_eq!(call.target, Target::Origin("https://a.test".parse().unwrap()));
+        assert_eq!((call.path.as_str(), call.query.as_deref()), ("/x", Some("y=1")));
+        assert_eq!(call.fields.get("content-type"), Some(&b"application/json"[..]));
+        assert_eq!(typed("GET", "https://a.test", &[], None).unwrap().path, "/");
+        assert_eq!(typed("GET", "/x", &[], None).unwrap().target, Target::Any);
+        for (method, url) in [("GET", "a.test/x"), ("G T", "/x"), ("GET", "ftp://a.test/")] {
+            assert_eq!(typed(method, url, &[], None).unwrap_err().exit, Exit::USAGE, "{method} {url}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::model::{Authority, Scheme};
 
 use super::expected::{CompiledStub, Expected};
 use super::near;
-use super::order::{self, Contender, Role};
+use super::order::{self, Contender, Decider, Role};
 use super::paths::PathTable;
 use super::received::Received;
 use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, Target};
@@ -48,6 +48,8 @@ pub struct Ranked {
     pub evaluation: Evaluation,
     /// Whether it may answer under the profile.
     pub qualified: bool,
+    /// What decided against it, if it may answer and is not the first.
+    pub lost: Option<Decider>,
 }
 
 /// Loopback hosts are one host.
@@ -265,9 +267,15 @@ impl Index {
         }
         may.sort_by(order::compare);
         may_not.sort_by(near::nearer);
-        let ranked =
-            |qualified| move |one: Contender<'_>| Ranked { at: one.scenario.at, evaluation: one.evaluation, qualified };
-        may.into_iter().map(ranked(true)).chain(may_not.into_iter().map(ranked(false))).collect()
+        let lost: Vec<_> = may.iter().map(|one| order::decide(&may[0], one).map(|(_, decider)| decider)).collect();
+        let ranked = |qualified, one: Contender<'_>, lost| Ranked {
+            at: one.scenario.at,
+            evaluation: one.evaluation,
+            qualified,
+            lost,
+        };
+        let may = may.into_iter().zip(lost).map(|(one, lost)| ranked(true, one, lost));
+        may.chain(may_not.into_iter().map(|one| ranked(false, one, None))).collect()
     }
 
     /// The stub file of a reference.

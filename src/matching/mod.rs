@@ -33,6 +33,7 @@ pub use body::text_of as body_text;
 pub use evaluation::{BODY_WEIGHT, Evaluation, FIELDS_WEIGHT, Item, Part, PartResult, QUERY_WEIGHT, Tally, Verdict};
 pub use index::{Index, Ranked};
 pub use near::{Miss, Near, PathFault, Reason, Standing};
+pub use order::Decider;
 
 /// Where a call says it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -145,7 +145,7 @@ fn origin(call: &Call) -> String {
     }
 }
 
-fn url(context: &Context<'_>) -> String {
+pub(super) fn url(context: &Context<'_>) -> String {
     let call = context.call;
     format!("{}{}", origin(call), context.mask.target(&call.path, call.query.as_deref()))
 }

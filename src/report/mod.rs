@@ -2,6 +2,7 @@
 
 pub mod collection;
 pub mod exchange;
+pub mod explain;
 pub mod mask;
 pub mod miss;
 pub mod promotion;

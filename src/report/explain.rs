@@ -1,0 +1,309 @@
+//! How a call matches: which scenario answers, its score part by part, and why the next one does not.
+
+use serde::Serialize;
+
+use super::mask::Mask;
+use super::miss::{self, MissReport, Tone, item_words};
+use super::terminal;
+use crate::collection::Profile;
+use crate::matching::{Call, Evaluation, Index, Item, Part, Ranked, ScenarioRef, Selection};
+
+/// Differences listed.
+const MAX_DIFFERENCES: usize = 20;
+
+/// A call, explained.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The call's method.
+    pub method: String,
+    /// The call's URL, secrets masked.
+    pub url: String,
+    /// `best` or `strict`.
+    pub profile: &'static str,
+    /// The scenario that answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// The next in line, and why it does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner_up: Option<RunnerUp>,
+    /// The report, if none answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miss: Option<MissReport>,
+}
+
+/// The scenario that answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// Method, path pattern, `#` and name.
+    pub scenario: String,
+    /// The collection.
+    pub collection: String,
+    /// The stub's file.
+    pub file: String,
+    /// Whether everything agreed.
+    pub exact: bool,
+    /// It answers as the default of its stub.
+    pub by_default: bool,
+    /// A GET scenario that answers HEAD.
+    pub head_from_get: bool,
+    /// 0 to 100.
+    pub score: f64,
+    /// The score as a sum.
+    pub arithmetic: String,
+    /// Part by part.
+    pub parts: Vec<PartRow>,
+    /// What is not the same, secrets masked.
+    pub differences: Vec<Difference>,
+}
+
+/// The verdict on a part, with its share of the score.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartRow {
+    /// Which.
+    pub part: Part,
+    /// Its weight; 0 if there was nothing to compare.
+    pub weight: u32,
+    /// Items that are the same.
+    pub same: u32,
+    /// Items of the call only.
+    pub extra: u32,
+    /// Items of the scenario only.
+    pub missing: u32,
+    /// Items that contradict each other.
+    pub different: u32,
+    /// Same over all.
+    pub share: f64,
+}
+
+/// An item that is not the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// In which part.
+    pub part: Part,
+    /// The item.
+    #[serde(flatten)]
+    pub item: Item,
+}
+
+/// The next in line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunnerUp {
+    /// Method, path pattern, `#` and name.
+    pub scenario: String,
+    /// 0 to 100.
+    pub score: f64,
+    /// Why it does not answer.
+    pub why: String,
+}
+
+impl Explanation {
+    /// Explains a call. Nothing counts as used up: a collection by itself has no state.
+    pub fn new(index: &Index, call: &Call, profile: Profile, id: &str, status: u16, mask: &Mask) -> Self {
+        let context = miss::Context { index, call, id, status, mask };
+        let mut explanation = Explanation {
+            method: call.method.clone(),
+            url: miss::url(&context),
+            profile: profile.as_str(),
+            answer: None,
+            runner_up: None,
+            miss: None,
+        };
+        match index.select(call, profile, &|_| false) {
+            Selection::Miss(miss) => explanation.miss = Some(MissReport::new(&context, &miss)),
+            Selection::Hit(hit) => {
+                let ranked = index.rank(call, profile, &|_| false);
+                let next = ranked.iter().find(|ranked| ranked.at != hit.at);
+                explanation.runner_up = next.map(|next| runner_up(index, next, profile));
+                explanation.answer = Some(answer(index, hit.at, &hit.evaluation, mask));
+            }
+        }
+        explanation
+    }
+
+    /// The explanation as lines of at most `width` characters, safe for a terminal.
+    pub fn lines(&self, width: usize) -> Vec<(Tone, String)> {
+        if let Some(miss) = &self.miss {
+            return miss.lines(width);
+        }
+        let mut lines = Vec::new();
+        if let Some(answer) = &self.answer {
+            lines.push((Tone::Strong, format!("{} {}", self.method, self.url)));
+            lines.push((
+                Tone::Good,
+                format!("answered by {}  ({}, {})", answer.scenario, answer.collection, answer.file),
+            ));
+            lines.push((Tone::Plain, answer.words().to_owned()));
+            lines.push((Tone::Plain, String::new()));
+            lines.push((Tone::Dim, "part      weight  same  extra  missing  different   p".to_owned()));
+            lines.extend(answer.parts.iter().map(|row| (Tone::Plain, row.line())));
+            lines.push((Tone::Plain, format!("score {}", answer.arithmetic)));
+            for difference in &answer.differences {
+                let item = &difference.item;
+                let name = if item.name.is_empty() { "as a whole" } else { &item.name };
+                lines.push((Tone::Bad, format!("✗ {} {name}  {}", difference.part.as_str(), item_words(item))));
+            }
+        }
+        if let Some(next) = &self.runner_up {
+            lines.push((Tone::Plain, String::new()));
+            lines.push((Tone::Plain, format!("next: {}  (score {})", next.scenario, round(next.score))));
+            lines.push((Tone::Dim, format!("  {}", next.why)));
+        }
+        let safe = |line: String| terminal::cut(&terminal::clean(&line), width).into_owned();
+        lines.into_iter().map(|(tone, line)| (tone, safe(line))).collect()
+    }
+}
+
+impl Answer {
+    fn words(&self) -> &'static str {
+        match self {
+            _ if self.by_default => "inexact: it did not qualify, and answers as the default of its stub",
+            _ if self.head_from_get => "inexact: a GET scenario answers HEAD, without its body",
+            _ if self.exact => "exact: everything agrees",
+            _ => "inexact: something is extra, missing, or a field differs",
+        }
+    }
+}
+
+impl PartRow {
+    fn line(&self) -> String {
+        let PartRow { part, weight, same, extra, missing, different, share } = self;
+        let share = if same + extra + missing + different == 0 { "–".to_owned() } else { format!("{share:.2}") };
+        format!("{:<9} {weight:>6}  {same:>4}  {extra:>5}  {missing:>7}  {different:>9}   {share}", part.as_str())
+    }
+}
+
+fn round(score: f64) -> f64 {
+    (score * 100.0).round() / 100.0
+}
+
+fn name(index: &Index, at: ScenarioRef) -> String {
+    let stub = &index.stub(at).stub;
+    format!("{} {}#{}", stub.method, stub.path, index.scenario(at).name)
+}
+
+fn answer(index: &Index, at: ScenarioRef, evaluation: &Evaluation, mask: &Mask) -> Answer {
+    let differences = evaluation.differences().take(MAX_DIFFERENCES).map(|(part, item)| {
+        let masked = |value: &Option<String>| {
+            value.as_ref().map(|value| terminal::cut(&mask.value(part, &item.name, value), 200).into_owned())
+        };
+        let item = Item { expected: masked(&item.expected), got: masked(&item.got), ..item.clone() };
+        Difference { part, item }
+    });
+    Answer {
+        scenario: name(index, at),
+        collection: index.source(at).name.clone(),
+        file: index.stub(at).path.clone(),
+        exact: evaluation.is_exact(),
+        by_default: evaluation.by_default,
+        head_from_get: evaluation.head_from_get,
+        score: evaluation.score,
+        arithmetic: arithmetic(evaluation),
+        parts: Part::ALL.map(|part| row(evaluation, part)).into(),
+        differences: differences.collect(),
+    }
+}
+
+fn row(evaluation: &Evaluation, part: Part) -> PartRow {
+    let result = evaluation.part(part);
+    let tally = result.tally;
+    PartRow {
+        part,
+        weight: if result.applies() { part.weight() } else { 0 },
+        same: tally.same,
+        extra: tally.extra,
+        missing: tally.missing,
+        different: tally.different,
+        share: tally.share(),
+    }
+}
+
+/// `100 × (40 × 2/3 + 20 × 1/1) ÷ 60 = 77.78`
+pub fn arithmetic(evaluation: &Evaluation) -> String {
+    let weighed = Part::ALL.into_iter().filter(|part| part.weight() > 0 && evaluation.part(*part).applies());
+    let (mut terms, mut weights) = (Vec::new(), 0);
+    for part in weighed {
+        let tally = evaluation.part(part).tally;
+        terms.push(format!("{} × {}/{}", part.weight(), tally.same, tally.all()));
+        weights += part.weight();
+    }
+    if terms.is_empty() {
+        return "100: there is nothing to compare beyond method, origin and path".to_owned();
+    }
+    format!("100 × ({}) ÷ {weights} = {}", terms.join(" + "), round(evaluation.score))
+}
+
+fn runner_up(index: &Index, next: &Ranked, profile: Profile) -> RunnerUp {
+    let why = match next.lost {
+        Some(decider) => decider.words().to_owned(),
+        None => unqualified(index, next, profile),
+    };
+    RunnerUp { scenario: name(index, next.at), score: next.evaluation.score, why }
+}
+
+fn unqualified(index: &Index, next: &Ranked, profile: Profile) -> String {
+    let evaluation = &next.evaluation;
+    if index.scenario(next.at).disabled {
+        return "it is disabled".to_owned();
+    }
+    let contradicted = [Part::Captures, Part::Query, Part::Body].into_iter();
+    if let Some(part) = contradicted.into_iter().find(|part| evaluation.part(*part).tally.different > 0) {
+        let item = evaluation.part(part).items.iter().find(|item| item.verdict == crate::matching::Verdict::Different);
+        let name = item.map(|item| item.name.as_str()).filter(|name| !name.is_empty()).unwrap_or("the whole");
+        return format!("it is contradicted: {} differs in {name}", part.as_str());
+    }
+    if let Some(part) = Part::ALL.into_iter().find(|part| evaluation.part(*part).tally.share() < 0.5) {
+        return format!("less than half of its {} agrees", part.as_str());
+    }
+    match profile {
+        Profile::Strict => "it is not exact".to_owned(),
+        Profile::Best => format!("its score {} is below 60", round(evaluation.score)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matching::tests::{call, collection, index};
+    use crate::redact::{MaskKey, MaskRules, Masker};
+
+    fn explained(stubs: &[&str], line: &str) -> String {
+        let index = index(vec![collection(&[], stubs)]);
+        let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
+        let explanation = Explanation::new(&index, &call(line), Profile::Best, "explain", 501, &mask);
+        assert!(serde_json::to_value(&explanation).is_ok());
+        explanation.lines(120).into_iter().map(|(_, line)| line + "\n").collect()
+    }
+
+    #[test]
+    fn a_hit_shows_its_arithmetic_and_why_the_next_one_lost() {
+        let stubs = ["GET /users/me | me ?a=1&b=2", "GET /users/{id} | any ?a=1&b=2"];
+        let told = explained(&stubs, "GET /users/me?a=1&b=2&c=3");
+        assert_eq!(
+            told,
+            "\
+GET https://a.test/users/me?a=1&b=2&c=3
+answered by GET /users/me#me  (test, stubs/a.test/get-users-me-me.json)
+inexact: something is extra, missing, or a field differs
+
+part      weight  same  extra  missing  different   p
+captures       0     0      0        0          0   –
+query         40     2      1        0          0   0.67
+body           0     0      0        0          0   –
+fields         0     0      0        0          0   –
+score 100 × (40 × 2/3) ÷ 40 = 66.67
+✗ query c  not expected: 3
+
+next: GET /users/{id}#any  (score 66.67)
+  the path of the other is more specific
+"
+        );
+    }
+
+    #[test]
+    fn the_next_one_may_be_one_that_does_not_qualify() {
+        let stubs = ["GET /a | one ?a=1", "GET /a | two ?a=2", "GET /a | three ?a=1&b=2&c=3"];
+        let told = explained(&stubs, "GET /a?a=1");
+        assert!(told.contains("exact: everything agrees"), "{told}");
+        assert!(told.contains("next: GET /a#three  (score 33.33)\n  less than half of its query agrees"), "{told}");
+    }
+}
