@@ -96,3 +96,89 @@ pub(super) fn decide(one: &Contender<'_>, other: &Contender<'_>) -> Option<(Orde
     ];
     steps.iter().map(|(decider, order)| (order(), *decider)).find(|(order, _)| order.is_ne())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::collection::Profile;
+    use crate::matching::tests::{call, collection, index, name_of};
+    use crate::matching::{Candidate, Selection};
+
+    /// The table of `docs/matching.md`.
+    #[test]
+    fn worked_examples() {
+        for (scenario, request, score, answers) in [
+            ("?a=1&b=2", "?b=2&a=1", 100.0, "exact"),
+            ("?a=1&b=2", "?a=1&b=2&c=3", 66.67, "inexact"),
+            ("?a=1&b=2", "?a=1", 50.0, "no"),
+            ("?a=1&b=2", "?a=1&b=3", 50.0, "no"),
+            ("?a=1&b=2&c=3", "?a=1&b=2&c=4", 66.67, "no"),
+            ("?a=1 {\"n\":1}", "?a=1&x=1 {\"n\":1.0}", 75.0, "inexact"),
+            ("{\"a\":1,\"b\":2}", " {\"b\":2,\"a\":1,\"c\":3}", 66.67, "inexact"),
+            ("{\"n\":3}", " {\"n\":\"3\"}", 0.0, "no"),
+            ("?a=1 Accept:x X-B:y", "?a=1 Accept:x X-B:z", 83.33, "inexact"),
+            ("Accept:x", " Accept:z", 0.0, "no"),
+            ("", "", 100.0, "exact"),
+        ] {
+            let file = crate::matching::tests::stub(&format!("POST /p | it {scenario}"));
+            let body = file.stub.scenarios[0].request.body.as_ref().and_then(|body| body.json.as_ref());
+            let body = body.map(|json| bytes::Bytes::from(json.to_string()));
+            let candidate = Candidate::new(&file.stub, &file.stub.scenarios[0], &[], body.as_ref());
+            let evaluation = candidate.evaluate(&call(&format!("POST /p{request}"))).unwrap();
+            let told = match (evaluation.is_exact(), evaluation.qualifies()) {
+                (true, _) => "exact",
+                (_, true) => "inexact",
+                _ => "no",
+            };
+            assert!((evaluation.score - score).abs() < 0.01, "{scenario} against {request}: {}", evaluation.score);
+            assert_eq!(told, answers, "{scenario} against {request}");
+        }
+    }
+
+    fn stubs() -> impl Strategy<Value = Vec<String>> {
+        let path = prop_oneof![Just("/a/b"), Just("/a/{x}"), Just("/a/*"), Just("/**"), Just("/{x}/b"), Just("/c")];
+        let query = prop_oneof![Just(""), Just(" ?p=1"), Just(" ?p=1&q=2"), Just(" ?p=1&q=2&r=3"), Just(" ?p=2")];
+        let stub = (path, query, any::<bool>())
+            .prop_map(|(path, query, default)| (path, query, if default { "*" } else { "" }));
+        proptest::collection::vec(stub, 1..8).prop_map(|all| {
+            let named = all.iter().enumerate();
+            named.map(|(at, (path, query, default))| format!("GET {path} | s{at}{default}{query}")).collect()
+        })
+    }
+
+    fn answer(stubs: &[String], line: &str) -> Option<String> {
+        let stubs: Vec<&str> = stubs.iter().map(String::as_str).collect();
+        let index = index(vec![collection(&[], &stubs)]);
+        let ranked = index.rank(&call(line), Profile::Best, &|_| false);
+        match index.select(&call(line), Profile::Best, &|_| false) {
+            Selection::Hit(hit) => {
+                assert_eq!(ranked[0].at, hit.at, "the ranking begins with the answer");
+                Some(name_of(&index, hit.at).to_owned())
+            }
+            Selection::Miss(_) => {
+                assert!(ranked.iter().all(|one| !one.qualified));
+                None
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_answer_depends_on_nothing_but_the_stubs_that_compete(
+            stubs in stubs(),
+            turn in 0_usize..8,
+            query in prop_oneof![Just(""), Just("?p=1"), Just("?p=1&q=2"), Just("?p=1&q=2&z=9")],
+        ) {
+            let line = format!("GET /a/b{query}");
+            let expected = answer(&stubs, &line);
+            let mut turned = stubs.clone();
+            turned.rotate_left(turn % stubs.len());
+            prop_assert_eq!(&answer(&turned, &line), &expected, "whatever the order");
+            turned.push("GET /unrelated | other".to_owned());
+            turned.push("POST /a/b | post".to_owned());
+            turned.push("GET https://b.test /a/b | elsewhere".to_owned());
+            prop_assert_eq!(&answer(&turned, &line), &expected, "whatever else there is");
+        }
+    }
+}
