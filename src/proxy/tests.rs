@@ -268,3 +268,20 @@ async fn a_shutdown_closes_idle_connections_and_refuses_new_ones() {
     idle.read_to_end(&mut Vec::new()).await.unwrap();
     TcpStream::connect(address).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn a_client_that_expects_100_is_told_to_go_on() {
+    let server = Running::start();
+    let mut stream = server.connect().await;
+    let head = b"PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hi").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\nSet-Cookie: 1\r\nX-Between: 1\r\n"), "{answer}");
+    assert!(answer.ends_with("hi"), "{answer}");
+    server.stop().await;
+}
