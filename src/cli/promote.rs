@@ -117,7 +117,7 @@ fn with_progress(job: Job<'_>, all: usize, printer: Printer) -> Result<Done, Pro
     let mut read = 0usize;
     promotion::run(job, &mut || {
         read += 1;
-        if counts && read % (all / 10).max(1) == 0 {
+        if counts && read.is_multiple_of((all / 10).max(1)) {
             printer.say(format_args!("{DIM}{read} of {all} exchanges read{DIM:#}"));
         }
     })

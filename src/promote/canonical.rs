@@ -55,7 +55,7 @@ fn push_value(out: &mut Vec<u8>, value: &str) {
         out.push(PRESENT);
     } else {
         out.push(b's');
-        push_text(out, value.as_bytes());
+        push_text(out, without_placeholders(value).as_bytes());
     }
 }
 
@@ -148,14 +148,14 @@ fn number_text(number: &serde_json::Number) -> String {
 
 /// Text in which every placeholder has become the same mark.
 pub(super) fn without_placeholders(text: &str) -> Cow<'_, str> {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
     let mut out: Option<String> = None;
     let mut done = 0;
     let mut from = 0;
     while let Some(start) = text.as_bytes()[from..].iter().position(|byte| is_word(*byte)).map(|at| at + from) {
         let length = text.as_bytes()[start..].iter().take_while(|byte| is_word(**byte)).count();
-        // Words are ASCII, so their ends are borders between characters. A full stop may end a sentence.
-        let word = text[start..start + length].trim_end_matches('.');
+        // Words are ASCII, so their ends are borders between characters; they are those of matching.
+        let word = &text[start..start + length];
         if is_placeholder(word) {
             let out = out.get_or_insert_default();
             out.push_str(&text[done..start]);
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn placeholders_in_text_are_one_mark() {
-        let text = |hash: &str| format!("<a href=\"/x?token=retake-token-{hash}\">é retake-jwt-{hash}. retake-</a>");
+        let text = |hash: &str| format!("<a href=\"/x?token=retake-token-{hash}\">é retake-jwt-{hash}, retake-</a>");
         assert_eq!(without_placeholders(&text("aaaaaaaaaa")), without_placeholders(&text("bbbbbbbbbb")));
         assert_ne!(without_placeholders(&text("aaaaaaaaaa")), without_placeholders(&text("b")));
         assert_eq!(without_placeholders("retake-demo is no placeholder"), "retake-demo is no placeholder");

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::canonical::Lens;
+use super::canonical::{Lens, without_placeholders};
 use super::endpoint::captures_of;
 use super::request::{self, Compared, RequestKey};
 use super::{Content, Existing, Recorded};
@@ -38,7 +38,7 @@ impl<'a> Committed<'a> {
         for (at, file) in existing.collection.stubs.iter().enumerate() {
             let stub = &file.stub;
             if stub.path.segments().iter().all(|segment| matches!(segment, SegmentPattern::Literal(_))) {
-                let key = (stub.method.clone(), stub.path.as_str().to_owned());
+                let key = (stub.method.clone(), without_placeholders(stub.path.as_str()).into_owned());
                 found.literal.entry(key).or_default().push(at);
             } else {
                 found.patterns.entry(stub.method.clone()).or_default().push(at);
@@ -73,12 +73,14 @@ impl<'a> Committed<'a> {
 
     /// The stubs whose method, origin and path this request has, the most literal first.
     pub(super) fn stubs_for(&self, request: &RequestRecord, path: &str) -> Vec<usize> {
-        let literal = self.literal.get(&(request.method.clone(), path.to_owned())).into_iter().flatten();
+        let path = without_placeholders(path);
+        let literal = self.literal.get(&(request.method.clone(), path.clone().into_owned())).into_iter().flatten();
         let patterns = self.patterns.get(&request.method).into_iter().flatten();
         let fits = |at: &usize| {
             let stub = self.stub(*at);
             stub.origin.matches(&request.origin)
-                && (stub.path.as_str() == path || captures_of(&stub.path, &request.path).is_some())
+                && (without_placeholders(stub.path.as_str()) == path
+                    || captures_of(&stub.path, &request.path).is_some())
         };
         literal.chain(patterns).copied().filter(fits).collect()
     }

@@ -116,7 +116,7 @@ pub(super) fn candidates(request: &RequestRecord) -> Vec<Candidate> {
 pub(super) fn comparable(line: &Field) -> String {
     let value = line.text();
     if !is_placeholder(&value) {
-        return value.trim().to_owned();
+        return canonical::without_placeholders(value.trim()).into_owned();
     }
     let scheme = value.trim().split_once(' ').map(|(scheme, _)| scheme).filter(|_| line.is("authorization"));
     format!("\0{}", scheme.unwrap_or_default().to_ascii_lowercase())
