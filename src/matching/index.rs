@@ -27,9 +27,6 @@ pub(super) struct Entry {
     pub(super) stub: CompiledStub,
     pub(super) scenarios: Vec<Expected>,
     origin_rank: u32,
-    /// The highest priority among its scenarios.
-    priority: i32,
-    has_default: bool,
 }
 
 /// An origin that is served.
@@ -87,8 +84,6 @@ impl Index {
         self.stubs.push(Entry {
             stub: CompiledStub::new(stub, &file.path, &manifest.rules),
             origin_rank: u32::try_from(rank).unwrap_or(u32::MAX),
-            priority: scenarios.iter().map(|scenario| scenario.priority).max().unwrap_or(0),
-            has_default: scenarios.iter().any(|scenario| scenario.default),
             scenarios,
         });
         let origin = self.origin_entry(&stub.origin);
@@ -295,7 +290,6 @@ impl Index {
 }
 
 fn consider_all<'i>(entry: &'i Entry, role: Role, consider: &mut dyn FnMut(&'i Entry, Role, &'i Expected)) {
-    let _ = (entry.priority, entry.has_default);
     for scenario in &entry.scenarios {
         consider(entry, role, scenario);
     }
