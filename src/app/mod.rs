@@ -4,5 +4,6 @@ pub mod child;
 pub mod demo;
 pub mod mock;
 pub mod promote;
+pub mod record;
 pub mod replay;
 pub mod wiring;

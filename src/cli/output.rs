@@ -30,6 +30,11 @@ impl Printer {
         Printer { quiet }
     }
 
+    /// Whether talk is not printed.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// One line of data, on stdout. A closed pipe ends the output in silence.
     pub fn data(&self, line: impl std::fmt::Display) {
         let _ = writeln!(anstream::stdout(), "{line}");

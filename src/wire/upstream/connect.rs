@@ -202,7 +202,7 @@ async fn resolve(authority: &Authority) -> Result<Vec<SocketAddr>, ConnectError>
 
 /// Refuses addresses where retake will not go. The address is the one that is dialled: there is no second look-up.
 fn check(authority: &Authority, address: SocketAddr, allow_link_local: bool) -> Result<(), ConnectError> {
-    if is_own(address) {
+    if crate::wire::own::is_own(address) {
         let message = format!(
             "the request to {authority} would come back to retake itself: name the server that you mean, not retake's own address"
         );
@@ -216,10 +216,6 @@ fn check(authority: &Authority, address: SocketAddr, allow_link_local: bool) -> 
         return Err(ConnectError::new(FailureKind::Forbidden, message));
     }
     Ok(())
-}
-
-fn is_own(_address: SocketAddr) -> bool {
-    false
 }
 
 /// `169.254.0.0/16`, `fe80::/10`, and the metadata address `fd00:ec2::254`; IPv4 in IPv6 is seen through.
