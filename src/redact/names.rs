@@ -132,7 +132,7 @@ impl Names {
     pub(super) fn is_member(&self, name: &[u8]) -> bool {
         let mut buffer = [0; LONGEST];
         let Some(name) = fold(name, &mut buffer) else { return false };
-        may_be_listed(name) && is_listed(MEMBERS, name) || self.members.contains(name)
+        MEMBER_TABLE.has(name) || has(&self.members, name)
     }
 
     /// Whether pairs of this name are secrets: queries and forms. `user[password]` and `user.password` are members
@@ -142,7 +142,7 @@ impl Names {
         let last = last.rsplit(|byte| matches!(byte, b'[' | b'.')).next().unwrap_or(last);
         let mut buffer = [0; LONGEST];
         let Some(folded) = fold(last, &mut buffer) else { return false };
-        is_listed(MEMBERS, folded) || is_listed(PAIRS, folded) || self.members.contains(folded)
+        MEMBER_TABLE.has(folded) || PAIR_TABLE.has(folded) || has(&self.members, folded)
     }
 
     /// Whether the values of fields of this name are secrets as a whole.
@@ -150,8 +150,12 @@ impl Names {
         let mut buffer = [0; LONGEST];
         let Some(name) = fold(name, &mut buffer) else { return false };
         let bare = name.strip_prefix(b"x").unwrap_or(name);
-        is_listed(FIELDS, name) || is_listed(MEMBERS, name) || is_listed(MEMBERS, bare) || self.fields.contains(name)
+        FIELD_TABLE.has(name) || MEMBER_TABLE.has(name) || MEMBER_TABLE.has(bare) || has(&self.fields, name)
     }
+}
+
+fn has(names: &HashSet<Vec<u8>>, name: &[u8]) -> bool {
+    !names.is_empty() && names.contains(name)
 }
 
 fn normalized(name: &[u8]) -> impl Iterator<Item = u8> {
@@ -171,13 +175,33 @@ fn fold<'a>(name: &[u8], buffer: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
     (length > 0).then(|| &buffer[..length])
 }
 
-fn is_listed(table: &[&str], name: &[u8]) -> bool {
-    table.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok()
+/// A table, and for each first letter the lengths of its entries: most names are refused without a comparison.
+struct Table {
+    entries: &'static [&'static str],
+    lengths: [u64; 26],
 }
 
-/// Refuses most names by length and first letter before the table is searched.
-fn may_be_listed(name: &[u8]) -> bool {
-    name.len() >= 3 && matches!(name[0], b'a'..=b'e' | b'i' | b'j' | b'n'..=b'p' | b'r'..=b'u' | b'w' | b'x')
+static MEMBER_TABLE: Table = Table::new(MEMBERS);
+static PAIR_TABLE: Table = Table::new(PAIRS);
+static FIELD_TABLE: Table = Table::new(FIELDS);
+
+impl Table {
+    const fn new(entries: &'static [&'static str]) -> Self {
+        let mut lengths = [0; 26];
+        let mut at = 0;
+        while at < entries.len() {
+            let entry = entries[at].as_bytes();
+            lengths[(entry[0] - b'a') as usize] |= 1 << entry.len();
+            at += 1;
+        }
+        Table { entries, lengths }
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        let Some(first @ b'a'..=b'z') = name.first() else { return false };
+        self.lengths[usize::from(first - b'a')] >> name.len() & 1 == 1
+            && self.entries.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok()
+    }
 }
 
 #[cfg(test)]
