@@ -93,10 +93,11 @@ async fn record(args: &RecordArgs, settings: &Settings, options: RecordOptions, 
         with_command(args, &options, recorder).await?
     };
     log.finish();
-    if tally.recorded == 0 && !args.command.is_empty() {
+    if tally == Tally::default() && !args.command.is_empty() {
         talk::nothing_recorded(&options, printer);
+    } else {
+        talk::summary(&tally, &session, printer);
     }
-    talk::summary(&tally, &session, printer);
     Ok(exit)
 }
 

@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use crate::model::{Authority, Failure, Fields, HttpVersion, Origin, Scheme};
 use crate::recorder::{Flow, Recorder, RequestBody, ResponseHead};
 use crate::wire::upstream::{Connection, Upstream};
-use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel, Route};
+use crate::wire::{Answerer, Body, Call, OpaqueTunnel, Route};
 use reverse::Facade;
 
 /// Forwards and records.
@@ -66,9 +66,8 @@ impl Forward {
     }
 
     async fn forward(&self, call: Call, way: Way) -> Response<Body> {
-        let masked_host = way.origin.authority.clone();
-        let (mut flow, head, body) = Flow::begin(&self.recorder, call, way.origin.clone(), way.expects);
-        let known_http2 = self.upstream.speaks_http2(&masked_host);
+        let (flow, head, body) = Flow::begin(&self.recorder, call, way.origin.clone(), way.expects);
+        let known_http2 = self.upstream.speaks_http2(&way.origin.authority);
         let (request, client_upgrade) = match headers::upstream_request(head, body, &way, known_http2) {
             Ok(built) => built,
             Err(failure) => return problem::upstream(&flow.fail(failure).await, &way.origin),

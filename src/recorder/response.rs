@@ -188,11 +188,9 @@ impl ResponseBody {
         if self.remaining.is_some() {
             return;
         }
-        if let Some(state) = self.flow.state_mut() {
-            if state.timings.chunks.len() < CHUNKS {
-                let at_us = state.micros(Instant::now());
-                state.timings.chunks.push(Chunk { at_us, bytes: bytes as u64 });
-            }
+        if let Some(state) = self.flow.state_mut().filter(|state| state.timings.chunks.len() < CHUNKS) {
+            let at_us = state.micros(Instant::now());
+            state.timings.chunks.push(Chunk { at_us, bytes: bytes as u64 });
         }
     }
 

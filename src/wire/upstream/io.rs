@@ -102,6 +102,8 @@ pub struct UpstreamIo {
     connection: Connection,
 }
 
+// One per connection, and not moved once it is open.
+#[allow(clippy::large_enum_variant)]
 enum Stream {
     Http1(TokioIo<Screen<TokioIo<MaybeHttpsStream<Tcp>>>>),
     Http2(MaybeHttpsStream<Tcp>),
