@@ -100,8 +100,7 @@ pub(super) fn nothing_selected(
             .hint(format!("`retake history --day {day}` lists them"));
     }
     let near = nearest_days(days.iter().map(|group| (group.name.as_str(), group.count)), day);
-    CliError::usage(format!("nothing selected: there is no traffic on {day}"))
-        .hint(format!("the nearest days with traffic are {near}"))
+    CliError::usage(format!("nothing selected: there is no traffic on {day}")).hint(format!("nearest traffic: {near}"))
 }
 
 /// `2026-11-20 (15 exchanges) and 2026-11-22 (1 exchange)`: the two days nearest to `wanted`, the earlier first.
