@@ -225,6 +225,9 @@ pub struct ResponseSpec {
     /// When it was recorded (RFC 3339): what `Set-Cookie` expiries are moved by. Absent when nothing expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<jiff_text::Time>,
+    /// The body came without a length, and is sent so (in chunks on HTTP/1.1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streamed: bool,
     /// Field lines in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldLine>,

@@ -209,6 +209,7 @@ pub(crate) mod tests {
             reason: None,
             times: None,
             recorded_at: None,
+            streamed: false,
             fields: Vec::new(),
             body: None,
             trailers: Vec::new(),

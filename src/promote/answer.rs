@@ -132,6 +132,7 @@ pub(super) fn answer(recorded: &Recorded, response: &ResponseRecord) -> (Answer,
         reason: response.reason.clone().filter(|reason| !is_usual(response.status, reason)),
         times: None,
         recorded_at: expires_later(recorded, response).then_some(Time(recorded.exchange.started_at)),
+        streamed: !bodiless && content.is_some() && !response.fields.has("content-length"),
         fields: kept(&response.fields, bodiless),
         body: None,
         trailers: kept(&response.trailers, false),
@@ -217,6 +218,15 @@ mod tests {
         let (answer, _) = answer(&recorded, recorded.exchange.outcome.response().unwrap());
         let lines: Vec<_> = answer.spec.fields.iter().map(FieldLine::to_string).collect();
         assert_eq!(lines, ["Server: x", "x-B: 2", "X-b: 1"]);
+    }
+
+    #[test]
+    fn a_body_without_a_length_is_a_stream() {
+        let recorded = exchange(1, "GET", "https://a.test/", 200).answering("text/plain", "hello");
+        let streamed =
+            |recorded: &Recorded| answer(recorded, recorded.exchange.outcome.response().unwrap()).0.spec.streamed;
+        assert!(streamed(&recorded));
+        assert!(!streamed(&recorded.with("Content-Length", "5")));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Answers made ready at load: nothing is parsed, coded or rendered per request.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use hyper::ext::ReasonPhrase;
 use jiff::Timestamp;
 
@@ -25,6 +27,8 @@ pub struct Ready {
     /// The content with the recorded coding, for clients that accept it.
     coded: Option<(Vec<Coding>, Variant)>,
     trailers: Option<HeaderMap>,
+    /// The recording had no length, so the answer goes out without one (chunked on HTTP/1.1).
+    streamed: bool,
     /// What to say in `Content-Length` to a HEAD request, where the recording said it.
     head_length: Option<HeaderValue>,
 }
@@ -83,6 +87,7 @@ impl Ready {
             plain: Variant::new(lines, body),
             coded,
             trailers: (!spec.trailers.is_empty()).then(|| map_of(&spec.trailers)),
+            streamed: spec.streamed,
             head_length,
         })
     }
@@ -117,11 +122,12 @@ impl Ready {
 
     fn body_of(&self, variant: &Variant) -> Body {
         match &self.trailers {
-            None => Body::full(variant.body.clone()),
-            Some(trailers) => {
+            None if !self.streamed => Body::full(variant.body.clone()),
+            trailers => {
                 let trailers = trailers.clone();
-                let full = http_body_util::Full::new(variant.body.clone());
-                let body = full.with_trailers(std::future::ready(Some(Ok(trailers))));
+                let frame = Ok::<_, Infallible>(Frame::data(variant.body.clone()));
+                let stream = StreamBody::new(futures_util::stream::once(std::future::ready(frame)));
+                let body = stream.with_trailers(std::future::ready(trailers.map(Ok)));
                 Body::Stream(body.map_err(|never| match never {}).boxed_unsync())
             }
         }
@@ -213,6 +219,15 @@ mod tests {
         assert_eq!(response.headers()["content-length"], "5000");
         let ready = Ready::new(&spec(&[]), "hello".into(), None).unwrap();
         assert_eq!(ready.response(Asked { head: true, accept_encoding: None }).headers()["content-length"], "5");
+    }
+
+    #[tokio::test]
+    async fn what_came_without_a_length_goes_out_without_one() {
+        let streamed = ResponseSpec { streamed: true, ..spec(&[]) };
+        let ready = Ready::new(&streamed, "hello".into(), None).unwrap();
+        let response = ready.response(asked(None));
+        assert_eq!(http_body::Body::size_hint(response.body()).exact(), None);
+        assert_eq!(bytes(response).await, "hello");
     }
 
     #[test]

@@ -136,6 +136,7 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
             reason: None,
             times: None,
             recorded_at: None,
+            streamed: false,
             fields: response_fields,
             body: response_body,
             trailers: Vec::new(),

@@ -20,7 +20,7 @@ pub const CLIENTS: &[Client] = &[
     Client {
         name: "curl",
         probe: &["curl", "--version"],
-        run: &["curl", "-sS", "-i", "--compressed", "--http1.1"],
+        run: &["curl", "-sS", "-i", "--suppress-connect-headers", "--compressed", "--http1.1"],
         script: None,
     },
     Client {
@@ -53,12 +53,12 @@ pub const CLIENTS: &[Client] = &[
         probe: &[
             "node",
             "-e",
-            "if (+process.versions.node.split('.')[0] < 24) require(process.env.RETAKE_TEST_NODE_MODULES + '/undici')",
+            "if (+process.versions.node.split('.')[0] < 24) require(process.env.TEST_NODE_MODULES + '/undici')",
         ],
         run: &["node", "client.js"],
         script: Some((
             "client.js",
-            "(async () => {\n  if (+process.versions.node.split('.')[0] < 24) {\n    const undici = require(process.env.RETAKE_TEST_NODE_MODULES + '/undici');\n    undici.setGlobalDispatcher(new undici.EnvHttpProxyAgent());\n  }\n  for (const url of process.argv.slice(2)) {\n    const r = await fetch(url, { redirect: 'manual' });\n    process.stdout.write(`${r.status} ${r.headers.get('content-type')}\\n`);\n    process.stdout.write(Buffer.from(await r.arrayBuffer()));\n    process.stdout.write('\\n');\n  }\n})().catch((error) => { console.error(error); process.exit(1); });\n",
+            "(async () => {\n  if (+process.versions.node.split('.')[0] < 24) {\n    const undici = require(process.env.TEST_NODE_MODULES + '/undici');\n    undici.setGlobalDispatcher(new undici.EnvHttpProxyAgent());\n  }\n  for (const url of process.argv.slice(2)) {\n    const r = await fetch(url, { redirect: 'manual' });\n    process.stdout.write(`${r.status} ${r.headers.get('content-type')}\\n`);\n    process.stdout.write(Buffer.from(await r.arrayBuffer()));\n    process.stdout.write('\\n');\n  }\n})().catch((error) => { console.error(error); process.exit(1); });\n",
         )),
     },
     Client {
@@ -98,7 +98,11 @@ function get(url) {
 (async () => {
   for (const url of process.argv.slice(2)) {
     const [response, body] = await get(url);
-    process.stdout.write(`${response.statusCode} ${response.statusMessage} ${JSON.stringify(response.rawHeaders)}\n`);
+    // What speaks of one connection, or frames the message, is between each two peers.
+    const own = /^(connection|keep-alive|content-length|transfer-encoding)$/i;
+    const raw = response.rawHeaders;
+    const lines = raw.filter((_, at) => !own.test(raw[at - (at % 2)]));
+    process.stdout.write(`${response.statusCode} ${response.statusMessage} ${JSON.stringify(lines)}\n`);
     process.stdout.write(body);
     process.stdout.write('\n');
   }
