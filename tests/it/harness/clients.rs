@@ -87,7 +87,7 @@ function get(url) {
     const port = to.port || 443;
     http.request({ host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: `${to.hostname}:${port}` })
       .on('connect', (_, socket) => {
-        https.get({ host: to.hostname, port, path: to.pathname + to.search, socket, agent: false, servername: to.hostname }, (response) => {
+        https.get({ host: to.hostname, port, path: to.pathname + to.search, socket, agent: false, servername: to.hostname, headers: { 'accept-encoding': 'gzip' } }, (response) => {
           const pieces = [];
           response.on('data', (piece) => pieces.push(piece));
           response.on('end', () => resolve([response, Buffer.concat(pieces)]));
