@@ -228,6 +228,10 @@ pub struct ResponseSpec {
     /// The body came without a length, and is sent so (in chunks on HTTP/1.1).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub streamed: bool,
+    /// The origin coded the body for a request that named no coding, and so does replay. Without this, a client that
+    /// sends no `Accept-Encoding` gets the body uncoded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coding_unasked: bool,
     /// Field lines in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldLine>,

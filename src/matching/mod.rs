@@ -210,6 +210,7 @@ pub(crate) mod tests {
             times: None,
             recorded_at: None,
             streamed: false,
+            coding_unasked: false,
             fields: Vec::new(),
             body: None,
             trailers: Vec::new(),

@@ -59,6 +59,21 @@ pub enum DecodeError {
     TooLarge(u64),
 }
 
+/// Whether an `Accept-Encoding` value allows a coding (RFC 9110 section 12.5.3).
+pub fn accepts(accept_encoding: &str, coding: Coding) -> bool {
+    let mut by_any = false;
+    for member in accept_encoding.split(',') {
+        let (name, parameters) = member.split_once(';').unwrap_or((member, ""));
+        let refused =
+            parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()).is_some_and(|q| q <= 0.0);
+        if Coding::named(name) == Some(coding) {
+            return !refused;
+        }
+        by_any |= name.trim() == "*" && !refused;
+    }
+    by_any
+}
+
 /// The codings of the `Content-Encoding` lines, in the order in which they were applied, `identity` left out.
 ///
 /// # Errors
@@ -166,6 +181,15 @@ mod tests {
             assert!(decode(&coded[..coded.len() / 2], &[coding], 1 << 21).is_err(), "{coding:?} cut off");
         }
         assert!(decode(b"not gzip", &[Coding::Gzip], 100).is_err());
+    }
+
+    #[test]
+    fn what_a_client_accepts() {
+        for (value, accepted) in
+            [("gzip", true), ("br, GZIP;q=0.5", true), ("gzip;q=0, *", false), ("*", true), ("br", false), ("", false)]
+        {
+            assert_eq!(accepts(value, Coding::Gzip), accepted, "{value}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{Content, Recorded, Side};
 use crate::collection::stub::jiff_text::Time;
 use crate::collection::{FieldLine, ResponseSpec};
 use crate::model::fields::{Fields, is_hop_by_hop};
-use crate::model::{ContentHash, Field, ResponseRecord, media};
+use crate::model::{ContentHash, Field, ResponseRecord, coding, media};
 
 /// Two answers with equal fingerprints are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,6 +133,7 @@ pub(super) fn answer(recorded: &Recorded, response: &ResponseRecord) -> (Answer,
         times: None,
         recorded_at: expires_later(recorded, response).then_some(Time(recorded.exchange.started_at)),
         streamed: !bodiless && content.is_some() && !response.fields.has("content-length"),
+        coding_unasked: codes_unasked(recorded, response),
         fields: kept(&response.fields, bodiless),
         body: None,
         trailers: kept(&response.trailers, false),
@@ -151,6 +152,12 @@ fn kept(fields: &Fields, bodiless: bool) -> Vec<FieldLine> {
         !of_connection && (bodiless || !line.is("content-length"))
     };
     fields.iter().filter(stays).cloned().map(FieldLine).collect()
+}
+
+/// Whether the origin coded the body although the request named no coding at all.
+fn codes_unasked(recorded: &Recorded, response: &ResponseRecord) -> bool {
+    let asked = recorded.exchange.request.fields.has("accept-encoding");
+    !asked && coding::codings(&response.fields).is_ok_and(|codings| !codings.is_empty())
 }
 
 fn is_usual(status: u16, reason: &str) -> bool {

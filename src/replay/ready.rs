@@ -29,6 +29,8 @@ pub struct Ready {
     trailers: Option<HeaderMap>,
     /// The recording had no length, so the answer goes out without one (chunked on HTTP/1.1).
     streamed: bool,
+    /// A client that says nothing of codings gets the coded form, too.
+    coding_unasked: bool,
     /// What to say in `Content-Length` to a HEAD request, where the recording said it.
     head_length: Option<HeaderValue>,
 }
@@ -88,6 +90,7 @@ impl Ready {
             coded,
             trailers: (!spec.trailers.is_empty()).then(|| map_of(&spec.trailers)),
             streamed: spec.streamed,
+            coding_unasked: spec.coding_unasked,
             head_length,
         })
     }
@@ -95,9 +98,12 @@ impl Ready {
     /// The response as asked for. Costs a copy of the header map, and no copy of the body.
     pub fn response(&self, asked: Asked<'_>) -> Response<Body> {
         let variant = match (&self.coded, asked.accept_encoding) {
-            (Some((codings, variant)), Some(accepted)) if codings.iter().all(|&coding| accepts(accepted, coding)) => {
+            (Some((codings, variant)), Some(accepted))
+                if codings.iter().all(|&coding| coding::accepts(accepted, coding)) =>
+            {
                 variant
             }
+            (Some((_, variant)), None) if self.coding_unasked => variant,
             _ => &self.plain,
         };
         let bodyless = asked.head || matches!(self.status.as_u16(), 204 | 304);
@@ -160,21 +166,6 @@ fn declare(trailers: &HeaderMap, head: &mut HeaderMap) {
     }
 }
 
-/// Whether an `Accept-Encoding` value allows a coding (RFC 9110 section 12.5.3).
-fn accepts(accept_encoding: &str, coding: Coding) -> bool {
-    let mut by_any = false;
-    for member in accept_encoding.split(',') {
-        let (name, parameters) = member.split_once(';').unwrap_or((member, ""));
-        let refused =
-            parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()).is_some_and(|q| q <= 0.0);
-        if Coding::named(name) == Some(coding) {
-            return !refused;
-        }
-        by_any |= name.trim() == "*" && !refused;
-    }
-    by_any
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +192,14 @@ mod tests {
         let coded = ready.response(asked(Some("br, GZIP")));
         assert_eq!(coded.headers()["content-encoding"], "gzip");
         assert_eq!(coding::decode(&bytes(coded).await, &[Coding::Gzip], 100).unwrap(), b"hello");
+    }
+
+    #[tokio::test]
+    async fn an_origin_that_codes_unasked_is_replayed_so() {
+        let spec = ResponseSpec { coding_unasked: true, ..spec(&["Content-Encoding: gzip"]) };
+        let ready = Ready::new(&spec, "hello".into(), None).unwrap();
+        assert!(ready.response(asked(None)).headers().contains_key("content-encoding"));
+        assert_eq!(bytes(ready.response(asked(Some("identity")))).await, "hello");
     }
 
     #[tokio::test]

@@ -137,6 +137,7 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
             times: None,
             recorded_at: None,
             streamed: false,
+            coding_unasked: false,
             fields: response_fields,
             body: response_body,
             trailers: Vec::new(),
