@@ -78,7 +78,9 @@ impl Ready {
         let head_length = lines.get("content-length").and_then(|value| HeaderValue::from_bytes(value).ok());
         lines.retain(|field| !fields::is_hop_by_hop(&field.name) && !field.is("content-length"));
         let kept_coded = spec.body.as_ref().is_some_and(|body| body.coded.is_some());
-        let codings = if kept_coded { Vec::new() } else { coding::codings(&lines).unwrap_or_default() };
+        // No bytes are no coded bytes: an empty gzip would be twenty of them.
+        let as_it_is = kept_coded || body.is_empty();
+        let codings = if as_it_is { Vec::new() } else { coding::codings(&lines).unwrap_or_default() };
         let coded = if codings.is_empty() { None } else { Some(code(&lines, &body, codings)?) };
         if coded.is_some() {
             lines.retain(|field| !field.is("content-encoding"));
@@ -111,8 +113,7 @@ impl Ready {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = variant.map.clone();
-        if asked.head {
-            let length = self.head_length.clone().unwrap_or_else(|| HeaderValue::from(variant.body.len()));
+        if let Some(length) = self.length_for_head(variant).filter(|_| asked.head) {
             response.headers_mut().insert(header::CONTENT_LENGTH, length);
         }
         if let Some(trailers) = self.trailers.as_ref().filter(|_| !bodyless) {
@@ -124,6 +125,13 @@ impl Ready {
             extensions.insert(reason.clone());
         }
         response
+    }
+
+    /// What a HEAD request is told: the recorded length, else that of the content where a GET recorded it. An answer to
+    /// a HEAD that was recorded without a length says none.
+    fn length_for_head(&self, variant: &Variant) -> Option<HeaderValue> {
+        let unknown = self.streamed || variant.body.is_empty();
+        self.head_length.clone().or_else(|| (!unknown).then(|| HeaderValue::from(variant.body.len())))
     }
 
     fn body_of(&self, variant: &Variant) -> Body {
@@ -218,6 +226,19 @@ mod tests {
         assert_eq!(response.headers()["content-length"], "5000");
         let ready = Ready::new(&spec(&[]), "hello".into(), None).unwrap();
         assert_eq!(ready.response(Asked { head: true, accept_encoding: None }).headers()["content-length"], "5");
+        let silent = Ready::new(&spec(&[]), Bytes::new(), None).unwrap();
+        let response = silent.response(Asked { head: true, accept_encoding: None });
+        assert!(!response.headers().contains_key("content-length"), "a length that nobody recorded");
+    }
+
+    #[tokio::test]
+    async fn an_empty_body_is_not_coded() {
+        let ready = Ready::new(&spec(&["Content-Encoding: gzip"]), Bytes::new(), None).unwrap();
+        for accepted in [None, Some("gzip")] {
+            let response = ready.response(asked(accepted));
+            assert_eq!(response.headers()["content-encoding"], "gzip", "the line is the recorded one");
+            assert!(bytes(response).await.is_empty());
+        }
     }
 
     #[tokio::test]

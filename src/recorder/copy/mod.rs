@@ -219,6 +219,7 @@ impl Coded {
     }
 
     fn finish(&mut self, end: BodyEnd, keep: &mut Keep) {
+        let mut cut_off = false;
         if !self.failed {
             let Coded { decoder, text, decoded_any, .. } = self;
             let done = decoder.finish(|decoded| {
@@ -229,16 +230,17 @@ impl Coded {
                 if let Some(received) = self.received.clone() {
                     self.give_up(&received, keep);
                 }
-            } else if done.is_err() && end.is_whole() {
-                // A body that was cut off may end anywhere; one that is whole must end where its coding ends.
-                self.failed = true;
-                self.received = None;
+            } else {
+                cut_off = done.is_err() && end.is_whole();
             }
         }
         self.text.finish(keep);
         if self.text.masker.hits() > 0 {
             self.received = None;
         }
+        // A body that broke off may end anywhere. One that is whole and ends before its coding does is a range: kept as
+        // received where nothing had to be masked in it, else there are no bytes left that could be served.
+        self.failed |= cut_off && self.received.is_none();
     }
 }
 

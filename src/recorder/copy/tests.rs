@@ -129,6 +129,22 @@ fn what_cannot_be_decoded_never_leaks() {
 }
 
 #[test]
+fn the_beginning_of_a_coded_body_is_kept_as_received_unless_something_was_masked() {
+    let store = store();
+    let text: String = (0..3000).map(|number| format!("{number},")).collect();
+    for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd] {
+        let coded = coding::encode(text.as_bytes(), coding).unwrap();
+        let range = &coded[..coded.len() / 2];
+        let (body, kept) = store.copy("text/plain", coding.name(), range, 100);
+        assert!(kept == range && body.coding_removed.is_none(), "{coding:?}");
+        assert_eq!(body.end, BodyEnd::Complete, "{coding:?}");
+    }
+    let coded = coding::encode(&[SECRET, text.as_bytes()].concat(), Coding::Gzip).unwrap();
+    let (body, kept) = store.copy("text/plain", "gzip", &coded[..coded.len() / 2], 100);
+    assert!(!contains(&kept, "planted") && body.coding_removed.is_some() && body.end == BodyEnd::Failed);
+}
+
+#[test]
 fn a_stream_is_written_as_it_comes() {
     let store = store();
     let (id, _) = store.recording.begin();
