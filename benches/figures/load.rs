@@ -3,12 +3,23 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// A connection that sends requests and reads answers with a known length or in chunks.
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+/// A connection that sends requests and reads answers whose length is known.
 pub struct Connection<S: Read + Write> {
     stream: BufReader<S>,
     line: Vec<u8>,
     body: Vec<u8>,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: u16,
+    pub length: usize,
+    /// From the request to the first byte of the answer.
+    pub first_byte: Duration,
 }
 
 impl<S: Read + Write> Connection<S> {
@@ -16,39 +27,25 @@ impl<S: Read + Write> Connection<S> {
         Connection { stream: BufReader::with_capacity(64 * 1024, stream), line: Vec::new(), body: Vec::new() }
     }
 
-    /// Sends a request as it stands, and reads the answer; returns its status and the length of its body.
-    pub fn call(&mut self, request: &[u8]) -> std::io::Result<(u16, usize)> {
+    /// Sends a request as it stands, and reads the answer.
+    pub fn call(&mut self, request: &[u8]) -> std::io::Result<Answer> {
+        let sent = Instant::now();
         self.stream.get_mut().write_all(request)?;
         self.stream.get_mut().flush()?;
         self.read_line()?;
-        let status = std::str::from_utf8(&self.line[9..12]).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let first_byte = sent.elapsed();
+        let status = self.line.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or(0);
         let mut length = 0;
-        let mut chunked = false;
-        loop {
+        while self.line != b"\r\n" {
             self.read_line()?;
-            if self.line == b"\r\n" {
-                break;
-            }
-            let line = String::from_utf8_lossy(&self.line).to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-            chunked |= line.starts_with("transfer-encoding:");
-        }
-        if !chunked {
-            self.skip(length)?;
-            return Ok((status, length));
-        }
-        let mut total = 0;
-        loop {
-            self.read_line()?;
-            let size = usize::from_str_radix(String::from_utf8_lossy(&self.line).trim(), 16).unwrap_or(0);
-            self.skip(size + 2)?;
-            total += size;
-            if size == 0 {
-                return Ok((status, total));
+            if let Some((name, value)) = self.line.split_at_checked(15)
+                && name.eq_ignore_ascii_case(b"content-length:")
+            {
+                length = String::from_utf8_lossy(value).trim().parse().unwrap_or(0);
             }
         }
+        self.skip(length)?;
+        Ok(Answer { status, length, first_byte })
     }
 
     fn read_line(&mut self) -> std::io::Result<()> {
@@ -71,20 +68,24 @@ impl<S: Read + Write> Connection<S> {
     }
 }
 
-/// Connects without delay.
-pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("the server listens");
+/// A plain connection, without delay.
+pub fn plain(server: SocketAddr) -> Connection<TcpStream> {
+    Connection::new(connect(server))
+}
+
+fn connect(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(server).expect("the server listens");
     stream.set_nodelay(true).expect("a TCP socket");
     stream
 }
 
-/// Opens a CONNECT tunnel and shakes hands inside it, trusting only `ca`.
+/// A connection through a CONNECT tunnel, with TLS inside.
 pub fn tunnel(
     proxy: SocketAddr,
     host: &str,
     port: u16,
-    config: &Arc<rustls::ClientConfig>,
-) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    config: &Arc<ClientConfig>,
+) -> Connection<StreamOwned<ClientConnection, TcpStream>> {
     let mut stream = connect(proxy);
     write!(stream, "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").expect("the proxy reads");
     let mut head = Vec::new();
@@ -95,33 +96,28 @@ pub fn tunnel(
     }
     assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
     let name = rustls::pki_types::ServerName::try_from(host.to_owned()).expect("a host name");
-    let connection = rustls::ClientConnection::new(Arc::clone(config), name).expect("a client");
-    rustls::StreamOwned::new(connection, stream)
+    let connection = ClientConnection::new(Arc::clone(config), name).expect("a client");
+    Connection::new(StreamOwned::new(connection, stream))
 }
 
-/// Sends `calls` requests over `connections` at once, taken from `request` by number; every answer must be a 200.
-/// Returns the calls that were made.
+/// Sends `calls` requests over all connections at once; every answer must have `status`. Returns the calls made.
 pub fn run<S: Read + Write + Send>(
     connections: Vec<Connection<S>>,
     calls: usize,
+    status: u16,
     request: &(dyn Fn(usize) -> Vec<u8> + Sync),
 ) -> usize {
     let each = calls / connections.len();
-    let made = std::thread::scope(|scope| {
-        let threads: Vec<_> = connections
-            .into_iter()
-            .enumerate()
-            .map(|(number, mut connection)| {
-                scope.spawn(move || {
-                    for call in 0..each {
-                        let (status, _) = connection.call(&request(number * each + call)).expect("an answer");
-                        assert_eq!(status, 200);
-                    }
-                    each
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    let count = connections.len();
+    std::thread::scope(|scope| {
+        for (number, mut connection) in connections.into_iter().enumerate() {
+            scope.spawn(move || {
+                for call in 0..each {
+                    let answer = connection.call(&request(number * each + call)).expect("an answer");
+                    assert_eq!(answer.status, status);
+                }
+            });
+        }
     });
-    made
+    each * count
 }

@@ -1,15 +1,16 @@
 //! The figures of `docs/performance.md`, as ratios taken side by side: `cargo bench`.
 //!
-//! The server runs on one core and the load on another; what counts is the CPU time of the server's process per
+//! The servers run on one core and the load on another; what counts is the CPU time of the server's process per
 //! request, which hardly depends on what else the machine does. The limit is a bare hyper server that answers from a
-//! hash map, or a bare hyper proxy that records nothing. Arguments choose: `cargo bench -- replay`, `-- record`,
-//! `-- large`, `-- start`; `-- quick` takes a tenth of the calls.
+//! hash map, or a bare hyper proxy that records nothing. Words choose among the figures, `cargo bench -- replay start
+//! hosts record large`; `quick` takes fewer calls of each.
 
 mod limit;
 mod load;
 mod machine;
 mod record;
 mod replay;
+mod servers;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -18,7 +19,8 @@ fn main() {
         // What this program is when it starts itself as the limit.
         ["limit-server", stubs] => limit::server(stubs.parse().expect("a number of stubs")),
         ["limit-proxy"] => limit::proxy(),
-        ["limit-origin"] => limit::origin(),
+        ["limit-origin"] => limit::origin(false),
+        ["limit-origin", "tls"] => limit::origin(true),
         words => figures(words),
     }
 }
@@ -27,16 +29,13 @@ fn figures(words: &[&str]) {
     let quick = words.contains(&"quick");
     let chosen = |name: &str| words.iter().all(|word| *word == "quick") || words.contains(&name);
     println!("{}\n", machine::describe());
-    if chosen("replay") {
-        replay::throughput(quick);
-    }
-    if chosen("start") {
-        replay::start(quick);
-    }
-    if chosen("record") {
-        record::throughput(quick);
-    }
-    if chosen("large") {
-        record::large(quick);
-    }
+    machine::pin(1);
+    let tables: [(&str, fn(bool)); 5] = [
+        ("replay", replay::throughput),
+        ("start", replay::starting),
+        ("hosts", replay::new_hosts),
+        ("record", record::throughput),
+        ("large", record::large),
+    ];
+    tables.iter().filter(|(name, _)| chosen(name)).for_each(|(_, take)| take(quick));
 }

@@ -1,94 +1,118 @@
-//! Recording against the limit: CPU time per request, plain and intercepted; one large body.
+//! Recording against the limit: CPU time per request, plain and intercepted; the first byte; one large body; and the
+//! history that came of it.
 
-use std::io::Write;
-use std::sync::Arc;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use super::servers::{Compared, RETAKE, Started, alone, compare, cost, head, row, start, start_limit};
+use super::{limit, load, machine};
 
-use super::replay::{RETAKE, Started, cost, start_limit, start_server};
-use super::{load, machine};
+fn recorder(home: &Path) -> Started {
+    let ca = limit::certificate("ca.pem");
+    let ca = ca.to_str().expect("a plain path");
+    start(RETAKE, &["record", "--quiet", "--listen", "127.0.0.1:0", "--upstream-ca", ca], home)
+}
 
-/// The table of CPU time per recorded request.
+/// The table of CPU time per recorded request, and what follows from the history that it leaves.
 pub fn throughput(quick: bool) {
-    machine::pin(1);
-    let calls = if quick { 10_000 } else { 100_000 };
-    let rounds = if quick { 1 } else { 5 };
+    let (calls, rounds) = if quick { (10_000, 3) } else { (50_000, 5) };
     let home = tempfile::tempdir().expect("a folder");
     let origin = start_limit(&["limit-origin"], home.path());
+    let tls_origin = start_limit(&["limit-origin", "tls"], home.path());
     let bare = start_limit(&["limit-proxy"], home.path());
-    let retake = start_server(RETAKE, &["record", "--quiet", "--listen", "127.0.0.1:0"], home.path());
-    let host = origin.address;
-    let request = move |number: usize| {
+    let retake = recorder(home.path());
+    head(&format!("record, CPU per request ({rounds} x {calls} calls)"), "µs");
+    let request = |number: usize| {
+        let host = origin.address;
         format!("GET http://{host}/items/{number} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
             .into_bytes()
     };
-    println!(
-        "record, CPU per request (plain, 1 KiB, 8 connections, {calls} calls, median of {rounds}; durable, masked, indexed)"
+    let compared = compare(
+        rounds,
+        || cost(&bare, calls, 200, &load::plain, &request),
+        || cost(&retake, calls, 200, &load::plain, &request),
     );
-    println!("{:>10}  {:>9}  {:>9}  {:>6}", "", "limit µs", "retake µs", "ratio");
-    let (mut limits, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let limit = cost(&bare, calls, &request);
-        let own = cost(&retake, calls, &request);
-        limits.push(limit);
-        ours.push(own);
-        ratios.push(own / limit);
-    }
-    println!(
-        "{:>10}  {:>9.2}  {:>9.2}  {:>6.2}",
-        "plain",
-        machine::median(limits),
-        machine::median(ours),
-        machine::median(ratios)
+    row("  plain, 1 KiB of JSON", &compared, "<= 2, must <= 3");
+    let port = tls_origin.address.port();
+    let request = |number: usize| {
+        format!("GET /items/{number} HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+            .into_bytes()
+    };
+    let measure = |server: &Started, ca: &Path| {
+        let config = limit::trusting(ca);
+        cost(server, calls, 200, &|address| load::tunnel(address, "localhost", port, &config), &request)
+    };
+    let compared = compare(
+        rounds,
+        || measure(&bare, &limit::certificate("ca.pem")),
+        || measure(&retake, &home.path().join("retake/ca/ca.pem")),
     );
-    new_hosts(&retake, home.path(), &origin, quick);
+    row("  TLS intercepted, TLS upstream", &compared, "<= 2, must <= 3");
+    first_byte(&origin, &bare, &retake, quick);
     println!();
+    listings(home.path());
 }
 
-/// A CONNECT, a leaf made, a handshake, for many new hosts: the CPU time of each.
-fn new_hosts(retake: &Started, home: &std::path::Path, origin: &Started, quick: bool) {
-    let mut roots = rustls::RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(home.join("retake/ca/ca.pem")).expect("the CA");
-    roots.add(ca).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
-    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
-    let hosts = if quick { 50 } else { 500 };
-    let before = machine::used(&retake.child).cpu;
-    for number in 0..hosts {
-        let mut stream = load::tunnel(retake.address, &format!("host-{number}.test"), origin.address.port(), &config);
-        // The handshake is done when the first byte is written; no call follows, so nothing goes upstream.
-        stream.flush().expect("a handshake");
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock).expect("a handshake");
-        }
+/// The median time to the first byte through a proxy, over one connection.
+fn first_byte(origin: &Started, bare: &Started, retake: &Started, quick: bool) {
+    let calls = if quick { 500 } else { 3_000 };
+    let host = origin.address;
+    let request = format!("GET http://{host}/items/1 HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let measure = |server: &Started| {
+        let mut connection = load::plain(server.address);
+        let mut call = || connection.call(request.as_bytes()).expect("an answer").first_byte.as_secs_f64() * 1e3;
+        machine::median((0..calls).map(|_| call()).collect())
+    };
+    let compared = compare(3, || measure(bare), || measure(retake));
+    let goal = format!("adds {:.2} ms, <= 0.3", compared.own - compared.limit);
+    row("  first byte, median, ms", &compared, &goal);
+}
+
+/// What the history of the exchanges above answers while the recorder runs: the whole command, from its start.
+fn listings(home: &Path) {
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(RETAKE);
+        command.args(arguments).env("XDG_DATA_HOME", home).env("XDG_CONFIG_HOME", home).env("HOME", home);
+        let begun = Instant::now();
+        let output = command.stdin(Stdio::null()).current_dir(home).output().expect("retake runs");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        (begun.elapsed().as_secs_f64() * 1e3, String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let newest = run(&["history", "list", "--limit", "1", "--json"]).1;
+    let number = newest.split("\"number\":").nth(1).and_then(|rest| rest.split([',', '}']).next()).unwrap_or("1");
+    let number = number.trim().to_owned();
+    println!("history of {number} exchanges, the whole command while the recorder runs, median of 5");
+    for (what, arguments) in [
+        ("  a page", vec!["history", "list", "--json"]),
+        ("  the days", vec!["history", "days", "--json"]),
+        ("  the exchanges of one path", vec!["history", "list", "--json", "--path", "/items/7"]),
+        ("  one exchange by number", vec!["history", "show", "1", "--json"]),
+    ] {
+        let took = machine::median((0..5).map(|_| run(&arguments).0).collect());
+        alone(what, &format!("{took:.0} ms"), "<= 50 ms of a million");
     }
-    let each = (machine::used(&retake.child).cpu - before) * 1e3 / f64::from(hosts);
-    println!("a new TLS host (CONNECT, leaf made, handshake): {each:.2} ms of CPU");
+    println!();
 }
 
 /// One body of a gibibyte through the recorder: throughput and peak memory.
 pub fn large(quick: bool) {
-    let length = if quick { 64 << 20 } else { 1 << 30 };
+    let length: usize = if quick { 256 << 20 } else { 1 << 30 };
     let home = tempfile::tempdir().expect("a folder");
     let origin = start_limit(&["limit-origin"], home.path());
-    let retake = start_server(RETAKE, &["record", "--quiet", "--listen", "127.0.0.1:0"], home.path());
     let bare = start_limit(&["limit-proxy"], home.path());
+    let retake = recorder(home.path());
     let host = origin.address;
     let request = format!("GET http://{host}/bytes/{length} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
     let rate = |server: &Started| {
         let begun = Instant::now();
-        let got = load::Connection::new(load::connect(server.address)).call(&request).expect("an answer").1;
-        assert_eq!(got, length);
+        assert_eq!(load::plain(server.address).call(&request).expect("an answer").length, length);
         length as f64 / (1 << 20) as f64 / begun.elapsed().as_secs_f64()
     };
-    let (limit, own) = (rate(&bare), rate(&retake));
-    let peak = machine::used(&retake.child).peak;
-    println!(
-        "a body of {} MiB recorded: {own:.0} MiB/s (bare proxy {limit:.0}); peak memory of the recorder {peak:.0} MiB\n",
-        length >> 20
-    );
+    head(&format!("one body of {} MiB recorded", length >> 20), "");
+    let compared = compare(if quick { 1 } else { 3 }, || rate(&bare), || rate(&retake));
+    row("  MiB a second", &compared, ">= 500");
+    let (limit, own) = (machine::peak(&bare.child), machine::peak(&retake.child));
+    row("  peak memory, MiB", &Compared { limit, own, ratio: own / limit }, "<= 48");
+    println!();
 }

@@ -1,136 +1,129 @@
-//! Replay against the limit: CPU time per request, by the number of stubs; start and memory.
+//! Replay against the limit: CPU time per request by the number of stubs; misses, start, memory, new TLS hosts.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::servers::{Compared, RETAKE, Started, alone, compare, cost, head, row, start, start_limit};
 use super::{limit, load, machine};
 
-/// A server that this program started; killed when dropped.
-pub struct Started {
-    pub child: Child,
-    pub address: SocketAddr,
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Starts a command on the server's core, and waits for the URL that it prints.
-pub fn start_server(program: &str, arguments: &[&str], home: &Path) -> Started {
-    let mut command = machine::on_server_core(program);
-    command.args(arguments).env("XDG_DATA_HOME", home).env("XDG_CONFIG_HOME", home).env("HOME", home).current_dir(home);
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a server");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-    let address = line.trim().trim_start_matches("http://").parse().unwrap_or_else(|_| panic!("no URL: {line:?}"));
-    Started { child, address }
-}
-
-/// This program, as the limit.
-pub fn start_limit(arguments: &[&str], home: &Path) -> Started {
-    let own = std::env::current_exe().expect("this program");
-    start_server(own.to_str().expect("a plain path"), arguments, home)
-}
-
-/// The binary under measurement.
-pub const RETAKE: &str = env!("CARGO_BIN_EXE_retake");
-
-/// Writes a collection of `stubs` literal GET stubs with a kibibyte of JSON each.
-pub fn write_collection(folder: &Path, stubs: usize) {
-    let dir = folder.join("stubs/api.test");
+/// Writes a collection of `stubs` literal GET stubs with a kibibyte of JSON each; `origin` and `path` by number.
+fn write_collection(folder: &Path, stubs: usize, place: &dyn Fn(usize) -> (String, String)) {
+    let dir = folder.join("stubs");
     std::fs::create_dir_all(&dir).expect("a folder");
-    std::fs::write(
-        folder.join("collection.json"),
-        r#"{"version": 1, "name": "bench", "origins": ["http://api.test"]}"#,
-    )
-    .expect("a file");
+    let mut origins: Vec<String> = (0..stubs).map(|number| format!("\"{}\"", place(number).0)).collect();
+    origins.dedup();
+    let manifest = format!(r#"{{"version": 1, "name": "bench", "origins": [{}]}}"#, origins.join(", "));
+    std::fs::write(folder.join("collection.json"), manifest).expect("a file");
     for number in 0..stubs {
+        let (origin, path) = place(number);
         let body = limit::kibibyte(number);
         let stub = format!(
-            r#"{{"version": 1, "method": "GET", "origin": "http://api.test", "path": "/items/{number}", "scenarios": [{{"name": "ok", "response": {{"status": 200, "fields": ["content-type: application/json"], "body": {{"json": {body}}}}}}}]}}"#
+            r#"{{"version": 1, "method": "GET", "origin": "{origin}", "path": "{path}", "scenarios": [{{"name": "ok", "response": {{"status": 200, "fields": ["content-type: application/json"], "body": {{"json": {body}}}}}}}]}}"#
         );
-        std::fs::write(dir.join(format!("get-items-{number}.json")), stub).expect("a file");
+        std::fs::write(dir.join(format!("get-{number}.json")), stub).expect("a file");
     }
 }
 
-/// CPU microseconds per request of a server under load.
-pub fn cost(server: &Started, calls: usize, request: &(dyn Fn(usize) -> Vec<u8> + Sync)) -> f64 {
-    let connections = || (0..8).map(|_| load::Connection::new(load::connect(server.address))).collect::<Vec<_>>();
-    load::run(connections(), calls / 10, request);
-    let before = machine::used(&server.child);
-    let made = load::run(connections(), calls, request);
-    (machine::used(&server.child).cpu - before.cpu) * 1e6 / made as f64
+fn items(number: usize) -> (String, String) {
+    ("http://api.test".to_owned(), format!("/items/{number}"))
 }
 
-fn request(number: usize, stubs: usize) -> Vec<u8> {
-    format!(
-        "GET /items/{} HTTP/1.1\r\nHost: api.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n",
-        number * 7919 % stubs
-    )
-    .into_bytes()
+fn replay(folder: &Path, home: &Path) -> Started {
+    start(RETAKE, &["replay", folder.to_str().expect("a plain path"), "--listen", "127.0.0.1:0"], home)
+}
+
+fn request(path: &str, number: usize) -> Vec<u8> {
+    format!("GET {path}{number} HTTP/1.1\r\nHost: api.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n").into_bytes()
 }
 
 /// The table of CPU time per request by the number of stubs.
 pub fn throughput(quick: bool) {
-    machine::pin(1);
-    let calls = if quick { 20_000 } else { 200_000 };
-    let rounds = if quick { 1 } else { 5 };
-    println!("replay, CPU per request (1 KiB of JSON, 8 connections, keep-alive, {calls} calls, median of {rounds})");
-    println!("{:>8}  {:>9}  {:>9}  {:>6}", "stubs", "limit µs", "retake µs", "ratio");
-    for stubs in [10, 1_000, 10_000, 100_000] {
+    let (calls, rounds) = if quick { (40_000, 3) } else { (100_000, 5) };
+    head(&format!("replay, CPU per request ({rounds} x {calls} calls)"), "µs");
+    let sizes: &[usize] = if quick { &[10, 10_000] } else { &[10, 1_000, 10_000, 100_000] };
+    let mut at_ten = None;
+    for &stubs in sizes {
         let home = tempfile::tempdir().expect("a folder");
         let folder = home.path().join("bench");
-        write_collection(&folder, stubs);
+        write_collection(&folder, stubs, &items);
         let bare = start_limit(&["limit-server", &stubs.to_string()], home.path());
-        let retake = start_server(
-            RETAKE,
-            &["replay", folder.to_str().expect("a plain path"), "--listen", "127.0.0.1:0"],
-            home.path(),
+        let retake = replay(&folder, home.path());
+        let request = |number: usize| request("/items/", number * 7919 % stubs);
+        let compared = compare(
+            rounds,
+            || cost(&bare, calls, 200, &load::plain, &request),
+            || cost(&retake, calls, 200, &load::plain, &request),
         );
-        let (mut limits, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            let limit = cost(&bare, calls, &|number| request(number, stubs));
-            let own = cost(&retake, calls, &|number| request(number, stubs));
-            limits.push(limit);
-            ours.push(own);
-            ratios.push(own / limit);
+        let of_ten = compared.own / *at_ten.get_or_insert(compared.own);
+        row(&format!("  {stubs} stubs ({of_ten:.2} of its own at 10)"), &compared, "<= 1.3, must <= 1.6");
+        if stubs == 10_000 {
+            memory(&bare, &retake);
+            miss(&retake, quick);
         }
-        println!(
-            "{stubs:>8}  {:>9.2}  {:>9.2}  {:>6.2}",
-            machine::median(limits),
-            machine::median(ours),
-            machine::median(ratios)
-        );
     }
     println!();
 }
 
-/// Start to first answer, and memory, at ten thousand stubs.
-pub fn start(quick: bool) {
+fn memory(bare: &Started, retake: &Started) {
+    let (limit, own) = (machine::peak(&bare.child), machine::peak(&retake.child));
+    row("  peak memory at 10 000 stubs, MiB", &Compared { limit, own, ratio: own / limit }, "<= 48");
+}
+
+/// What a miss costs: the report, as answered, logged and counted.
+fn miss(retake: &Started, quick: bool) {
+    let calls = if quick { 800 } else { 8_000 };
+    let cost = cost(retake, calls, 501, &load::plain, &|number| request("/item/", number));
+    alone("  a miss and its report at 10 000 stubs", &format!("{:.2} ms", cost / 1e3), "<= 5 ms");
+}
+
+/// Start to first answer at ten thousand stubs.
+pub fn starting(quick: bool) {
+    head("start to first answer, wall clock", "ms");
     let home = tempfile::tempdir().expect("a folder");
     let folder = home.path().join("bench");
-    write_collection(&folder, 10_000);
-    let path = folder.to_str().expect("a plain path").to_owned();
-    let mut times = Vec::new();
-    let mut peak = 0.0_f64;
-    for _ in 0..if quick { 2 } else { 7 } {
+    write_collection(&folder, 10_000, &items);
+    let timed = |start: &dyn Fn() -> Started| {
         let begun = Instant::now();
-        let server = start_server(RETAKE, &["replay", &path, "--listen", "127.0.0.1:0"], home.path());
-        let mut connection = load::Connection::new(load::connect(server.address));
-        assert_eq!(connection.call(&request(1, 10_000)).expect("an answer").0, 200);
-        times.push(begun.elapsed().as_secs_f64());
-        std::thread::sleep(Duration::from_millis(100));
-        peak = peak.max(machine::used(&server.child).peak);
-    }
-    println!(
-        "start to first answer, 10 000 stubs: {:.0} ms (median; one core); peak memory {peak:.0} MiB\n",
-        machine::median(times) * 1e3
+        let server = start();
+        assert_eq!(load::plain(server.address).call(&request("/items/", 1)).expect("an answer").status, 200);
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    let compared = compare(
+        if quick { 3 } else { 9 },
+        || timed(&|| start_limit(&["limit-server", "10000"], home.path())),
+        || timed(&|| replay(&folder, home.path())),
     );
+    row("  10 000 stubs, one core", &compared, "<= 150 ms");
+    println!();
+}
+
+/// A CONNECT, a leaf made, a handshake and one GET, for many new hosts.
+pub fn new_hosts(quick: bool) {
+    let hosts = if quick { 200 } else { 1_000 };
+    let rounds = if quick { 2 } else { 5 };
+    head(&format!("a new TLS host, CPU ({rounds} x {hosts} hosts)"), "ms");
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("bench");
+    write_collection(&folder, hosts * rounds, &|number| (format!("https://host-{number}.test"), "/".to_owned()));
+    let bare = start_limit(&["limit-proxy"], home.path());
+    let retake = replay(&folder, home.path());
+    let visit = |server: &Started, ca: &Path, round: usize| {
+        let config = limit::trusting(ca);
+        let before = machine::cpu(&server.child);
+        for number in round * hosts..(round + 1) * hosts {
+            let host = format!("host-{number}.test");
+            let mut connection = load::tunnel(server.address, &host, 443, &config);
+            let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(connection.call(request.as_bytes()).expect("an answer").status, 200);
+        }
+        (machine::cpu(&server.child) - before) * 1e3 / hosts as f64
+    };
+    let (mut first, mut second) = (0.., 0..);
+    let compared = compare(
+        rounds,
+        || visit(&bare, &limit::certificate("ca.pem"), first.next().unwrap_or(0)),
+        || visit(&retake, &home.path().join("retake/ca/ca.pem"), second.next().unwrap_or(0)),
+    );
+    row("  CONNECT, leaf made, handshake, one GET", &compared, "<= 1.2");
+    println!();
 }
