@@ -21,6 +21,7 @@ use crate::store::running::{self, Registration, Running};
 use crate::store::{History, HistoryError, Holder, OpenError, Query, open_for_recording};
 use crate::tls::{Ca, Leaves, TlsError, TrustFiles, UpstreamTrust, client_config, write_trust_files};
 use crate::wire::listener::BindError;
+use crate::wire::own;
 use crate::wire::upstream::{Limits, Upstream};
 
 /// What the user asked for.
@@ -51,6 +52,14 @@ pub struct RecordOptions {
 /// Why a recorder could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
+    /// The origin to stand in for is the recorder.
+    #[error("--to {to} is retake itself, listening on {address}")]
+    Itself {
+        /// The origin.
+        to: Origin,
+        /// Where we listen.
+        address: SocketAddr,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -96,6 +105,7 @@ impl RunningRecorder {
     ) -> Result<Self, RecordError> {
         let server = bind(settings, &options)?;
         let address = server.local_addr();
+        not_itself(options.to.as_ref(), address).await?;
         let ca = Arc::new(Ca::load_or_create(&settings.ca_dir)?);
         let trust = write_trust_files(&ca, &settings.ca_dir)?;
         let upstream = Upstream::new(client_config(&options.trust)?, Limits::default());
@@ -159,6 +169,13 @@ impl Drop for RunningRecorder {
 }
 
 /// Listens; when the address is taken by the recorder that holds the store, that is what the user must know.
+/// Refuses to stand in for our own listener. A name that cannot be looked up now may be later: then each call is checked.
+async fn not_itself(to: Option<&Origin>, address: SocketAddr) -> Result<(), RecordError> {
+    let Some(to) = to else { return Ok(()) };
+    let Ok(mut found) = tokio::net::lookup_host((to.host(), to.authority.port())).await else { return Ok(()) };
+    if found.any(own::is_own) { Err(RecordError::Itself { to: to.clone(), address }) } else { Ok(()) }
+}
+
 fn bind(settings: &Settings, options: &RecordOptions) -> Result<Server, RecordError> {
     let taken = match Server::bind(options.listen) {
         Ok(server) => return Ok(server),

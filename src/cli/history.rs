@@ -33,7 +33,7 @@ struct Context {
 
 pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outcome {
     let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
-    let history = select::open(&settings.store)?;
+    let history = select::open(&settings.store, printer)?;
     let context = Context { history, zone: TimeZone::system(), now: Timestamp::now(), printer };
     match args.command {
         None => list(&context, &args.list),

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +15,7 @@ use crate::promote::{Change, Options, Report};
 use crate::report::promotion::{Shown, Tone};
 use crate::settings::Settings;
 use crate::store::collections::LoadError;
-use crate::store::{History, OpenError, Query};
+use crate::store::{History, Query};
 
 /// Rows asked for at a time.
 const PAGE: usize = 1000;
@@ -29,7 +28,7 @@ pub(super) fn run(args: PromoteArgs, global: &Global, printer: Printer) -> Outco
     let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
     let name = collection_name(&args.into)?;
     let folder = settings.collection_dir(&args.into);
-    let history = open(&settings.store)?;
+    let history = select::open(&settings.store, printer)?;
     let numbers = numbers(&*history, &args)?;
     let options = Options { name, replace: args.replace, default: default(&*history, &args, &numbers)? };
     let job = Job { history: &*history, numbers: &numbers, folder: &folder, options, dry_run: args.dry_run };
@@ -49,13 +48,6 @@ fn collection_name(into: &str) -> Result<String, CliError> {
     name.map(str::to_owned).ok_or_else(|| {
         CliError::usage(format!("`--into {into}` names no collection"))
             .hint("give a name (`--into github` writes `mocks/github/`) or a path (`--into ./fixtures/github`)")
-    })
-}
-
-fn open(store: &Path) -> Result<Arc<dyn History>, CliError> {
-    crate::control::open_history(store).map_err(|error| match &error {
-        OpenError::Empty(_) => CliError::usage(&error).hint("`retake record -- COMMAND` records what a command calls"),
-        _ => CliError::failure(&error),
     })
 }
 

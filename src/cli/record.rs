@@ -102,6 +102,10 @@ async fn record(args: &RecordArgs, settings: &Settings, options: RecordOptions, 
 }
 
 fn failed(error: RecordError) -> CliError {
+    if let RecordError::Itself { .. } = error {
+        return CliError::usage(&error)
+            .hint("name the server to stand in for, or listen on another port with `--listen`");
+    }
     let locked = matches!(error, RecordError::Store(OpenError::Locked { .. }));
     let failure = CliError::failure(&error);
     match locked {

@@ -10,6 +10,8 @@ use jiff::{Timestamp, ToSpan, Zoned};
 
 use super::args::FilterArgs;
 use super::exit::CliError;
+use super::output::Printer;
+use crate::report::terminal::clean;
 use crate::store::{History, HistoryError, OpenError, Query};
 
 /// The query that the filters mean, with days in `zone` and `now` as the present.
@@ -37,15 +39,19 @@ pub(super) fn query(filters: &FilterArgs, zone: &TimeZone, now: Timestamp) -> Re
     })
 }
 
-/// Opens the history of a store: from the disk, or from the recorder that holds it.
+/// Opens the history of a store: from the disk, or from the recorder that holds it. What had to be repaired is told.
 ///
 /// # Errors
 /// Exit code 2 when nothing was recorded yet; 1 when the store cannot be read.
-pub(super) fn open(store: &Path) -> Result<Arc<dyn History>, CliError> {
-    crate::control::open_history(store).map_err(|error| match &error {
+pub(super) fn open(store: &Path, printer: Printer) -> Result<Arc<dyn History>, CliError> {
+    let history = crate::control::open_history(store).map_err(|error| match &error {
         OpenError::Empty(_) => CliError::usage(&error).hint("`retake record -- COMMAND` records what a command calls"),
         _ => CliError::failure(&error),
-    })
+    })?;
+    for repair in history.repairs() {
+        printer.warn(clean(&repair));
+    }
+    Ok(history)
 }
 
 /// The numbers that selectors mean, in the order given, each once.

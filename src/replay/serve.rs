@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 
@@ -114,6 +114,7 @@ impl Serve {
     }
 
     async fn answer_call(&self, call: Call) -> Response<Body> {
+        self.learn_secrets(&call);
         let Meant { target, path, base } = self.origins.meant(&call.route, &call.path);
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let url = self.url(&target, &path, call.query.as_deref());
@@ -136,6 +137,16 @@ impl Serve {
                 response
             }
             Answered::Miss(miss) => self.miss(reading, &call, &miss, &head.headers),
+        }
+    }
+
+    /// Remembers the credentials that a call carries in its fields, so that they are masked wherever they come back,
+    /// in the path of this very call or in the body of a later one.
+    fn learn_secrets(&self, call: &Call) {
+        const CARRIERS: [HeaderName; 4] =
+            [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, HeaderName::from_static("x-api-key")];
+        if CARRIERS.iter().any(|name| call.head.headers.contains_key(name)) {
+            self.masker.fields(&mut call.fields.clone());
         }
     }
 

@@ -178,7 +178,7 @@ fn store_info(layout: &Layout) -> Result<(StoreInfo, Repairs), OpenError> {
 /// The index brought up to date with the journal, rebuilt if it must be; and the end of the journal.
 fn recovered(layout: &Layout, info: &StoreInfo, repairs: &mut Repairs) -> Result<(Index, Position), OpenError> {
     let path = layout.index();
-    let existed = path.exists();
+    let existed = holds_files(&path);
     let mut reason = match std::fs::read_to_string(layout.index_suspect()) {
         Ok(reason) => Some(reason),
         Err(_) if !existed && at(&layout.journal(), layout.has_records())? => Some("it was missing".into()),
@@ -199,6 +199,12 @@ fn recovered(layout: &Layout, info: &StoreInfo, repairs: &mut Repairs) -> Result
     let reason = reason.unwrap_or_default();
     repairs.say(format!("the index was rebuilt from the journal without loss ({reason}){kept}"));
     Ok((index, end))
+}
+
+/// Whether there is a file in a folder; an empty folder is as good as none.
+fn holds_files(folder: &Path) -> bool {
+    let is_file = |entry: std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(is_file))
 }
 
 /// Opens the index and reads the journal on from where it stopped.

@@ -3,6 +3,12 @@
 //! A client that is not installed is named as skipped; with `RETAKE_NO_SKIPS=1` (as in CI) that is a failure. With
 //! `RETAKE_HEAVY=1` the long tests run at full length.
 
+mod durability;
+mod framing;
 mod harness;
+mod large;
 mod layering;
+mod loops;
+mod peers;
 mod round_trip;
+mod secrets;

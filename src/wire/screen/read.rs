@@ -115,6 +115,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
         if self.side == Side::Client && self.flow.asked.is_empty() {
             return Err(Refusal::bad("bytes that answer no request"));
         }
+        // What is no HTTP at all may never send the end of a head: it is known by its first bytes.
+        if self.side == Side::Client && !is_status_line_so_far(bytes) {
+            return Err(Refusal::bad("an answer that does not begin with HTTP/1"));
+        }
         let Some(length) = track.end.find(bytes)? else { return Ok(None) };
         let next = match self.side {
             Side::Server => {
@@ -202,6 +206,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
         refused.closed = true;
         Poll::Ready(Err(error))
     }
+}
+
+/// Whether `bytes` are the beginning of a status line of HTTP/1 (RFC 9112 section 4), as far as they go.
+fn is_status_line_so_far(bytes: &[u8]) -> bool {
+    const START: &[u8] = b"HTTP/1.";
+    let length = bytes.len().min(START.len());
+    bytes[..length] == START[..length]
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Screen<T> {

@@ -1,10 +1,13 @@
 //! What the tests are made of: the binary under test, origins to record, and clients.
 
 pub mod clients;
+pub mod http;
 pub mod origin;
+pub mod random;
 pub mod retake;
 
 pub use origin::Origin;
+pub use random::Random;
 pub use retake::{Retake, Server};
 
 use std::path::PathBuf;
@@ -28,13 +31,18 @@ pub fn skip(what: &str, why: &str) {
 }
 
 /// Polls until `ready` gives something; fails after ten seconds, naming what was waited for.
-pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+pub fn eventually<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
+    eventually_within(10, what, ready)
+}
+
+/// [`eventually`] with another patience, in seconds.
+pub fn eventually_within<T>(seconds: u64, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
     loop {
         if let Some(value) = ready() {
             return value;
         }
-        assert!(std::time::Instant::now() < deadline, "not within ten seconds: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(std::time::Instant::now() < deadline, "not within {seconds} seconds: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }

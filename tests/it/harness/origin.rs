@@ -208,6 +208,12 @@ async fn api(request: Request<Incoming>) -> Response<Body> {
             .body(streamed(pieces, Duration::ZERO))
             .unwrap();
     }
+    if let Some(length) = number("/huge/") {
+        return huge(length as u64);
+    }
+    if path == "/upload" {
+        return hashed(body).await;
+    }
     if let Some(status) = number("/status/") {
         return Response::builder().status(u16::try_from(status).unwrap()).body(full("")).unwrap();
     }
@@ -270,15 +276,41 @@ async fn api(request: Request<Incoming>) -> Response<Body> {
             *response.status_mut() = http::StatusCode::CREATED;
             response
         }
-        ("PUT", "/upload") => {
-            json(&format!("{{\"blake3\":\"{}\",\"bytes\":{}}}", blake3::hash(&body).to_hex(), body.len()))
-        }
         _ => Response::builder()
             .status(404)
             .header("content-type", "application/json")
             .body(full(r#"{"message":"Not Found"}"#))
             .unwrap(),
     }
+}
+
+/// A body of known length that is made while it is sent: [`noise`] of 64 KiB, again and again.
+fn huge(length: u64) -> Response<Body> {
+    let piece = Bytes::from(noise(HUGE_PIECE));
+    let stream = futures_util::stream::unfold(length, move |left| {
+        let piece = piece.slice(..piece.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
+        async move { (left > 0).then(|| (Ok::<_, Infallible>(Frame::data(piece.clone())), left - piece.len() as u64)) }
+    });
+    Response::builder()
+        .header("content-type", "application/octet-stream")
+        .header("content-length", length)
+        .body(BodyExt::boxed(StreamBody::new(stream)))
+        .unwrap()
+}
+
+/// What `/huge/N` repeats.
+pub const HUGE_PIECE: usize = 64 * 1024;
+
+/// Takes a body without keeping it, and tells its hash.
+async fn hashed(mut body: Incoming) -> Response<Body> {
+    let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0_u64);
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Some(data) = frame.data_ref() {
+            hasher.update(data);
+            bytes += data.len() as u64;
+        }
+    }
+    json(&format!("{{\"blake3\":\"{}\",\"bytes\":{bytes}}}", hasher.finalize().to_hex()))
 }
 
 /// The secret that `/login` hands out.

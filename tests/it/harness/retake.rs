@@ -100,10 +100,15 @@ impl Retake {
 
     /// `record` on a free port, trusting the test CA upstream.
     pub fn record(&self, more: &[&str]) -> Server {
+        Server::start(self.record_command(more))
+    }
+
+    /// What [`Retake::record`] starts.
+    pub fn record_command(&self, more: &[&str]) -> Command {
         let test_ca = super::cert("ca.pem");
         let mut args = vec!["record", "--json", "--listen", "127.0.0.1:0", "--upstream-ca", test_ca.to_str().unwrap()];
         args.extend(more);
-        self.start(&args)
+        self.command(&args)
     }
 
     /// `replay` on a free port.
@@ -153,7 +158,8 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(mut command: Command) -> Server {
+    /// Starts a command that prints a ready object, and waits for it.
+    pub fn start(mut command: Command) -> Server {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let stderr = std::thread::spawn(move || {
@@ -179,6 +185,11 @@ impl Server {
         self.url.rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap()
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
+    }
+
     /// Sends a signal by its name, such as `INT`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
@@ -197,9 +208,15 @@ impl Server {
         self.wait().1
     }
 
-    fn wait(&mut self) -> (i32, String) {
+    /// Kills it like [`Server::kill`], while others still use it; [`Server::wait`] is the end.
+    pub fn kill_now(&self) {
+        self.signal("KILL");
+    }
+
+    /// Waits for the end: exit code and what was said on stderr.
+    pub fn wait(&mut self) -> (i32, String) {
         use std::os::unix::process::ExitStatusExt;
-        let status = super::eventually("the server ends", || self.child.try_wait().unwrap());
+        let status = super::eventually_within(30, "the server ends", || self.child.try_wait().unwrap());
         let stderr = self.stderr.take().map(|thread| thread.join().unwrap()).unwrap_or_default();
         (status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)), stderr)
     }
