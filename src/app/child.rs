@@ -45,6 +45,19 @@ impl ChildError {
     }
 }
 
+/// How this process is shown to others (`retake env`, the lock of a store, `run.json`): what retake itself does, and of
+/// the command after `--` only the program, since its arguments may be secrets.
+pub fn shown(own: &[&str], command: &[OsString]) -> Vec<String> {
+    let mut shown: Vec<String> = own.iter().map(|word| (*word).to_owned()).collect();
+    if let Some(program) = command.first() {
+        shown.extend(["--".to_owned(), program.to_string_lossy().into_owned()]);
+        if command.len() > 1 {
+            shown.push("…".to_owned());
+        }
+    }
+    shown
+}
+
 /// Runs `command` (the program, then its arguments) to its end, with stdin, stdout and stderr of this process, in the
 /// same process group; `set` and `remove` change the environment that it inherits.
 ///
@@ -160,6 +173,14 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_of_the_command_are_not_shown() {
+        let command = ["curl", "-u", "me:planted"].map(OsString::from);
+        assert_eq!(shown(&["retake", "replay"], &command).join(" "), "retake replay -- curl …");
+        assert_eq!(shown(&["retake", "record"], &[]).join(" "), "retake record");
+    }
+
     use std::os::unix::fs::PermissionsExt;
     use tokio::io::{AsyncBufReadExt, BufReader};
 

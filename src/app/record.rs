@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::wiring::client_address;
+use super::wiring::url_of;
 use crate::control::{self, ControlServer};
 use crate::forward::Forward;
 use crate::model::Origin;
@@ -204,13 +204,11 @@ fn entry(
     options: &RecordOptions,
     control: Option<&ControlServer>,
 ) -> Running {
-    let (host, port) = client_address(address);
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
     Running {
         kind: running::Kind::Record,
         pid: std::process::id(),
         listen: address,
-        url: format!("http://{host}:{port}"),
+        url: url_of(address),
         ca: trust.ca.clone(),
         command: options.command.clone(),
         started_at: Timestamp::now(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::wiring::url_of;
 use crate::collection::{OriginPattern, PortPattern, Profile};
 use crate::model::Authority;
 use crate::proxy;
@@ -114,7 +115,7 @@ fn open_log(plan: &ReplayPlan, address: SocketAddr, observe: Option<Observer>) -
         pid,
         started_at,
         collections: plan.collections.iter().map(|(_, dir)| dir.clone()).collect(),
-        url: format!("http://{address}"),
+        url: url_of(address),
         command: plan.command.clone(),
     };
     let log = RunLog::start(store, &info, observe);
@@ -129,7 +130,7 @@ impl Running {
 
     /// The URL of the server, to be used as a proxy and as a base URL alike.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        url_of(self.address)
     }
 
     /// The name of this run, where it has a log in the store.

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::model::Authority;
 use crate::tls::TrustFiles;
 use crate::tls::truststore::PASSWORD;
 
@@ -152,6 +153,12 @@ pub fn dropped_no_proxy(inherited: impl Fn(&str) -> Option<String>, kept: &[Stri
 pub fn own_proxies(inherited: impl Fn(&str) -> Option<String>, own_url: Option<&str>) -> Vec<&'static str> {
     let foreign = |value: String| !value.is_empty() && Some(value.trim_end_matches('/')) != own_url;
     PROXY.iter().copied().filter(|name| inherited(name).is_some_and(foreign)).collect()
+}
+
+/// The URL of a server that listens at `listen`, for clients on this machine: as a proxy and as a base URL alike.
+pub fn url_of(listen: SocketAddr) -> String {
+    let (host, port) = client_address(listen);
+    format!("http://{}", Authority::new(&host, port))
 }
 
 /// The host and port by which clients on this machine reach a listener: one that listens everywhere is called by

@@ -3,7 +3,6 @@
 mod log;
 mod talk;
 
-use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +30,8 @@ pub(super) fn run(args: RecordArgs, global: &Global, printer: Printer) -> Outcom
     let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
     let options = options(&args)?;
     talk::before(&args, &options, printer);
+    // A thousand clients need two thousand sockets; many systems allow 256 or 1024 unless asked.
+    crate::wire::listener::raise_descriptor_limit();
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| CliError::failure(format_args!("the runtime could not be started: {error}")))?;
     let outcome = runtime.block_on(record(&args, &settings, options, printer));
@@ -58,21 +59,9 @@ fn options(args: &RecordArgs) -> Result<RecordOptions, CliError> {
         keep_secrets: args.keep_secrets,
         strict: args.strict_recording,
         no_proxy: wiring::no_proxy_of_record(&args.bypass),
-        command: own_command(&args.command),
+        command: child::shown(&["retake", "record"], &args.command),
         runtime_dir: settings::inherited("XDG_RUNTIME_DIR").map(PathBuf::from),
     })
-}
-
-/// How this process is shown to others: of the command after `--` only the program, since its arguments may be secrets.
-fn own_command(command: &[OsString]) -> Vec<String> {
-    let mut shown = vec!["retake".to_owned(), "record".to_owned()];
-    if let Some(program) = command.first() {
-        shown.extend(["--".to_owned(), program.to_string_lossy().into_owned()]);
-        if command.len() > 1 {
-            shown.push("…".to_owned());
-        }
-    }
-    shown
 }
 
 async fn record(args: &RecordArgs, settings: &Settings, options: RecordOptions, printer: Printer) -> Outcome {

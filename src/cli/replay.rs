@@ -27,6 +27,8 @@ use crate::tls::{Ca, TrustFiles, write_trust_files};
 pub(super) fn run(args: ReplayArgs, global: &Global, printer: Printer) -> Outcome {
     let settings = collections::settings(global)?;
     let reports = args.reports.iter().map(|text| Report::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    // A thousand clients need two thousand sockets; many systems allow 256 or 1024 unless asked.
+    crate::wire::listener::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::failure(format!("the runtime could not start: {error}")))?;
     let verbose = global.verbose > 0;
@@ -85,8 +87,14 @@ fn plan(args: &ReplayArgs, settings: &Settings) -> ReplayPlan {
         },
         mask: settings.mask.clone(),
         store: Some(settings.store.clone()),
-        command: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        command: shown(args),
     }
+}
+
+/// How this replay is shown to others.
+fn shown(args: &ReplayArgs) -> Vec<String> {
+    let own = ["retake", "replay"].into_iter().chain(args.collections.iter().map(String::as_str));
+    child::shown(&own.collect::<Vec<_>>(), &args.command)
 }
 
 pub(super) fn profile(profile: ProfileArg) -> Profile {
@@ -161,7 +169,7 @@ fn entry(args: &ReplayArgs, running: &Running, trust: &TrustFiles, no_proxy: &[S
         listen: running.address(),
         url: running.url(),
         ca: trust.ca.clone(),
-        command: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        command: shown(args),
         started_at: Timestamp::now(),
         session: None,
         collections: running.serve().engine().names().to_vec(),
@@ -178,9 +186,8 @@ async fn run_command(
     no_proxy: &[String],
 ) -> Result<ChildExit, CliError> {
     let java = inherited("JAVA_TOOL_OPTIONS");
-    let host = running.address().ip().to_string();
-    let wiring =
-        Wiring { host: &host, port: running.address().port(), trust, no_proxy, java_tool_options: java.as_deref() };
+    let (host, port) = wiring::client_address(running.address());
+    let wiring = Wiring { host: &host, port, trust, no_proxy, java_tool_options: java.as_deref() };
     let variables = wiring.variables();
     let ended = child::run(&args.command, &variables.set, &variables.remove).await;
     ended.map_err(|error| CliError::new(Exit(error.exit_code()), error))

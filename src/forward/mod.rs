@@ -186,14 +186,14 @@ impl Answerer for Forward {
     }
 
     fn refused_certificate(&self, client: SocketAddr, authority: &Authority, reason: &str) {
-        self.recorder.note(format!(
+        self.recorder.note(&format!(
             "{client} refused retake's certificate for {authority} ({reason}): \
              make the client trust the CA of `retake ca path`, or set its variables with `retake env`"
         ));
     }
 
     fn refused_message(&self, client: SocketAddr, reason: &str) {
-        self.recorder.note(format!("{client} sent what cannot be passed on: {reason}"));
+        self.recorder.note(&format!("{client} sent what cannot be passed on: {reason}"));
     }
 }
 

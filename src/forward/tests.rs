@@ -542,3 +542,25 @@ async fn a_tunnel_without_http_is_relayed_and_counted() {
     let Outcome::Relayed(relayed) = &exchange.outcome else { panic!("{:?}", exchange.outcome) };
     assert_eq!((relayed.sent, relayed.received, relayed.reason.as_str()), (4, 5, "no TLS"));
 }
+
+#[tokio::test]
+async fn steering_fields_go_on_and_are_no_part_of_the_record() {
+    let proxy = Proxy::usual().await;
+    let (told, heard) = tokio::sync::oneshot::channel();
+    let address = origin(|mut socket, head| async move {
+        told.send(head).unwrap();
+        socket.write_all(b"HTTP/1.1 200 Fine planted-secret-1\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let _ = socket.read(&mut [0]).await;
+    })
+    .await;
+    let fields = "X-Mock-Response-Code: 404\r\nAuthorization: Bearer planted-secret-1";
+    let request = format!("GET http://{address}/ HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n\r\n");
+    let mut client = proxy.send(&request).await;
+    let head = read_until(&mut client, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 Fine planted-secret-1"), "{head}");
+    assert!(heard.await.unwrap().contains("X-Mock-Response-Code: 404"), "the origin gets every field");
+    let exchange = proxy.exchange(1).await;
+    assert!(!exchange.request.fields.has("x-mock-response-code"));
+    let reason = exchange.outcome.response().unwrap().reason.clone().unwrap();
+    assert!(reason.starts_with("Fine retake-"), "a secret seen before, in the reason phrase: {reason}");
+}

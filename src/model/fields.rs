@@ -180,6 +180,13 @@ pub const HOP_BY_HOP: [&str; 9] = [
     "trailer",
 ];
 
+/// Whether a request field steers a mock (`x-mock-…`, `x-retake-explain`): no part of the request that is recorded,
+/// logged or matched.
+pub fn is_steering(name: &str) -> bool {
+    let mock = name.get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-mock-"));
+    mock || name.eq_ignore_ascii_case("x-retake-explain")
+}
+
 /// Whether `name` is one of [`HOP_BY_HOP`], whatever the case.
 pub fn is_hop_by_hop(name: &str) -> bool {
     HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name))
@@ -205,5 +212,15 @@ mod tests {
         let mut fields = Fields::new();
         fields.push("Authorization", "Bearer s3cret");
         assert!(!format!("{fields:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn steering_fields_are_told_by_name() {
+        for name in ["x-mock-response-code", "X-Mock-Match", "x-retake-explain"] {
+            assert!(is_steering(name), "{name}");
+        }
+        for name in ["x-mock", "x-mocked-by", "x-api-key", "x-möck-y"] {
+            assert!(!is_steering(name), "{name}");
+        }
     }
 }

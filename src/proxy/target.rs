@@ -61,7 +61,7 @@ pub(super) fn read(method: &str, target: &str, host: Option<&str>, place: &Place
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
-    let authority = Authority::parse(authority, scheme.default_port()).map_err(|error| error.to_string())?;
+    let authority = parsed(authority, scheme)?;
     let origin = Origin::new(scheme, authority);
     if let Place::Tunnel { authority, .. } = place
         && (origin.authority != *authority || scheme != place.scheme())
@@ -76,6 +76,16 @@ pub(super) fn read(method: &str, target: &str, host: Option<&str>, place: &Place
         false => path,
     };
     Ok(Target::Call { route: Route::Proxied(origin), path, query })
+}
+
+/// Host and port of a URL. A user and password in front of them are no part of a target (RFC 9110 section 4.2.4), and
+/// are not repeated to anybody.
+fn parsed(authority: &str, scheme: Scheme) -> Result<Authority, String> {
+    if authority.contains('@') {
+        return Err("the URL has a user or a password in front of its host: send them in `Authorization`".to_owned());
+    }
+    Authority::parse(authority, scheme.default_port())
+        .map_err(|_| format!("`{}` is no host and port", shown(authority)))
 }
 
 fn connect(target: &str, place: &Place) -> Result<Target, String> {
@@ -116,8 +126,9 @@ fn split_query(target: &str) -> (String, Option<String>) {
     }
 }
 
-/// The start of a text from outside, for a message.
+/// The start of a text from outside, for a message; without a user and a password.
 fn shown(text: &str) -> String {
+    let text = text.rsplit('@').next().unwrap_or(text);
     text.chars().take(80).collect::<String>().escape_debug().to_string()
 }
 
@@ -176,6 +187,16 @@ mod tests {
             ("CONNECT", "http://a/", DIRECT),
         ] {
             assert!(read(method, target, Some("me"), &place).is_err(), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_target_is_not_repeated() {
+        for (method, target) in
+            [("GET", "http://me:planted@a/"), ("CONNECT", "me:planted@a:443"), ("GET", "ftp://me:planted@a/")]
+        {
+            let reason = read(method, target, None, &DIRECT).unwrap_err();
+            assert!(!reason.contains("planted"), "{reason}");
         }
     }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::copy::BodyCopy;
 use super::request::{Shared, Taken};
 use super::{Recorder, RequestBody};
+use crate::model::fields::is_steering;
 use crate::model::{
     Body, BodyContent, BodyEnd, ContentHash, Exchange, ExchangeId, Failure, FailureKind, Fields, HttpVersion,
     Informational, Origin, Outcome, RequestRecord, ResponseRecord, Timings, TlsFacts,
@@ -95,6 +96,7 @@ impl Flow {
         };
         let masker = &recorder.masker;
         let mut fields = call.fields;
+        fields.retain(|field| !is_steering(&field.name));
         masker.fields(&mut fields);
         let request = RequestRecord {
             method: call.method.as_str().to_owned(),
@@ -253,7 +255,7 @@ impl State {
         self.response = Some(ResponseRecord {
             version: head.version,
             status: head.status,
-            reason: head.reason,
+            reason: head.reason.map(|reason| masker.text(&reason).into_owned()),
             fields,
             trailers: Fields::new(),
             informational,

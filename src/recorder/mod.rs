@@ -132,9 +132,9 @@ impl Recorder {
         &self.journal.gate
     }
 
-    /// Passes words to the observer.
-    pub fn note(&self, text: String) {
-        self.observer.note(text);
+    /// Passes words to the observer, secrets in them masked.
+    pub fn note(&self, text: &str) {
+        self.observer.note(self.masker.text(text).into_owned());
     }
 
     /// What was recorded so far.

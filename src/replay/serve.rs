@@ -15,6 +15,7 @@ use super::ready::{Asked, Ready};
 use super::refusal;
 use super::tally::Tally;
 use crate::matching::{self, Evaluation, Miss, Target};
+use crate::model::fields::is_steering;
 use crate::model::{Authority, Fields, coding, media};
 use crate::redact::Masker;
 use crate::report::mask::Mask;
@@ -120,7 +121,8 @@ impl Serve {
         let url = self.url(&target, &path, call.query.as_deref());
         let reading = Reading { number, at: call.started_at, started: call.started, url, base };
         let is_head = call.method == http::Method::HEAD;
-        let Call { method, query, fields, head, body, .. } = call;
+        let Call { method, query, mut fields, head, body, .. } = call;
+        fields.retain(|field| !is_steering(&field.name));
         let body = match read(body, &fields).await {
             Ok(body) => body,
             Err(refused) => return self.refuse(&reading, method.as_str(), refused),
@@ -226,9 +228,9 @@ impl Serve {
     /// Logs what never became a call: it counts as a miss.
     fn lost(&self, at: Timestamp, authority: &str, reason: &str) {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let url = clean(authority).into_owned();
+        let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
+        let (url, reason) = (shown(authority), shown(reason));
         let reading = Reading { number, at, started: std::time::Instant::now(), url, base: None };
-        let reason = clean(reason).into_owned();
         self.tally.miss(number, format!("CONNECT {}", reading.url), reason.clone());
         let mut record = reading.record("CONNECT", 0, CallResult::Error);
         record.differences = vec![reason];

@@ -123,14 +123,20 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Raises the limit of open descriptors to what the system allows this process; gives the limit that then holds, or
-/// `None` when there is none.
+/// Open descriptors that suffice: two sockets for each connection, and files. More is not asked for, since the command
+/// that retake runs inherits the limit, and some programs walk through all of it.
+const DESCRIPTORS: u64 = 4 * MAX_CONNECTIONS as u64;
+
+/// Raises the limit of open descriptors to what [`MAX_CONNECTIONS`] need, as far as the system allows this process; gives
+/// the limit that then holds, or `None` when there is none.
 pub fn raise_descriptor_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // Some systems refuse the maximum they name; then the old limit stays.
-    let _ = setrlimit(Resource::Nofile, wanted);
+    if let Some(current) = limit.current.filter(|current| *current < DESCRIPTORS) {
+        let most = limit.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS).max(current);
+        // Some systems refuse the maximum they name; then the old limit stays.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum });
+    }
     getrlimit(Resource::Nofile).current
 }
 
