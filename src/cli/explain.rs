@@ -5,18 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::args::{ExplainArgs, Global, ProfileArg};
+use super::calls;
 use super::collections::{load, settings};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BAD, BOLD, DIM, GOOD, Printer};
 use super::select;
 use crate::collection::Profile;
 use crate::matching::{Call, Index, Source, Target};
-use crate::model::{Exchange, Fields, Origin, coding, path};
+use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
 use crate::report::explain::Explanation;
 use crate::report::mask::Mask;
 use crate::report::miss::Tone;
 use crate::settings::Settings;
+use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY};
 use crate::store::{History, OpenError};
 
 /// The status with which replay answers a miss unless told otherwise.
@@ -72,16 +74,47 @@ fn request(args: &ExplainArgs, settings: &Settings) -> Result<Call, CliError> {
         _ if !args.headers.is_empty() || args.data.is_some() => {
             Err(CliError::usage("`-H` and `-d` belong to a typed request").hint("write METHOD URL, then -H and -d"))
         }
-        [one] if one.starts_with(CALL) => logged(one),
+        [one] if one.starts_with(CALL) => logged(settings, one),
         [one] => recorded(settings, one),
         _ => Err(CliError::usage("a request is METHOD URL, or the number of an exchange")),
     }
 }
 
-/// A call of the newest replay, by its number in the call log. The log does not give requests back yet.
-fn logged(call: &str) -> Result<Call, CliError> {
-    Err(CliError::usage(format!("`{call}` cannot be matched again from the call log"))
-        .hint("`retake calls show N` shows how it was chosen; or write METHOD URL"))
+/// A call of the newest replay, by its number in the call log.
+fn logged(settings: &Settings, named: &str) -> Result<Call, CliError> {
+    let number = named[CALL.len()..].parse().map_err(|_| {
+        CliError::usage(format!("`{named}` names no call")).hint("write `call:` and a number that `retake calls` lists")
+    })?;
+    let record = calls::find(&calls::open(settings, None)?, number)?;
+    again(&record).map_err(|reason| {
+        CliError::usage(format!("`{named}` cannot be matched again: {reason}")).hint("write METHOD URL, then -H and -d")
+    })
+}
+
+/// The call that the log tells of, or why it does not tell enough.
+fn again(record: &CallRecord) -> Result<Call, &'static str> {
+    let Some(request) = &record.request else {
+        return Err(match record.result {
+            CallResult::Exact => "of an exact hit the log keeps no request, since it is the scenario's own",
+            _ => "it never became a request",
+        });
+    };
+    if request.body_bytes > 0 && request.body.is_empty() {
+        return Err("its body is binary, and the log does not keep it");
+    }
+    if request.body.len() >= LOGGED_BODY {
+        return Err("its body is large, and the log has only the beginning");
+    }
+    let (target, rest) = split(&record.url).map_err(|_| "the log names no URL")?;
+    let (path, query) = path::split_target(rest);
+    Ok(Call {
+        method: record.method.clone(),
+        target,
+        path: path.to_owned(),
+        query: query.map(str::to_owned),
+        fields: request.fields.iter().map(|(name, value)| Field::new(name, value.as_str())).collect(),
+        body: Bytes::from(request.body.clone()),
+    })
 }
 
 /// A typed request. A path without a host is a plain call to the mock's own address.
@@ -192,5 +225,24 @@ mod tests {
         for (method, url) in [("GET", "a.test/x"), ("G T", "/x"), ("GET", "ftp://a.test/")] {
             assert_eq!(typed(method, url, &[], None).unwrap_err().exit, Exit::USAGE, "{method} {url}");
         }
+    }
+
+    #[test]
+    fn a_logged_call_is_matched_again_where_the_log_has_it_whole() {
+        let record = |request: serde_json::Value, result: &str| -> CallRecord {
+            serde_json::from_value(serde_json::json!({
+                "call": 17, "at": "2026-11-20T10:00:00Z", "duration_us": 1, "method": "POST",
+                "url": "https://a.test/x?y=1", "status": 501, "result": result, "request": request,
+            }))
+            .unwrap()
+        };
+        let missed = serde_json::json!({ "fields": [["X-A", "b"]], "body": "{}", "body_bytes": 2 });
+        let call = again(&record(missed, "miss")).unwrap();
+        assert_eq!(call.target, Target::Origin("https://a.test".parse().unwrap()));
+        assert_eq!((call.path.as_str(), call.query.as_deref(), &call.body[..]), ("/x", Some("y=1"), &b"{}"[..]));
+        assert_eq!(call.fields.get("x-a"), Some(&b"b"[..]));
+        assert!(again(&record(serde_json::Value::Null, "exact")).is_err());
+        let binary = serde_json::json!({ "fields": [], "body_bytes": 3 });
+        assert!(again(&record(binary, "miss")).is_err(), "a body that is not there must not be compared");
     }
 }

@@ -22,13 +22,11 @@ use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
 use crate::report::receipt::Receipt;
 use crate::report::terminal::clean;
-use crate::store::runs::{CallRecord, CallResult, LoggedRequest, RunLog};
+use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunLog};
 use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel};
 
 /// The largest request body that is read, in bytes, coded and decoded alike. Matching needs a body whole.
 pub const BODY_MAX: u64 = 256 * 1024 * 1024;
-/// How much of a request's body the call log keeps.
-const LOGGED_BODY: usize = 64 * 1024;
 /// The longest list of differences in `x-retake-inexact`, in bytes.
 const INEXACT_FIELD_MAX: usize = 1_024;
 

@@ -20,6 +20,8 @@ const MEMORY_CALLS: usize = 10_000;
 const QUEUE_CALLS: usize = 1_024;
 /// How long a call may wait for the thread that writes.
 const WRITE_INTERVAL: Duration = Duration::from_millis(50);
+/// How much of a request's body a call record keeps, in bytes.
+pub const LOGGED_BODY: usize = 64 * 1024;
 /// How many runs are kept.
 const KEEP_RUNS: usize = 100;
 
