@@ -103,7 +103,7 @@ impl RunningRecorder {
         options: RecordOptions,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, RecordError> {
-        let server = bind(settings, &options)?;
+        let server = bind(settings, &options).map_err(|error| of_the_store(error, settings, &options))?;
         let address = server.local_addr();
         not_itself(options.to.as_ref(), address).await?;
         let ca = Arc::new(Ca::load_or_create(&settings.ca_dir)?);
@@ -169,6 +169,17 @@ impl Drop for RunningRecorder {
 }
 
 /// Listens; when the address is taken by the recorder that holds the store, that is what the user must know.
+/// An address in use by the recorder that has the store: that one is named, not just the address.
+fn of_the_store(error: RecordError, settings: &Settings, options: &RecordOptions) -> RecordError {
+    if !matches!(error, RecordError::Bind(BindError::InUse(_))) {
+        return error;
+    }
+    match open_for_recording(&settings.store, holder(options.listen, options)) {
+        Err(locked @ OpenError::Locked { .. }) => RecordError::Store(locked),
+        _ => error,
+    }
+}
+
 /// Refuses to stand in for our own listener. A name that cannot be looked up now may be later: then each call is checked.
 async fn not_itself(to: Option<&Origin>, address: SocketAddr) -> Result<(), RecordError> {
     let Some(to) = to else { return Ok(()) };

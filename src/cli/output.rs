@@ -54,7 +54,7 @@ impl Printer {
     /// One value as a line of JSON, on stdout.
     pub fn json(&self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.data(text),
+            Ok(text) => self.data(crate::report::terminal::clean_json(&text)),
             Err(error) => self.warn(format_args!("could not be written as JSON: {error}")),
         }
     }

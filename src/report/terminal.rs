@@ -15,6 +15,24 @@ pub fn clean_lines(text: &str) -> Cow<'_, str> {
     clean_keeping(text, &['\n', '\t'])
 }
 
+/// JSON text with what a terminal would act on written as `\\uXXXX`, which means the same: such characters stand in
+/// strings only, and JSON has escaped those below U+0020 already.
+pub fn clean_json(json: &str) -> Cow<'_, str> {
+    if !json.chars().any(is_unsafe) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        match character {
+            '\n' => out.push('\n'),
+            // All of them are below U+10000. Writing to a String cannot fail.
+            _ if is_unsafe(character) => drop(write!(out, "\\u{:04x}", u32::from(character))),
+            _ => out.push(character),
+        }
+    }
+    Cow::Owned(out)
+}
+
 fn clean_keeping<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     let acts = |character: char| is_unsafe(character) && !kept.contains(&character);
     if !text.chars().any(acts) {
@@ -62,6 +80,16 @@ mod tests {
         assert_eq!(cleaned, "a\\u{1b}[31mb\\u{7}c\\u{9b}d\\u{202e}e\\r\\nf\\u{2028}g");
         assert_eq!(clean("plain — text"), "plain — text");
         assert_eq!(clean_lines("a\n\tb\r"), "a\n\tb\\r");
+    }
+
+    #[test]
+    fn json_means_the_same_after_cleaning() {
+        let value = serde_json::json!({ "a\u{9b}": "\x1b\u{202e}\u{2028}\x7f\u{feff} é" });
+        let text = value.to_string();
+        let cleaned = clean_json(&text);
+        assert!(!cleaned.chars().any(is_unsafe), "{cleaned}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&cleaned).unwrap(), value);
+        assert!(matches!(clean_json("{\"a\":\"é\"}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A client that is not installed is named as skipped; with `RETAKE_NO_SKIPS=1` (as in CI) that is a failure. With
 //! `RETAKE_HEAVY=1` the long tests run at full length.
 
+mod cli;
 mod durability;
 mod framing;
 mod harness;
