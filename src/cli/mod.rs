@@ -9,6 +9,7 @@ mod env;
 mod exit;
 mod explain;
 mod history;
+mod logs;
 mod man;
 mod mock;
 mod output;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    logs::start(cli.global.verbose);
     let printer = Printer::new(cli.global.quiet);
     match run(cli, printer) {
         Ok(Exit(code)) => ExitCode::from(code),
