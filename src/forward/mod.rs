@@ -13,6 +13,7 @@ use std::sync::Arc;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio_util::sync::CancellationToken;
 
 use crate::model::{Authority, Failure, Fields, HttpVersion, Origin, Scheme};
 use crate::recorder::{Flow, Recorder, RequestBody, ResponseHead};
@@ -25,6 +26,14 @@ pub struct Forward {
     recorder: Arc<Recorder>,
     upstream: Upstream<RequestBody>,
     to: Option<Origin>,
+    /// Relays of changed protocols have no end of their own: they end with the forwarder.
+    relays: CancellationToken,
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.relays.cancel();
+    }
 }
 
 /// What must be known of a call after it has been handed over.
@@ -41,7 +50,7 @@ struct Way {
 impl Forward {
     /// A forwarder; with `to`, plain calls go to that origin.
     pub fn new(recorder: Arc<Recorder>, upstream: Upstream<RequestBody>, to: Option<Origin>) -> Self {
-        Forward { recorder, upstream, to }
+        Forward { recorder, upstream, to, relays: CancellationToken::new() }
     }
 
     /// Where a call goes; `None` for a plain call when we stand in for nobody.
@@ -103,6 +112,10 @@ impl Forward {
         match body {
             Ok(body) => {
                 parts.headers = lines.fields.to_map();
+                if status == StatusCode::NOT_MODIFIED {
+                    // hyper would leave it out with a warning; the lines have it.
+                    parts.headers.remove(http::header::CONTENT_LENGTH);
+                }
                 parts.version = http::Version::HTTP_11;
                 parts.extensions.remove::<Connection>();
                 if way.client_version != HttpVersion::Http2 {
@@ -128,7 +141,8 @@ impl Forward {
             return problem::unrecorded(&unrecorded);
         }
         if let Some(client_upgrade) = client_upgrade {
-            tokio::spawn(tunnel::relay_upgrade(client_upgrade, upstream_upgrade));
+            let relay = tunnel::relay_upgrade(client_upgrade, upstream_upgrade);
+            tokio::spawn(self.relays.clone().run_until_cancelled_owned(relay));
         }
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -76,7 +76,8 @@ impl Ready {
             cookies::shift(&mut lines, recorded.0, now);
         }
         let head_length = lines.get("content-length").and_then(|value| HeaderValue::from_bytes(value).ok());
-        lines.retain(|field| !fields::is_hop_by_hop(&field.name) && !field.is("content-length"));
+        let about_another = status == StatusCode::NOT_MODIFIED;
+        lines.retain(|field| !fields::is_hop_by_hop(&field.name) && (about_another || !field.is("content-length")));
         let kept_coded = spec.body.as_ref().is_some_and(|body| body.coded.is_some());
         // No bytes are no coded bytes: an empty gzip would be twenty of them.
         let as_it_is = kept_coded || body.is_empty();
@@ -113,6 +114,10 @@ impl Ready {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = variant.map.clone();
+        if self.status == StatusCode::NOT_MODIFIED {
+            // hyper would leave it out with a warning; the lines below have it.
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
         if let Some(length) = self.length_for_head(variant).filter(|_| asked.head) {
             response.headers_mut().insert(header::CONTENT_LENGTH, length);
         }

@@ -1,5 +1,7 @@
 //! Answers that retake makes itself in replay: the miss report, and the refusal of a request that cannot be read.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::report::miss::MissReport;
@@ -10,6 +12,8 @@ use crate::wire::Body;
 pub enum Refused {
     /// Its body is larger than this many bytes.
     TooLarge(u64),
+    /// Nothing more of its body came for so long.
+    Stalled(Duration),
     /// Its body broke off.
     Broken(String),
 }
@@ -19,6 +23,7 @@ impl Refused {
     pub fn status(&self) -> StatusCode {
         match self {
             Refused::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::Stalled(_) => StatusCode::REQUEST_TIMEOUT,
             Refused::Broken(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -28,6 +33,9 @@ impl Refused {
         match self {
             Refused::TooLarge(limit) => {
                 format!("the request body is larger than {} MiB, the most that replay compares", limit >> 20)
+            }
+            Refused::Stalled(limit) => {
+                format!("the client sent nothing for {} s in the middle of its request body", limit.as_secs())
             }
             Refused::Broken(reason) => format!("the request body broke off: {reason}"),
         }

@@ -14,12 +14,19 @@ pub(super) fn rewrite(head: &[u8], start: usize, lines: &[Line], wanted: &HeadLi
     }
     out.extend_from_slice(&head[..start]);
     let name_of = |line: &Line| &head[line.0.clone()];
+    let not_modified = head.get(9..12) == Some(b"304");
     let mut framing_written = [false; FRAMING.len()];
     for field in wanted.fields.iter() {
         let mut written = lines.iter().filter(|line| name_of(line).eq_ignore_ascii_case(field.name.as_bytes()));
         match FRAMING.iter().position(|name| field.is(name)) {
             None => {
                 if written.next().is_some() && is_legal(field) {
+                    write_line(field.name.as_bytes(), &field.value, out);
+                }
+            }
+            // Of a 304 it is data about another response (RFC 9110 section 8.6), which hyper leaves out.
+            Some(0) if not_modified && is_length(&field.value) => {
+                if !std::mem::replace(&mut framing_written[0], true) {
                     write_line(field.name.as_bytes(), &field.value, out);
                 }
             }
@@ -50,6 +57,10 @@ fn write_interim(interim: &Informational, out: &mut Vec<u8>) {
         write_line(field.name.as_bytes(), &field.value, out);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+fn is_length(value: &[u8]) -> bool {
+    (1..=19).contains(&value.len()) && value.iter().all(u8::is_ascii_digit)
 }
 
 fn has(fields: &Fields, name: &[u8]) -> bool {
@@ -125,5 +136,17 @@ mod tests {
         let wrote = "HTTP/1.1 200 OK\r\nx-a: 1\r\n\r\n";
         let out = check(wrote, &[("X-A", "1\r\nEvil: 1"), ("X-A", "1")], vec![], false);
         assert_eq!(out, "HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n");
+    }
+
+    #[test]
+    fn a_304_keeps_the_length_of_the_content_that_it_speaks_of() {
+        let wanted = [("ETag", "x"), ("Content-Length", "1234")];
+        let wrote = "HTTP/1.1 304 Not Modified\r\netag: x\r\n\r\n";
+        let out = check(wrote, &wanted, Vec::new(), false);
+        assert_eq!(out, "HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 1234\r\n\r\n");
+        let out = check(wrote, &[("ETag", "x"), ("Content-Length", "5, 5")], Vec::new(), false);
+        assert!(!out.contains("Content-Length"), "what is no length is not sent");
+        let out = check("HTTP/1.1 204 No Content\r\netag: x\r\n\r\n", &wanted, Vec::new(), false);
+        assert!(!out.contains("1234"), "a 204 has none (RFC 9110 section 8.6)");
     }
 }
