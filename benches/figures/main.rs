@@ -5,6 +5,8 @@
 //! hash map, or a bare hyper proxy that records nothing. Words choose among the figures, `cargo bench -- replay start
 //! hosts record large`; `quick` takes fewer calls of each.
 
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+
 mod limit;
 mod load;
 mod machine;

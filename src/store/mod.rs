@@ -1,6 +1,6 @@
 //! All disk: the history's journal, blobs and index; the collections' folders; the runs of replays.
 //!
-//! Journal, blobs and index are described in `docs/history.md`. Only [`index`] knows sled.
+//! Journal, blobs and index are described in `docs/history.md`. Only `index` knows sled.
 
 pub mod blobs;
 pub mod collections;
