@@ -32,7 +32,8 @@ fn figures(words: &[&str]) {
     let chosen = |name: &str| words.iter().all(|word| *word == "quick") || words.contains(&name);
     println!("{}\n", machine::describe());
     machine::pin(1);
-    let tables: [(&str, fn(bool)); 5] = [
+    type Take = fn(bool);
+    let tables: [(&str, Take); 5] = [
         ("replay", replay::throughput),
         ("start", replay::starting),
         ("hosts", replay::new_hosts),

@@ -114,10 +114,10 @@ impl Index {
         let received = Received::new(call);
         let mut best: Option<Contender<'_>> = None;
         let mut consider = |entry, role, scenario| {
-            if let Some(contender) = self.contend(entry, role, scenario, &received, profile, used_up) {
-                if best.as_ref().is_none_or(|best| order::compare(&contender, best).is_lt()) {
-                    best = Some(contender);
-                }
+            if let Some(contender) = self.contend(entry, role, scenario, &received, profile, used_up)
+                && best.as_ref().is_none_or(|best| order::compare(&contender, best).is_lt())
+            {
+                best = Some(contender);
             }
         };
         self.candidates(&received, &call.method, &mut |entry| consider_all(entry, Role::Qualified, &mut consider));

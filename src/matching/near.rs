@@ -312,7 +312,8 @@ fn likeness(pattern: &[SegmentPattern], path: &[&str]) -> f64 {
 /// What keeps a pattern from accepting a path.
 fn path_fault(pattern: &[SegmentPattern], path: &str) -> PathFault {
     let pattern: Vec<SegmentPattern> = pattern.to_vec();
-    let details: [(PathFault, fn(Vec<SegmentPattern>) -> Vec<SegmentPattern>); 5] = [
+    type SeenThrough = fn(Vec<SegmentPattern>) -> Vec<SegmentPattern>;
+    let details: [(PathFault, SeenThrough); 5] = [
         (PathFault::TrailingSlash, without_trailing_slash),
         (PathFault::DoubleSlash, without_empty),
         (PathFault::DotSegments, without_dots),

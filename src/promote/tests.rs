@@ -232,6 +232,9 @@ fn binary_bodies_are_files_named_for_their_scenario() {
 }
 
 /// Some traffic: few enough paths, queries, bodies, fields and answers that all meet.
+/// Positions of host, query, body, two fields and answer.
+type Picked = (usize, usize, usize, (usize, usize), usize);
+
 fn traffic() -> impl Strategy<Value = Vec<Recorded>> {
     let hosts = ["https://a.test", "http://127.0.0.1:5000", "http://localhost:5001"];
     let queries = ["", "?page=1", "?page=2", "?b=1&a=2", "?a=2&b=1"];
@@ -241,22 +244,21 @@ fn traffic() -> impl Strategy<Value = Vec<Recorded>> {
     let answers = [(200, "{\"a\":1}"), (200, "{\"a\":2}"), (404, ""), (200, "text")];
     let one = (0..hosts.len(), 0..queries.len(), 0..bodies.len(), (0..fields.len(), 0..fields.len()), 0..answers.len());
     prop::collection::vec(one, 1..24).prop_map(move |all| {
-        let build =
-            |(at, (host, query, body, (one, other), answer)): (usize, (usize, usize, usize, (usize, usize), usize))| {
-                let method = if bodies[body].is_empty() { "GET" } else { "POST" };
-                let (status, text) = answers[answer];
-                let url = format!("{}/things{}", hosts[host], queries[query]);
-                let mut recorded = exchange(at as u64 + 1, method, &url, status).answering("application/json", text);
-                if !bodies[body].is_empty() {
-                    recorded = recorded.sending("application/json", bodies[body]);
-                }
-                let mut listed = vec![one, other];
-                listed.dedup();
-                for (name, value) in listed.into_iter().filter_map(|field| fields[field]) {
-                    recorded = recorded.asking(name, value);
-                }
-                recorded
-            };
+        let build = |(at, (host, query, body, (one, other), answer)): (usize, Picked)| {
+            let method = if bodies[body].is_empty() { "GET" } else { "POST" };
+            let (status, text) = answers[answer];
+            let url = format!("{}/things{}", hosts[host], queries[query]);
+            let mut recorded = exchange(at as u64 + 1, method, &url, status).answering("application/json", text);
+            if !bodies[body].is_empty() {
+                recorded = recorded.sending("application/json", bodies[body]);
+            }
+            let mut listed = vec![one, other];
+            listed.dedup();
+            for (name, value) in listed.into_iter().filter_map(|field| fields[field]) {
+                recorded = recorded.asking(name, value);
+            }
+            recorded
+        };
         all.into_iter().enumerate().map(build).collect()
     })
 }

@@ -246,8 +246,4 @@ impl Sink {
         self.hits += hits;
         self.plain(bytes);
     }
-
-    pub(super) fn into_out(self) -> Vec<u8> {
-        self.out
-    }
 }

@@ -60,7 +60,7 @@ impl Scanner {
     pub(super) fn push(&mut self, shared: &Shared, bytes: &[u8], at_end: bool, out: &mut Vec<u8>) {
         self.buf.extend_from_slice(bytes);
         loop {
-            if self.swallow.is_some() && !self.swallow_on(shared, at_end, out) {
+            if self.swallow.is_some() && !self.swallow_on(at_end, out) {
                 break;
             }
             match self.step(shared, at_end) {
@@ -93,7 +93,7 @@ impl Scanner {
     }
 
     /// Drops what belongs to an endless secret; true when it has ended and its placeholder is written.
-    fn swallow_on(&mut self, shared: &Shared, at_end: bool, out: &mut Vec<u8>) -> bool {
+    fn swallow_on(&mut self, at_end: bool, out: &mut Vec<u8>) -> bool {
         let Some(swallow) = &mut self.swallow else { return true };
         let rest = &self.buf[self.done..];
         let end = if swallow.is_key {

@@ -3,6 +3,13 @@
 //! A client that is not installed is named as skipped; with `RETAKE_NO_SKIPS=1` (as in CI) that is a failure. With
 //! `RETAKE_HEAVY=1` the long tests run at full length.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on stops there"
+)]
+
 mod cli;
 mod durability;
 mod framing;

@@ -241,7 +241,7 @@ fn findings(root: &Path) -> Vec<String> {
     found
 }
 
-fn find_in(found: &mut Vec<String>, path: &PathBuf, bytes: &[u8]) {
+fn find_in(found: &mut Vec<String>, path: &Path, bytes: &[u8]) {
     let unpacked: Vec<Vec<u8>> = memchr::memmem::find_iter(bytes, b"\x1f\x8b\x08")
         .filter_map(|at| {
             let mut out = Vec::new();

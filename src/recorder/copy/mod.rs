@@ -39,7 +39,7 @@ pub struct BodyCopy {
 
 enum Way {
     Raw,
-    Text(Text),
+    Text(Box<Text>),
     Coded(Box<Coded>),
 }
 
@@ -128,14 +128,15 @@ impl Way {
             return Way::Raw;
         }
         let text = || Text::new(masker, kind, content_type.as_deref(), is_untyped);
+        let plain = |text: Text| Way::Text(Box::new(text));
         match coding::codings(fields) {
-            Ok(codings) if codings.is_empty() => Way::Text(text()),
+            Ok(codings) if codings.is_empty() => plain(text()),
             Ok(codings) => match Coded::new(masker, &codings, text(), is_stream) {
                 Ok(coded) => Way::Coded(Box::new(coded)),
                 Err(_) => Way::Raw,
             },
             // Of an unknown coding the bytes may still be text: then they are masked as that.
-            Err(_) => Way::Text(Text::new(masker, Kind::Binary, None, true)),
+            Err(_) => plain(Text::new(masker, Kind::Binary, None, true)),
         }
     }
 }

@@ -102,8 +102,7 @@ pub struct UpstreamIo {
     connection: Connection,
 }
 
-// One per connection, and not moved once it is open.
-#[allow(clippy::large_enum_variant)]
+#[expect(clippy::large_enum_variant, reason = "one per connection, and not moved once it is open")]
 enum Stream {
     Http1(TokioIo<Screen<TokioIo<MaybeHttpsStream<Tcp>>>>),
     Http2(MaybeHttpsStream<Tcp>),
