@@ -83,6 +83,14 @@ impl Masker {
         self.shared.is_none()
     }
 
+    /// Masks `secret` wherever it comes from now on, with `placeholder` in its place: for who knows by other means that
+    /// it is one.
+    pub fn remember(&self, secret: &str, placeholder: &str) {
+        if let Some(shared) = &self.shared {
+            shared.remember(secret.as_bytes(), placeholder);
+        }
+    }
+
     /// Masks request or response field values in place; returns how many.
     pub fn fields(&self, fields: &mut Fields) -> u32 {
         let Some(shared) = &self.shared else { return 0 };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::ready::{Ready, ReadyError};
+use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
 use crate::collection::{BodySpec, Collection, OriginPattern, Profile};
 use crate::matching::{self, Call, Evaluation, Hit, Index, Miss, ScenarioRef, Selection, Source};
@@ -29,6 +30,7 @@ struct Slot {
     steps: Vec<Ready>,
     sequence: Sequence,
     disabled: bool,
+    secrets: Option<Box<SecretPlaces>>,
 }
 
 /// How a server is set up.
@@ -73,6 +75,8 @@ pub enum Answered<'a> {
         step: Option<u32>,
         /// How well it matched.
         evaluation: Evaluation,
+        /// What of the request is a secret, if anything.
+        secrets: Option<&'a SecretPlaces>,
     },
     /// None does.
     Miss(Miss),
@@ -145,6 +149,7 @@ impl Engine {
                             label: &slot.label,
                             step: number,
                             evaluation,
+                            secrets: slot.secrets.as_deref(),
                         };
                     }
                 }
@@ -206,7 +211,8 @@ fn slots_of(
                 steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
             }
             let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
-            scenarios.push(Slot { label, steps, sequence, disabled: scenario.disabled });
+            let secrets = SecretPlaces::of(&file.stub, scenario);
+            scenarios.push(Slot { label, steps, sequence, disabled: scenario.disabled, secrets });
         }
         stubs.push(scenarios);
     }

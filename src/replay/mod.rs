@@ -5,6 +5,7 @@ pub mod engine;
 pub mod origins;
 pub mod ready;
 pub mod refusal;
+pub mod secrets;
 pub mod sequence;
 pub mod serve;
 pub mod tally;

@@ -14,11 +14,12 @@ use super::engine::{Answered, Engine};
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready};
 use super::refusal;
+use super::secrets::SecretPlaces;
 use super::tally::Tally;
 use crate::matching::{self, Evaluation, Miss, Target};
 use crate::model::fields::is_steering;
 use crate::model::{Authority, Fields, coding, media};
-use crate::redact::Masker;
+use crate::redact::{Masker, is_placeholder};
 use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
 use crate::report::receipt::Receipt;
@@ -121,7 +122,7 @@ impl Serve {
         let Meant { target, path, base } = self.origins.meant(&call.route, &call.path);
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let url = self.url(&target, &path, call.query.as_deref());
-        let reading = Reading { number, at: call.started_at, started: call.started, url, base };
+        let mut reading = Reading { number, at: call.started_at, started: call.started, url, base };
         let is_head = call.method == http::Method::HEAD;
         let Call { method, query, mut fields, head, body, .. } = call;
         fields.retain(|field| !is_steering(&field.name));
@@ -131,7 +132,10 @@ impl Serve {
         };
         let call = matching::Call { method: method.as_str().to_owned(), target, path, query, fields, body };
         match self.engine.answer(&call) {
-            Answered::Hit { ready, label, step, evaluation } => {
+            Answered::Hit { ready, label, step, evaluation, secrets } => {
+                if let Some(places) = secrets {
+                    reading.url = self.url_without(places, &call);
+                }
                 let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
                 let accept_encoding = head.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
                 let mut response = self.hit(ready, Asked { head: is_head, accept_encoding }, reading.base.as_ref());
@@ -258,6 +262,16 @@ impl Serve {
             url.push_str(&self.masker.query(query));
         }
         url
+    }
+
+    /// The URL of a call whose scenario knows where its secrets are; they are masked from here on.
+    fn url_without(&self, places: &SecretPlaces, call: &matching::Call) -> String {
+        let (path, query) = places.masked(&call.path, call.query.as_deref(), |secret, placeholder| {
+            if !is_placeholder(secret) {
+                self.masker.remember(secret, placeholder);
+            }
+        });
+        self.url(&call.target, &path, query.as_deref())
     }
 
     /// The request as the log keeps it: nothing in it is a secret.

@@ -301,11 +301,20 @@ fn planted_secrets_are_found_nowhere_and_a_login_replays_with_any_token() {
     retake.ok(&["mock", "check", "api"]);
 
     let replay = retake.replay(&["api", "-v"]);
-    let caller = Caller { server: &replay, origin: url, host };
+    let caller = Caller { server: &replay, origin: url.clone(), host: host.clone() };
     let placeholder = login(&caller, LOGIN);
     assert!(placeholder.contains("retake-") && placeholder != LOGIN, "{placeholder}");
     login(&caller, "another-token-that-nobody-recorded");
     login(&caller, &placeholder);
+    let (_, said) = replay.stop();
+    assert_clean("what the first replay said", said.as_bytes());
+
+    // A token that only ever stood in a path or a query: that it is a secret, only the collection knows.
+    let replay = retake.replay(&["api", "-v"]);
+    let caller = Caller { server: &replay, origin: url, host };
+    for line in [format!("GET /use/{LOGIN}"), format!("GET /use?cursor={MISSED}")] {
+        assert_eq!(caller.call(&line, &[], b"").status(), 200, "{line}");
+    }
 
     // Misses with secrets in them, of the run and asked for.
     let bearer = format!("Bearer {MISSED}");
