@@ -1,7 +1,6 @@
 //! Standing in for one origin: fields that name it are made to name us, for the client only.
 
-use crate::model::fields::text_of;
-use crate::model::{Authority, Field, Fields, Origin};
+use crate::model::{Authority, Fields, Origin, Scheme, facade};
 
 /// What the client sees where the origin would be.
 pub(super) struct Facade {
@@ -15,27 +14,11 @@ impl Facade {
         Facade { origin, shown: host.map(|host| Origin::new(super::scheme(tls), host)) }
     }
 
-    /// Rewrites `Location`, `Content-Location` and `Refresh`, and takes `Domain` and, over plain HTTP, `Secure` off
-    /// cookies.
+    /// Makes the fields that name the origin name us.
     pub(super) fn rewrite(&self, fields: &mut Fields) {
         let Some(shown) = &self.shown else { return };
-        for field in fields.iter_mut() {
-            if field.is("location") || field.is("content-location") {
-                self.replace(field, shown, 0);
-            } else if field.is("refresh") {
-                self.replace(field, shown, refresh_target(&field.value));
-            } else if field.is("set-cookie") {
-                field.value = cookie(&text_or(&field.value), shown.scheme == crate::model::Scheme::Https);
-            }
-        }
-    }
-
-    /// Replaces the origin at the beginning of the URL that starts at `at`.
-    fn replace(&self, field: &mut Field, shown: &Origin, at: usize) {
-        let Some(Ok(url)) = field.value.get(at..).map(std::str::from_utf8) else { return };
-        let Some(rest) = self.after_origin(url) else { return };
-        let rewritten = format!("{shown}{rest}");
-        field.value.splice(at.., rewritten.into_bytes());
+        let ours = |url: &str| self.after_origin(url).map(|rest| format!("{shown}{rest}"));
+        facade::keep_here(fields, shown.scheme == Scheme::Https, ours);
     }
 
     /// What follows our origin in an absolute or scheme-relative URL (RFC 3986 section 4.2).
@@ -48,29 +31,6 @@ impl Facade {
         let authority = Authority::parse(&rest[..end], scheme.default_port()).ok()?;
         (scheme == self.origin.scheme && authority == self.origin.authority).then(|| &rest[end..])
     }
-}
-
-/// Where the URL of `5; url=…` starts; past the end if there is none.
-fn refresh_target(value: &[u8]) -> usize {
-    let lower = value.to_ascii_lowercase();
-    let found = lower.windows(4).position(|window| window == b"url=");
-    let start = found.map_or(value.len(), |at| at + 4);
-    start + usize::from(matches!(value.get(start), Some(b'"' | b'\'')))
-}
-
-fn text_or(value: &[u8]) -> String {
-    text_of(value).into_owned()
-}
-
-/// A cookie without `Domain` and, unless the client sees TLS, without `Secure`; everything else as it was.
-fn cookie(value: &str, tls: bool) -> Vec<u8> {
-    let mut parts = value.split(';');
-    let mut kept: Vec<&str> = parts.next().into_iter().collect();
-    kept.extend(parts.filter(|part| {
-        let name = part.split('=').next().unwrap_or_default().trim();
-        !name.eq_ignore_ascii_case("domain") && (tls || !name.eq_ignore_ascii_case("secure"))
-    }));
-    kept.join(";").into_bytes()
 }
 
 #[cfg(test)]
@@ -102,15 +62,5 @@ mod tests {
         ] {
             assert_eq!(rewritten(name, value), expected, "{name}: {value}");
         }
-    }
-
-    #[test]
-    fn cookies_stay_with_us() {
-        assert_eq!(
-            rewritten("Set-Cookie", "id=a=b; Path=/; Domain=.example.com; Secure; HttpOnly"),
-            "id=a=b; Path=/; HttpOnly"
-        );
-        assert_eq!(cookie("secure=1; Secure", true), b"secure=1; Secure");
-        assert_eq!(cookie("secure=1; Secure", false), b"secure=1");
     }
 }

@@ -5,6 +5,7 @@
 pub mod body;
 pub mod coding;
 pub mod exchange;
+pub mod facade;
 pub mod fields;
 pub mod media;
 pub mod origin;

@@ -2,7 +2,7 @@
 
 use crate::collection::{OriginPattern, PortPattern};
 use crate::matching::Target;
-use crate::model::{Authority, Field, Fields, Origin, Scheme};
+use crate::model::{Authority, Fields, Origin, Scheme, facade};
 use crate::wire::Route;
 
 /// The origins of the served collections, and our own addresses.
@@ -97,30 +97,22 @@ impl Origins {
     /// In the answer to a plain call: `Location`, `Content-Location` and `Refresh` that point to a known origin point
     /// to the mock, and `Set-Cookie` loses `Domain` and, over plain HTTP, `Secure`. Returns whether anything changed.
     pub fn keep_on_mock(&self, lines: &mut Fields, base: &Base) -> bool {
-        let mut changed = false;
-        for field in lines.iter_mut() {
-            let value = field.text();
-            let rewritten = match field.name.to_ascii_lowercase().as_str() {
-                "location" | "content-location" => self.on_mock(&value, base),
-                "refresh" => self.refreshed(&value, base),
-                "set-cookie" => here(&value, base.tls),
-                _ => None,
-            };
-            if let Some(rewritten) = rewritten {
-                *field = Field::new(std::mem::take(&mut field.name), rewritten);
-                changed = true;
-            }
-        }
-        changed
+        facade::keep_here(lines, base.tls, |url| self.on_mock(url, base))
     }
 
-    /// Whether an answer with these lines could need [`Origins::keep_on_mock`].
-    pub fn may_leave_mock(lines: &Fields) -> bool {
-        ["location", "content-location", "refresh", "set-cookie"].iter().any(|name| lines.has(name))
+    /// The scheme of the first served origin that `rest`, a URL without its scheme, points to.
+    fn scheme_of(&self, rest: &str) -> Option<Scheme> {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let named = Authority::parse(&rest[..end], 0).ok()?;
+        self.known(&named).map(|origin| origin.scheme)
     }
 
     fn on_mock(&self, url: &str, base: &Base) -> Option<String> {
-        let (scheme, rest) = crate::model::origin::split_scheme(url)?;
+        let (scheme, rest) = match crate::model::origin::split_scheme(url) {
+            Some(split) => split,
+            // Without a scheme it is that of the origin, which the mock may serve in either.
+            None => (self.scheme_of(url.strip_prefix("//")?)?, url.strip_prefix("//")?),
+        };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = Authority::parse(&rest[..end], scheme.default_port()).ok()?;
         let origin = Origin::new(scheme, authority);
@@ -135,24 +127,6 @@ impl Origins {
         };
         Some(format!("{}/@{shown}{slash}{}", base.address, &rest[end..]))
     }
-
-    fn refreshed(&self, value: &str, base: &Base) -> Option<String> {
-        let at = value.to_ascii_lowercase().find("url=")? + "url=".len();
-        Some(format!("{}{}", &value[..at], self.on_mock(value[at..].trim_matches(['"', '\'']), base)?))
-    }
-}
-
-/// A cookie for the mock: without `Domain`, and over plain HTTP without `Secure`.
-fn here(cookie: &str, tls: bool) -> Option<String> {
-    let stays = |part: &&str| {
-        let name = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
-        name != "domain" && (tls || name != "secure")
-    };
-    let mut parts = cookie.split(';');
-    let first = parts.next()?;
-    let kept: Vec<&str> = std::iter::once(first).chain(parts.filter(stays)).collect();
-    let kept = kept.join(";");
-    (kept != cookie).then_some(kept)
 }
 
 #[cfg(test)]
@@ -205,6 +179,7 @@ mod tests {
             ("Refresh", "0; url=http://internal.test:8080"),
             ("Set-Cookie", "a=b; Domain=github.com; Secure; HttpOnly"),
             ("Location", "/relative"),
+            ("Location", "//api.github.com/y"),
         ] {
             lines.push(name, value);
         }
@@ -218,6 +193,7 @@ mod tests {
                 "0; url=http://127.0.0.1:8888/@internal.test:8080/",
                 "a=b; HttpOnly",
                 "/relative",
+                "http://127.0.0.1:8888/@api.github.com/y",
             ]
         );
     }

@@ -18,7 +18,7 @@ use super::secrets::SecretPlaces;
 use super::tally::Tally;
 use crate::matching::{self, Evaluation, Miss, Target};
 use crate::model::fields::is_steering;
-use crate::model::{Authority, Fields, coding, media};
+use crate::model::{Authority, Fields, coding, facade, media};
 use crate::redact::{Masker, is_placeholder};
 use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
@@ -162,7 +162,7 @@ impl Serve {
         let mut response = ready.response(asked);
         let Some(base) = base else { return response };
         let lines = response.extensions().get::<HeadLines>().map(|lines| Arc::clone(&lines.fields));
-        if let Some(lines) = lines.filter(|lines| Origins::may_leave_mock(lines)) {
+        if let Some(lines) = lines.filter(|lines| facade::may_lead_away(lines)) {
             let mut lines = Fields::clone(&lines);
             if self.origins.keep_on_mock(&mut lines, base) {
                 let framing: Vec<_> =
