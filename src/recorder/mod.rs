@@ -71,6 +71,8 @@ pub struct Tally {
     pub without_response: u64,
     /// Exchanges per host and port.
     pub hosts: BTreeMap<String, u64>,
+    /// Why listings lack the newest exchanges, if the index failed; the journal has them.
+    pub index_trouble: Option<String>,
 }
 
 /// What one session writes with: the store, the masker, and the name of the session.
@@ -144,6 +146,7 @@ impl Recorder {
             not_recorded: self.not_recorded.load(Ordering::Relaxed),
             without_response: self.without_response.load(Ordering::Relaxed),
             hosts: self.hosts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            index_trouble: self.journal.recording.index_trouble(),
         }
     }
 

@@ -238,7 +238,10 @@ impl Sink {
             match file.write_all(&lines(&calls)) {
                 Ok(()) => return,
                 // A full disk must not stop answers: from here on memory holds the calls.
-                Err(_) => *self = Sink::Memory(VecDeque::new()),
+                Err(error) => {
+                    tracing::warn!("the call log cannot be written any more ({error}): memory keeps the last calls");
+                    *self = Sink::Memory(VecDeque::new());
+                }
             }
         }
         if let Sink::Memory(kept) = self {

@@ -86,6 +86,12 @@ pub(super) fn summary(tally: &Tally, session: &str, printer: Printer) {
     if tally.not_recorded > 0 {
         printer.warn(format_args!("{} passed unrecorded", exchanges(tally.not_recorded)));
     }
+    if let Some(reason) = &tally.index_trouble {
+        printer.warn(format_args!(
+            "the index of the history failed ({}): nothing is lost, and the next start rebuilds it from the journal",
+            clean(reason)
+        ));
+    }
     if tally.recorded == 0 {
         printer.say("nothing was recorded");
         return;
