@@ -98,7 +98,8 @@ pub fn start(plan: ReplayPlan, ca: Arc<Ca>, observe: Option<Observer>) -> Result
     let server = proxy::Server::bind(plan.listen)?;
     let address = server.local_addr();
     let (run, log) = open_log(&plan, address, observe);
-    let masker = Masker::new(random_key(), plan.mask);
+    // What a log or report masks need not be the same in another run.
+    let masker = Masker::new(MaskKey(crate::store::random_key()), plan.mask);
     let serve = Arc::new(Serve::new(engine, address.port(), plan.serve, masker, log, run.clone()));
     let shutdown = CancellationToken::new();
     let leaves = Arc::new(Leaves::new(ca));
@@ -169,12 +170,6 @@ impl Drop for Running {
         self.shutdown.cancel();
         self.task.abort();
     }
-}
-
-/// A key for the placeholders of this process: what a log or report masks need not be the same in another run.
-fn random_key() -> MaskKey {
-    let (one, other) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
-    MaskKey(*blake3::hash(&[one.as_bytes().as_slice(), other.as_bytes()].concat()).as_bytes())
 }
 
 fn shown(origin: &OriginPattern) -> String {

@@ -44,7 +44,7 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
         body: Box::new(move |body| bodies.body(body).ok()),
     }]);
     // The key lives as long as this report.
-    let key = MaskKey(*blake3::hash(uuid::Uuid::new_v4().as_bytes()).as_bytes());
+    let key = MaskKey(crate::store::random_key());
     let mask = Mask::new(Masker::new(key, settings.mask.clone()));
     let explanation = Explanation::new(&index, &call, profile, "explain", MISS_STATUS, &mask);
     if args.json {

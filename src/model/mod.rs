@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod coding;
+pub mod date;
 pub mod exchange;
 pub mod facade;
 pub mod fields;

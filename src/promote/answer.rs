@@ -7,7 +7,7 @@ use super::{Content, Recorded, Side};
 use crate::collection::stub::jiff_text::Time;
 use crate::collection::{FieldLine, ResponseSpec};
 use crate::model::fields::{Fields, is_hop_by_hop};
-use crate::model::{ContentHash, Field, ResponseRecord, coding, media};
+use crate::model::{ContentHash, Field, ResponseRecord, coding, date, media};
 
 /// Two answers with equal fingerprints are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -172,15 +172,8 @@ fn expires_later(recorded: &Recorded, response: &ResponseRecord) -> bool {
         let value = line.text();
         let mut attributes = value.split(';').skip(1).filter_map(|attribute| attribute.split_once('='));
         let expires = attributes.find(|(name, _)| name.trim().eq_ignore_ascii_case("expires"));
-        expires.and_then(|(_, date)| cookie_date(date.trim())).is_some_and(|date| date > recorded_at)
+        expires.and_then(|(_, text)| date::of_cookie(text)).is_some_and(|at| at > recorded_at)
     })
-}
-
-/// A cookie's date: as in RFC 9110 section 5.6.7, or with dashes as older servers write it.
-fn cookie_date(text: &str) -> Option<jiff::Timestamp> {
-    let spaced = text.replace('-', " ");
-    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
-    parser.parse_timestamp(&spaced).ok()
 }
 
 #[cfg(test)]

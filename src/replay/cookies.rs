@@ -1,9 +1,8 @@
 //! Expiries of recorded cookies, moved by the age of the recording: a login recorded last month still logs in.
 
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 
-use crate::model::{Field, Fields};
+use crate::model::{Field, Fields, date as dates};
 
 /// Moves each `Expires` of a `Set-Cookie` line that lay after `recorded` by the time from then to `now`. An expiry in
 /// the past (a cookie being deleted) and a date that cannot be read stay as they are.
@@ -19,7 +18,7 @@ fn shifted(cookie: &str, recorded: Timestamp, now: Timestamp) -> Option<String> 
     let mut parts: Vec<String> = cookie.split(';').map(str::to_owned).collect();
     let part = parts.iter_mut().skip(1).find(|part| part.trim_start().to_ascii_lowercase().starts_with("expires="))?;
     let (name, date) = part.split_once('=')?;
-    let expires = parse(date)?;
+    let expires = dates::of_cookie(date)?;
     if expires <= recorded {
         return None;
     }
@@ -27,15 +26,6 @@ fn shifted(cookie: &str, recorded: Timestamp, now: Timestamp) -> Option<String> 
     let separator = if date.contains('-') { "%a, %d-%b-%Y %H:%M:%S GMT" } else { "%a, %d %b %Y %H:%M:%S GMT" };
     *part = format!("{name}={}", moved.strftime(separator));
     Some(parts.join(";"))
-}
-
-/// A cookie date in either of its common forms: `Wed, 21 Oct 2026 07:28:00 GMT`, or with dashes (RFC 6265 section 5.1.1
-/// allows both).
-pub fn parse(date: &str) -> Option<Timestamp> {
-    let date = date.trim().trim_matches('"').replace('-', " ");
-    // A date whose weekday is wrong is a date all the same.
-    let parser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
-    parser.parse_timestamp(&date).ok()
 }
 
 #[cfg(test)]

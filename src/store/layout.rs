@@ -170,7 +170,7 @@ pub(super) fn mask_key(layout: &Layout) -> io::Result<[u8; 32]> {
             bytes.try_into().map_err(|_| wrong())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = random_32();
+            let key = random_key();
             replace_file(&path, &key)?;
             Ok(key)
         }
@@ -178,8 +178,8 @@ pub(super) fn mask_key(layout: &Layout) -> io::Result<[u8; 32]> {
     }
 }
 
-/// 32 random bytes: three random UUIDs hold 366 random bits, and the hash spreads them.
-fn random_32() -> [u8; 32] {
+/// 32 random bytes, for a key: three random UUIDs hold 366 random bits, and the hash spreads them.
+pub fn random_key() -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for _ in 0..3 {
         hasher.update(uuid::Uuid::new_v4().as_bytes());

@@ -27,6 +27,6 @@ pub use blobs::{BlobWriter, StreamFile};
 pub use days::group_by_day;
 pub use history::{Group, History, HistoryError, Page, Query, Row};
 pub use journal::{AppendError, Recording};
-pub use layout::{STORE_VERSION, replace_file};
+pub use layout::{STORE_VERSION, random_key, replace_file};
 pub use lock::Holder;
 pub use open::{OpenError, open_for_reading, open_for_recording};
