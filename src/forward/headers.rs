@@ -147,7 +147,13 @@ pub(super) fn for_client(head: &ResponseHead, way: &Way) -> HeadLines {
     // hyper writes 100 and 101 by itself.
     let mut informational = head.informational.clone();
     informational.retain(|interim| !matches!(interim.status, 100 | 101));
-    HeadLines { fields: Arc::new(fields), informational }
+    HeadLines { fields: Arc::new(fields), informational, whole: true }
+}
+
+/// What hyper itself has to know of the lines that the screen writes: how long the body is, and which trailers follow.
+pub(super) fn framing(lines: &Fields) -> HeaderMap {
+    let framing = lines.iter().filter(|field| field.is("content-length") || field.is("trailer"));
+    framing.cloned().collect::<Fields>().to_map()
 }
 
 #[cfg(test)]

@@ -111,14 +111,15 @@ impl Forward {
         };
         match body {
             Ok(body) => {
-                parts.headers = lines.fields.to_map();
+                let http2 = way.client_version == HttpVersion::Http2;
+                parts.headers = if http2 { lines.fields.to_map() } else { headers::framing(&lines.fields) };
                 if status == StatusCode::NOT_MODIFIED {
                     // hyper would leave it out with a warning; the lines have it.
                     parts.headers.remove(http::header::CONTENT_LENGTH);
                 }
                 parts.version = http::Version::HTTP_11;
                 parts.extensions.remove::<Connection>();
-                if way.client_version != HttpVersion::Http2 {
+                if !http2 {
                     parts.extensions.insert(lines);
                 }
                 Response::from_parts(parts, body)
@@ -193,6 +194,10 @@ impl Answerer for Forward {
             Some(way) => self.forward(call, way).await,
             None => problem::not_proxied(&call),
         }
+    }
+
+    fn passes_on(&self) -> bool {
+        true
     }
 
     async fn opaque_tunnel(self: Arc<Self>, tunnel: OpaqueTunnel) {

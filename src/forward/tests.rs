@@ -16,6 +16,7 @@ use crate::recorder::{Observer, Options, Summary};
 use crate::redact::Masker;
 use crate::store::{AppendError, History, Holder, open_for_recording};
 use crate::tls::{UpstreamTrust, client_config};
+use crate::wire::HeadLines;
 use crate::wire::upstream::Limits;
 
 /// A recorder with its forwarder, reachable by HTTP/1.1 as if every call were proxied.
@@ -106,12 +107,21 @@ async fn serve(listener: TcpListener, forward: Arc<Forward>, plain: bool) {
         let service = service_fn(move |request: Request<Incoming>| {
             let forward = forward.clone();
             let call = call_of(request, client, plain);
-            async move { Ok::<_, std::convert::Infallible>(forward.answer(call).await) }
+            async move { Ok::<_, std::convert::Infallible>(with_lines(forward.answer(call).await)) }
         });
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder.timer(TokioTimer::new()).preserve_header_case(true).auto_date_header(false);
         tokio::spawn(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
     }
+}
+
+/// The answer with its lines in the map, as the screen would write them.
+fn with_lines(mut response: Response<Body>) -> Response<Body> {
+    if let Some(lines) = response.extensions_mut().remove::<HeadLines>() {
+        let framing = std::mem::replace(response.headers_mut(), lines.fields.to_map());
+        response.headers_mut().extend(framing);
+    }
+    response
 }
 
 fn call_of(request: Request<Incoming>, client: SocketAddr, plain: bool) -> Call {

@@ -67,7 +67,7 @@ impl Fields {
 
     /// The lines as a map for hyper. A line that HTTP does not allow is left out.
     pub fn to_map(&self) -> HeaderMap {
-        let mut map = HeaderMap::new();
+        let mut map = HeaderMap::with_capacity(self.0.len());
         for field in &self.0 {
             let name = HeaderName::from_bytes(field.name.as_bytes());
             let value = HeaderValue::from_bytes(&field.value);

@@ -98,7 +98,11 @@ impl Authority {
 
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.url_host(), self.port)
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -137,7 +141,13 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.host_field())
+        let host = self.host();
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        f.write_str(self.scheme.as_str())?;
+        for part in ["://", open, host, close] {
+            f.write_str(part)?;
+        }
+        if self.port() == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port()) }
     }
 }
 

@@ -246,7 +246,7 @@ impl<A: Answerer> Connection<A> {
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.shared.limits.idle)
-            .preserve_header_case(true)
+            .preserve_header_case(self.shared.answerer.passes_on())
             .auto_date_header(false)
             // hyper counts one less than it says; the screen has the limit.
             .max_headers(MAX_FIELDS + 2)

@@ -38,25 +38,30 @@ pub(super) struct Tunnel {
 
 impl<A: Answerer> Session<A> {
     /// Answers one request. Dropping the future drops the answer.
-    pub(super) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let started = Instant::now();
-        let started_at = Timestamp::now();
+    pub(super) fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
         let raw = self.heads.as_ref().and_then(ServerHeads::next_request);
-        let mut response = self.answer(request, raw, started, started_at).await;
-        let lines = response.extensions_mut().remove::<HeadLines>();
-        if let Some(heads) = &self.heads {
-            heads.next_response(lines);
+        // Read before the future is made: what lives across an await is copied with it.
+        let answer = self.read(request, raw).map(|call| self.answerer.clone().answer(call));
+        async move {
+            let mut response = match answer {
+                Ok(answer) => caught(answer).await,
+                Err(response) => response,
+            };
+            let lines = response.extensions_mut().remove::<HeadLines>();
+            if let Some(heads) = &self.heads {
+                heads.next_response(lines);
+            }
+            Ok(response)
         }
-        Ok(response)
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        raw: Option<RequestHead>,
-        started: Instant,
-        started_at: Timestamp,
-    ) -> Response<Body> {
+    /// The call that a request is, or the answer to what is none.
+    #[expect(clippy::result_large_err, reason = "both ways lead to a response; neither is kept")]
+    fn read(&self, request: Request<Incoming>, raw: Option<RequestHead>) -> Result<Call, Response<Body>> {
+        let (started, started_at) = (Instant::now(), Timestamp::now());
         let (mut head, body) = request.into_parts();
         // A program that takes it for a variable of its environment is led astray (httpoxy, CVE-2016-5385).
         if head.headers.contains_key("proxy") {
@@ -72,20 +77,15 @@ impl<A: Answerer> Session<A> {
         };
         let (route, path, query) = match target::read(head.method.as_str(), &written, host, &self.place) {
             Ok(Target::Call { route, path, query }) => (route, path, query),
-            Ok(Target::Connect(authority)) => return self.connect(&mut head, authority, started_at),
+            Ok(Target::Connect(authority)) => return Err(self.connect(&mut head, authority, started_at)),
             Err(reason) => {
                 self.answerer.refused_message(self.client, &reason);
-                return problem(StatusCode::BAD_REQUEST, "bad-request", &reason);
+                return Err(problem(StatusCode::BAD_REQUEST, "bad-request", &reason));
             }
         };
         let (method, version) = (head.method.clone(), head.version.into());
         let client = self.client;
-        let call = Call { started_at, started, client, route, method, path, query, version, fields, head, body };
-        let answer = AssertUnwindSafe(self.answerer.clone().answer(call));
-        answer.catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!("answering a request failed inside of retake");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "retake itself failed on this request; see its log")
-        })
+        Ok(Call { started_at, started, client, route, method, path, query, version, fields, head, body })
     }
 
     fn connect(&self, head: &mut http::request::Parts, authority: Authority, started_at: Timestamp) -> Response<Body> {
@@ -98,6 +98,14 @@ impl<A: Answerer> Session<A> {
         *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
         Response::new(Body::empty())
     }
+}
+
+/// The answer; that a panic took its place, if one did.
+async fn caught(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("answering a request failed inside of retake");
+        problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "retake itself failed on this request; see its log")
+    })
 }
 
 /// The target as an HTTP/1 request line would have it: what HTTP/2 says in `:path`, or in `:authority` of a CONNECT.

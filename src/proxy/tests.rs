@@ -42,7 +42,11 @@ impl Answerer for Echo {
             fields.push(line, "1");
         }
         *response.headers_mut() = fields.to_map();
-        response.extensions_mut().insert(HeadLines { fields: Arc::new(fields), informational: Vec::new() });
+        response.extensions_mut().insert(HeadLines {
+            fields: Arc::new(fields),
+            informational: Vec::new(),
+            whole: false,
+        });
         response
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::ready::{Ready, ReadyError};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
-use crate::collection::{BodySpec, Collection, OriginPattern, Profile};
+use crate::collection::{BodySpec, Collection, OriginPattern, Profile, Stub};
 use crate::matching::{self, Call, Evaluation, Hit, Index, Miss, ScenarioRef, Selection, Source};
 use crate::store::collections::Loaded;
 
@@ -90,13 +90,15 @@ impl Engine {
     pub fn new(collections: Vec<(String, Loaded)>, options: Options) -> Result<Engine, EngineError> {
         let mut slots = Vec::with_capacity(collections.len());
         let mut hasher = blake3::Hasher::new();
-        for (name, loaded) in &collections {
-            slots.push(slots_of(name, loaded, options.now, &mut hasher)?);
-        }
         let first = collections.first().and_then(|(_, loaded)| loaded.collection.manifest.settings.profile);
         let origins = collections.iter().flat_map(|(_, loaded)| loaded.collection.manifest.origins.clone()).collect();
         let names = collections.iter().map(|(name, _)| name.clone()).collect();
-        let sources = collections.into_iter().map(|(name, loaded)| source(name, loaded)).collect();
+        let mut sources = Vec::with_capacity(collections.len());
+        for (name, loaded) in collections {
+            let (of_collection, rest) = slots_of(&name, loaded, options.now, &mut hasher)?;
+            slots.push(of_collection);
+            sources.push(source(name, rest));
+        }
         Ok(Engine {
             index: Index::new(sources),
             profile: options.profile.or(first).unwrap_or_default(),
@@ -182,39 +184,64 @@ fn source(name: String, loaded: Loaded) -> Source {
     Source { name, collection, body: Box::new(body) }
 }
 
+/// Makes the answers of a collection ready, and gives back the collection without them: matching and reports ask for
+/// requests only, and a body is in memory once.
 fn slots_of(
     name: &str,
-    loaded: &Loaded,
+    loaded: Loaded,
     now: Option<Timestamp>,
     hasher: &mut blake3::Hasher,
-) -> Result<Vec<Vec<Slot>>, EngineError> {
-    let mut stubs = Vec::with_capacity(loaded.collection.stubs.len());
-    for file in &loaded.collection.stubs {
+) -> Result<(Vec<Vec<Slot>>, Loaded), EngineError> {
+    let Loaded { root, collection } = loaded;
+    let mut collection = Arc::unwrap_or_clone(collection);
+    let mut files = std::mem::take(&mut collection.stubs);
+    let mut loaded = Loaded { root, collection: Arc::new(collection) };
+    let mut stubs = Vec::with_capacity(files.len());
+    let mut text = Vec::new();
+    for file in &mut files {
         hasher.update(file.path.as_bytes());
-        // Types that serialise into a file serialise into bytes too; an empty hash input would only weaken the hash.
-        hasher.update(&serde_json::to_vec(&file.stub).unwrap_or_default());
+        text.clear();
+        // Types that serialise into a file serialise into bytes too; a shorter hash input would only weaken the hash.
+        let _ = serde_json::to_writer(&mut text, &file.stub);
+        hasher.update(&text);
         let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
-        for scenario in &file.stub.scenarios {
-            let label: Arc<str> = format!("{name}: {} {}#{}", file.stub.method, file.stub.path, scenario.name).into();
-            let mut steps = Vec::with_capacity(scenario.steps().len());
-            for spec in scenario.steps() {
-                let body = match &spec.body {
-                    Some(body) => loaded
-                        .body(body)
-                        .map_err(|source| EngineError::Body { scenario: Arc::clone(&label), source })?,
-                    None => Bytes::new(),
-                };
-                if spec.body.as_ref().is_some_and(|body| body.file.is_some()) {
-                    hasher.update(&body);
-                }
-                let ready = Ready::new(spec, body, now);
-                steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
-            }
-            let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
-            let secrets = SecretPlaces::of(&file.stub, scenario);
-            scenarios.push(Slot { label, steps, sequence, disabled: scenario.disabled, secrets });
+        for at in 0..file.stub.scenarios.len() {
+            scenarios.push(slot(name, &loaded, &file.stub, at, now, hasher)?);
+            let scenario = &mut file.stub.scenarios[at];
+            (scenario.response, scenario.responses) = (None, Vec::new());
         }
+        file.stub.scenarios.shrink_to_fit();
         stubs.push(scenarios);
     }
-    Ok(stubs)
+    Arc::make_mut(&mut loaded.collection).stubs = files;
+    Ok((stubs, loaded))
+}
+
+fn slot(
+    name: &str,
+    loaded: &Loaded,
+    stub: &Stub,
+    at: usize,
+    now: Option<Timestamp>,
+    hasher: &mut blake3::Hasher,
+) -> Result<Slot, EngineError> {
+    let scenario = &stub.scenarios[at];
+    let label: Arc<str> = format!("{name}: {} {}#{}", stub.method, stub.path, scenario.name).into();
+    let mut steps = Vec::with_capacity(scenario.steps().len());
+    for spec in scenario.steps() {
+        let body = match &spec.body {
+            Some(body) => {
+                loaded.body(body).map_err(|source| EngineError::Body { scenario: Arc::clone(&label), source })?
+            }
+            None => Bytes::new(),
+        };
+        if spec.body.as_ref().is_some_and(|body| body.file.is_some()) {
+            hasher.update(&body);
+        }
+        let ready = Ready::new(spec, body, now);
+        steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
+    }
+    let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
+    let secrets = SecretPlaces::of(stub, scenario);
+    Ok(Slot { label, steps, sequence, disabled: scenario.disabled, secrets })
 }

@@ -10,6 +10,8 @@ use crate::wire::Route;
 pub struct Origins {
     /// In the order of the command line, and of `origins` in each collection.
     served: Vec<OriginPattern>,
+    /// Whether any of them is a loopback origin.
+    loopback: bool,
     own_port: u16,
 }
 
@@ -27,8 +29,8 @@ pub struct Meant {
 /// How a plain client reaches the mock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// The address that the client called, such as `http://127.0.0.1:8888`.
-    pub address: String,
+    /// The host and port that the client called, such as `127.0.0.1:8888`.
+    pub host: Authority,
     /// Whether the client's connection is TLS.
     pub tls: bool,
 }
@@ -36,7 +38,8 @@ pub struct Base {
 impl Origins {
     /// The origins of the collections in order, for a server that listens on `own_port`.
     pub fn new(served: Vec<OriginPattern>, own_port: u16) -> Self {
-        Origins { served, own_port }
+        let loopback = served.iter().any(OriginPattern::is_loopback);
+        Origins { served, loopback, own_port }
     }
 
     /// The origins, in order.
@@ -45,24 +48,22 @@ impl Origins {
     }
 
     /// Tells what a call means, by the way it came.
-    pub fn meant(&self, route: &Route, path: &str) -> Meant {
+    pub fn meant(&self, route: Route, path: String) -> Meant {
         let (host, tls) = match route {
-            Route::Proxied(origin) => {
-                return Meant { target: Target::Origin(origin.clone()), path: path.to_owned(), base: None };
-            }
-            Route::Plain { host, tls } => (host.as_ref(), *tls),
+            Route::Proxied(origin) => return Meant { target: Target::Origin(origin), path, base: None },
+            Route::Plain { host, tls } => (host, tls),
         };
-        let own = Authority::new("127.0.0.1", self.own_port);
-        let address = format!("{}://{}", if tls { "https" } else { "http" }, host.unwrap_or(&own));
-        let base = Some(Base { address, tls });
-        if let Some((target, rest)) = self.named_in(path) {
-            return Meant { target, path: rest, base };
-        }
-        let target = match host {
-            Some(host) if !(host.is_loopback() && host.port() == self.own_port) => self.known(host).map(Target::Origin),
+        let named = self.named_in(&path);
+        let target = match &host {
+            _ if named.is_some() => None,
+            Some(host) if !(host.port() == self.own_port && host.is_loopback()) => self.known(host).map(Target::Origin),
             _ => None,
         };
-        Meant { target: target.unwrap_or(Target::Any), path: path.to_owned(), base }
+        let base = Some(Base { host: host.unwrap_or_else(|| Authority::new("127.0.0.1", self.own_port)), tls });
+        match named {
+            Some((target, rest)) => Meant { target, path: rest, base },
+            None => Meant { target: target.unwrap_or(Target::Any), path, base },
+        }
     }
 
     /// `/@HOST[:PORT]/rest`: the origin, and `/rest`.
@@ -82,7 +83,8 @@ impl Origins {
     /// scheme, stand for the origin's own: a plain call to `Host: api.github.com` means `https://api.github.com`.
     fn known(&self, host: &Authority) -> Option<Origin> {
         let is_default = host.port() == 0 || [80, 443].contains(&host.port());
-        self.served.iter().find_map(|pattern| {
+        let loopback = self.loopback && host.is_loopback();
+        self.served.iter().filter(|pattern| pattern.host == host.host() || loopback).find_map(|pattern| {
             let port = match pattern.port {
                 PortPattern::Any => host.port(),
                 PortPattern::Exactly(port) if is_default && port == pattern.scheme.default_port() => port,
@@ -125,7 +127,8 @@ impl Origins {
         } else {
             origin.authority.to_string()
         };
-        Some(format!("{}/@{shown}{slash}{}", base.address, &rest[end..]))
+        let mock = if base.tls { Scheme::Https } else { Scheme::Http };
+        Some(format!("{}://{}/@{shown}{slash}{}", mock.as_str(), base.host, &rest[end..]))
     }
 }
 
@@ -140,7 +143,7 @@ mod tests {
 
     fn plain(host: &str, path: &str) -> (String, String) {
         let host = (!host.is_empty()).then(|| Authority::parse(host, 80).unwrap());
-        let meant = origins().meant(&Route::Plain { host, tls: false }, path);
+        let meant = origins().meant(Route::Plain { host, tls: false }, path.to_owned());
         let target = match meant.target {
             Target::Origin(origin) => origin.to_string(),
             Target::Authority(authority) => authority.to_string(),
@@ -171,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_plain_client_stays_on_the_mock() {
-        let base = Base { address: "http://127.0.0.1:8888".into(), tls: false };
+        let base = Base { host: Authority::new("127.0.0.1", 8888), tls: false };
         let mut lines = Fields::new();
         for (name, value) in [
             ("Location", "https://api.github.com/next?x=1"),

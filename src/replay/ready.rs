@@ -38,7 +38,6 @@ pub struct Ready {
 /// Head and body that belong together.
 #[derive(Debug)]
 struct Variant {
-    map: HeaderMap,
     lines: Arc<Fields>,
     body: Bytes,
 }
@@ -48,6 +47,8 @@ struct Variant {
 pub struct Asked<'a> {
     /// The request is a HEAD: no body goes out.
     pub head: bool,
+    /// It came over HTTP/1, where the lines are written as they are.
+    pub http1: bool,
     /// The value of `Accept-Encoding`.
     pub accept_encoding: Option<&'a str>,
 }
@@ -98,7 +99,7 @@ impl Ready {
         })
     }
 
-    /// The response as asked for. Costs a copy of the header map, and no copy of the body.
+    /// The response as asked for. Nothing is copied on HTTP/1; on HTTP/2 the fields are.
     pub fn response(&self, asked: Asked<'_>) -> Response<Body> {
         let variant = match (&self.coded, asked.accept_encoding) {
             (Some((codings, variant)), Some(accepted))
@@ -113,7 +114,9 @@ impl Ready {
         let body = if bodyless { Body::empty() } else { self.body_of(variant) };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
-        *response.headers_mut() = variant.map.clone();
+        if !asked.http1 {
+            *response.headers_mut() = variant.lines.to_map();
+        }
         if self.status == StatusCode::NOT_MODIFIED {
             // hyper would leave it out with a warning; the lines below have it.
             response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -125,7 +128,7 @@ impl Ready {
             declare(trailers, response.headers_mut());
         }
         let extensions = response.extensions_mut();
-        extensions.insert(HeadLines { fields: Arc::clone(&variant.lines), informational: Vec::new() });
+        extensions.insert(HeadLines { fields: Arc::clone(&variant.lines), informational: Vec::new(), whole: true });
         if let Some(reason) = &self.reason {
             extensions.insert(reason.clone());
         }
@@ -155,7 +158,7 @@ impl Ready {
 
 impl Variant {
     fn new(lines: Fields, body: Bytes) -> Self {
-        Variant { map: lines.to_map(), lines: Arc::new(lines), body }
+        Variant { lines: Arc::new(lines), body }
     }
 }
 
@@ -188,7 +191,7 @@ mod tests {
     }
 
     fn asked(accept_encoding: Option<&str>) -> Asked<'_> {
-        Asked { head: false, accept_encoding }
+        Asked { head: false, http1: false, accept_encoding }
     }
 
     async fn bytes(response: Response<Body>) -> Bytes {
@@ -227,12 +230,15 @@ mod tests {
     #[test]
     fn head_says_the_length_and_sends_nothing() {
         let ready = Ready::new(&spec(&["Content-Length: 5000"]), Bytes::new(), None).unwrap();
-        let response = ready.response(Asked { head: true, accept_encoding: None });
+        let response = ready.response(Asked { head: true, http1: false, accept_encoding: None });
         assert_eq!(response.headers()["content-length"], "5000");
         let ready = Ready::new(&spec(&[]), "hello".into(), None).unwrap();
-        assert_eq!(ready.response(Asked { head: true, accept_encoding: None }).headers()["content-length"], "5");
+        assert_eq!(
+            ready.response(Asked { head: true, http1: false, accept_encoding: None }).headers()["content-length"],
+            "5"
+        );
         let silent = Ready::new(&spec(&[]), Bytes::new(), None).unwrap();
-        let response = silent.response(Asked { head: true, accept_encoding: None });
+        let response = silent.response(Asked { head: true, http1: false, accept_encoding: None });
         assert!(!response.headers().contains_key("content-length"), "a length that nobody recorded");
     }
 

@@ -18,7 +18,7 @@ use super::secrets::SecretPlaces;
 use super::tally::Tally;
 use crate::matching::{self, Evaluation, Miss, Target};
 use crate::model::fields::is_steering;
-use crate::model::{Authority, Fields, coding, facade, media};
+use crate::model::{Authority, Fields, HttpVersion, coding, facade, media};
 use crate::redact::{Masker, is_placeholder};
 use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
@@ -117,18 +117,19 @@ impl Serve {
         }
     }
 
-    async fn answer_call(&self, call: Call) -> Response<Body> {
+    /// Answers a call whose body was read.
+    fn answer_read(&self, call: Call<()>, body: Result<Bytes, refusal::Refused>) -> Response<Body> {
         self.learn_secrets(&call);
-        let Meant { target, path, base } = self.origins.meant(&call.route, &call.path);
+        let Call { started_at, started, route, method, path, query, version, mut fields, head, .. } = call;
+        let Meant { target, path, base } = self.origins.meant(route, path);
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let url = self.url(&target, &path, call.query.as_deref());
-        let mut reading = Reading { number, at: call.started_at, started: call.started, url, base };
-        let is_head = call.method == http::Method::HEAD;
-        let Call { method, query, mut fields, head, body, .. } = call;
+        let url = self.url(&target, &path, query.as_deref());
+        let mut reading = Reading { number, at: started_at, started, url, base };
+        let (is_head, http1) = (method == http::Method::HEAD, version != HttpVersion::Http2);
         fields.retain(|field| !is_steering(&field.name));
-        let body = match read(body, &fields).await {
+        let body = match body {
             Ok(body) => body,
-            Err(refused) => return self.refuse(&reading, method.as_str(), refused),
+            Err(refused) => return self.refuse(reading, method.as_str(), refused),
         };
         let call = matching::Call { method: method.as_str().to_owned(), target, path, query, fields, body };
         match self.engine.answer(&call) {
@@ -138,10 +139,11 @@ impl Serve {
                 }
                 let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
                 let accept_encoding = head.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-                let mut response = self.hit(ready, Asked { head: is_head, accept_encoding }, reading.base.as_ref());
+                let mut response =
+                    self.hit(ready, Asked { head: is_head, http1, accept_encoding }, reading.base.as_ref());
                 let differences = if evaluation.is_exact() { Vec::new() } else { differences(&evaluation) };
                 mark(&mut response, label, step, &evaluation, &differences, explain);
-                self.log_hit(reading, &call, label, step, &evaluation, differences, response.status().as_u16());
+                self.log_hit(reading, call, label, step, &evaluation, differences, response.status().as_u16());
                 response
             }
             Answered::Miss(miss) => self.miss(reading, &call, &miss, &head.headers),
@@ -150,7 +152,7 @@ impl Serve {
 
     /// Remembers the credentials that a call carries in its fields, so that they are masked wherever they come back,
     /// in the path of this very call or in the body of a later one.
-    fn learn_secrets(&self, call: &Call) {
+    fn learn_secrets(&self, call: &Call<()>) {
         const CARRIERS: [HeaderName; 4] =
             [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, HeaderName::from_static("x-api-key")];
         if CARRIERS.iter().any(|name| call.head.headers.contains_key(name)) {
@@ -171,7 +173,11 @@ impl Serve {
                 for (name, value) in framing {
                     value.map(|value| response.headers_mut().insert(name, value));
                 }
-                response.extensions_mut().insert(HeadLines { fields: Arc::new(lines), informational: Vec::new() });
+                response.extensions_mut().insert(HeadLines {
+                    fields: Arc::new(lines),
+                    informational: Vec::new(),
+                    whole: true,
+                });
             }
         }
         response
@@ -181,7 +187,7 @@ impl Serve {
     fn log_hit(
         &self,
         reading: Reading,
-        call: &matching::Call,
+        call: matching::Call,
         label: &Arc<str>,
         step: Option<u32>,
         evaluation: &Evaluation,
@@ -195,12 +201,13 @@ impl Serve {
             self.tally.inexact(reading.number, label, &differences);
         }
         let result = if exact { CallResult::Exact } else { CallResult::Inexact };
-        let mut record = reading.record(&call.method, status, result);
+        let request = (!exact).then(|| self.logged(&call));
+        let mut record = reading.record(call.method, status, result);
         record.scenario = Some(Arc::clone(label));
         record.step = step;
         record.score = Some(evaluation.score);
         record.differences = differences;
-        record.request = (!exact).then(|| self.logged(call));
+        record.request = request;
         self.log.log(record);
     }
 
@@ -212,7 +219,7 @@ impl Serve {
         let report = MissReport::new(&context, missed);
         let endpoint = format!("{} {}", call.method, reading.url.split('?').next().unwrap_or_default());
         self.tally.miss(reading.number, endpoint, report.detail.clone());
-        let mut record = reading.record(&call.method, status.as_u16(), CallResult::Miss);
+        let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
         record.differences = vec![report.detail.clone()];
         record.request = Some(self.logged(call));
         record.miss = Some(id);
@@ -222,10 +229,10 @@ impl Serve {
         refusal::miss(&report, status, headers, call.method == "HEAD")
     }
 
-    fn refuse(&self, reading: &Reading, method: &str, refused: refusal::Refused) -> Response<Body> {
+    fn refuse(&self, reading: Reading, method: &str, refused: refusal::Refused) -> Response<Body> {
         let reason = refused.detail();
         self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone());
-        let mut record = reading.record(method, refused.status().as_u16(), CallResult::Error);
+        let mut record = reading.record(method.to_owned(), refused.status().as_u16(), CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);
         refusal::unread(&refused)
@@ -238,7 +245,7 @@ impl Serve {
         let (url, reason) = (shown(authority), shown(reason));
         let reading = Reading { number, at, started: std::time::Instant::now(), url, base: None };
         self.tally.miss(number, format!("CONNECT {}", reading.url), reason.clone());
-        let mut record = reading.record("CONNECT", 0, CallResult::Error);
+        let mut record = reading.record("CONNECT".to_owned(), 0, CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);
     }
@@ -298,13 +305,13 @@ impl Serve {
 }
 
 impl Reading {
-    fn record(&self, method: &str, status: u16, result: CallResult) -> CallRecord {
+    fn record(self, method: String, status: u16, result: CallResult) -> CallRecord {
         CallRecord {
             call: self.number,
             at: self.at,
             duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            method: method.to_owned(),
-            url: self.url.clone(),
+            method,
+            url: self.url,
             status,
             result,
             scenario: None,
@@ -320,8 +327,13 @@ impl Reading {
 }
 
 impl Answerer for Serve {
-    async fn answer(self: Arc<Self>, call: Call) -> Response<Body> {
-        self.answer_call(call).await
+    fn answer(self: Arc<Self>, call: Call) -> impl Future<Output = Response<Body>> + Send {
+        // What lives across an await is copied with its future: only what must.
+        let (call, body) = call.split();
+        async move {
+            let body = read(body, &call.fields).await;
+            self.answer_read(call, body)
+        }
     }
 
     async fn opaque_tunnel(self: Arc<Self>, tunnel: OpaqueTunnel) {

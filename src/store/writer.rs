@@ -138,6 +138,8 @@ pub(super) fn run(
     let mut group = Vec::new();
     let mut buffer = Vec::new();
     while let Some(first) = jobs.blocking_recv() {
+        // Where this thread took the core from those who record, they go on first, and one write takes all they bring.
+        std::thread::yield_now();
         let mut bytes = first.record.len();
         group.push(first);
         while group.len() < GROUP_RECORDS && bytes < GROUP_BYTES {

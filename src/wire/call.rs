@@ -28,7 +28,7 @@ pub enum Route {
 }
 
 /// A request with its body still streaming.
-pub struct Call {
+pub struct Call<B = hyper::body::Incoming> {
     /// When its head had been read.
     pub started_at: Timestamp,
     /// The same moment on the monotonic clock.
@@ -50,23 +50,39 @@ pub struct Call {
     /// hyper's view of the head: its map for forwarding, and the extensions that carry case and upgrades.
     pub head: http::request::Parts,
     /// The body.
-    pub body: hyper::body::Incoming,
+    pub body: B,
+}
+
+impl<B> Call<B> {
+    /// The call without its body, and the body.
+    pub fn split(self) -> (Call<()>, B) {
+        let Call { started_at, started, client, route, method, path, query, version, fields, head, body } = self;
+        (Call { started_at, started, client, route, method, path, query, version, fields, head, body: () }, body)
+    }
 }
 
 /// Head lines to be written exactly so on an HTTP/1 connection; put into the extensions of a response. Framing fields
-/// stay hyper's: a line whose name hyper does not write is left out, one that only hyper writes is added at the end.
+/// stay hyper's: a line whose name hyper does not write is left out (unless the lines are `whole`), one that only hyper
+/// writes is added at the end.
 #[derive(Debug, Clone)]
 pub struct HeadLines {
     /// The field lines in order.
     pub fields: Arc<Fields>,
     /// Interim responses to be written before the head.
     pub informational: Vec<Informational>,
+    /// The lines are written whether hyper writes them or not: then its map need not hold them, framing aside.
+    pub whole: bool,
 }
 
 /// Something that answers calls: the recorder's forwarding, or replay.
 pub trait Answerer: Send + Sync + 'static {
     /// Answers one call. Dropping the future means that the client went away.
     fn answer(self: Arc<Self>, call: Call) -> impl Future<Output = http::Response<Body>> + Send;
+
+    /// Whether calls are passed on: then `Call::head` carries the spelling of the field names for the next hop.
+    fn passes_on(&self) -> bool {
+        false
+    }
 
     /// Takes over a tunnel whose content is no HTTP (or nothing was said within the detection time-out).
     fn opaque_tunnel(self: Arc<Self>, tunnel: OpaqueTunnel) -> impl Future<Output = ()> + Send;

@@ -107,7 +107,10 @@ fn read_stubs(root: &Path, files: &[String], faults: &mut Vec<Fault>) -> Vec<Stu
     let read_share = |files: &[String]| {
         let (mut stubs, mut faults, mut buffer) = (Vec::with_capacity(files.len()), Vec::new(), Vec::new());
         for path in files {
-            if let Some(stub) = read_file(root, path, FileKind::Stub, &mut buffer, &mut faults) {
+            let stub: Option<Stub> = read_file(root, path, FileKind::Stub, &mut buffer, &mut faults);
+            if let Some(mut stub) = stub {
+                // Most stubs have one scenario; the parser leaves room for four.
+                stub.scenarios.shrink_to_fit();
                 check_stub(root, path, &stub, &mut faults);
                 stubs.push(StubFile { path: path.clone(), stub });
             }

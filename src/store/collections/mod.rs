@@ -81,7 +81,8 @@ impl Loaded {
     /// When its file is gone or leaves the folder.
     pub fn body(&self, body: &BodySpec) -> std::io::Result<Bytes> {
         if let Some(value) = &body.json {
-            return Ok(body.style.render(value).into());
+            // Without the slack of the vector it was rendered into: bodies stay in memory for a whole run.
+            return Ok(body.style.render(value).into_boxed_slice().into());
         }
         if let Some(text) = &body.text {
             return Ok(Bytes::copy_from_slice(text.as_bytes()));

@@ -20,7 +20,7 @@ pub(super) fn rewrite(head: &[u8], start: usize, lines: &[Line], wanted: &HeadLi
         let mut written = lines.iter().filter(|line| name_of(line).eq_ignore_ascii_case(field.name.as_bytes()));
         match FRAMING.iter().position(|name| field.is(name)) {
             None => {
-                if written.next().is_some() && is_legal(field) {
+                if (wanted.whole || written.next().is_some()) && is_legal(field) {
                     write_line(field.name.as_bytes(), &field.value, out);
                 }
             }
@@ -94,7 +94,7 @@ mod tests {
         let asked = Asked { head: false, connect: false, http10, switches: false };
         let mut lines = Vec::new();
         let (_, start, _) = response_written(wrote.as_bytes(), asked, &mut lines).unwrap();
-        let wanted = HeadLines { fields: Arc::new(fields(wanted)), informational };
+        let wanted = HeadLines { fields: Arc::new(fields(wanted)), informational, whole: false };
         let mut out = Vec::new();
         rewrite(wrote.as_bytes(), start, &lines, &wanted, http10, &mut out);
         String::from_utf8(out).unwrap()
