@@ -138,9 +138,7 @@ impl Explanation {
             lines.extend(answer.parts.iter().map(|row| (Tone::Plain, row.line())));
             lines.push((Tone::Plain, format!("score {}", answer.arithmetic)));
             for difference in &answer.differences {
-                let item = &difference.item;
-                let name = if item.name.is_empty() { "as a whole" } else { &item.name };
-                lines.push((Tone::Bad, format!("✗ {} {name}  {}", difference.part.as_str(), item_words(item))));
+                lines.push((Tone::Bad, format!("✗ {}  {}", difference.part.as_str(), item_words(&difference.item))));
             }
         }
         if let Some(next) = &self.runner_up {
@@ -291,7 +289,7 @@ query         40     2      1        0          0   0.67
 body           0     0      0        0          0   –
 fields         0     0      0        0          0   –
 score 100 × (40 × 2/3) ÷ 40 = 66.67
-✗ query c  not expected: 3
+✗ query  extra: c=3
 
 next: GET /users/{id}#any  (score 66.67)
   the path of the other is more specific

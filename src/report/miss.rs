@@ -385,16 +385,21 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// What an item says, in words: `expected 1, got 2`, `missing, expected 1`, `not expected: 2`.
+/// What an item says, in words: `page expected 1, got 2`, `missing: page=1`, `extra: /new=true`.
 pub(super) fn item_words(item: &Item) -> String {
     let expected = item.expected.as_deref().unwrap_or_default();
     let got = item.got.as_deref().unwrap_or_default();
+    // A body that is one item has no name.
+    let named = |separator: &str, rest: &str| match &*item.name {
+        "" => rest.to_owned(),
+        name => format!("{name}{separator}{rest}"),
+    };
     match item.verdict {
-        Verdict::Same => expected.to_owned(),
-        Verdict::Extra => format!("not expected: {got}"),
-        Verdict::Missing => format!("missing: {expected}"),
-        Verdict::Different if item.got.is_none() => format!("missing: {expected}"),
-        Verdict::Different => format!("expected {expected}, got {got}"),
+        Verdict::Same => named("=", expected),
+        Verdict::Extra => format!("extra: {}", named("=", got)),
+        Verdict::Missing => format!("missing: {}", named("=", expected)),
+        Verdict::Different if item.got.is_none() => format!("missing: {}", named("=", expected)),
+        Verdict::Different => named(" ", &format!("expected {expected}, got {got}")),
     }
 }
 
@@ -430,10 +435,10 @@ the nearest scenario has another body (body, call:17)
 nearest: POST /users/{login}/orders#tea  (score 33; test, stubs/a.test/post-users-{login}-orders-te…
   ✓ method  POST
   ✓ path    /users/{login}/orders
-  ✗ query   1 of 2 items the same: q not expected: x
+  ✗ query   1 of 2 items the same: extra: q=x
   ✗ body    1 of 3 items the same
-      /item  expected \"tea\", got \"coffee\"
-      /new  not expected: true
+      /item expected \"tea\", got \"coffee\"
+      extra: /new=true
   ✗ fields  differs: Accept expected a/b, got c/d
 
 fix: `retake mock scenario add test 'POST /users/{login}/orders' --name NAME --capture login=octocat --query page=2 --query q=x --data @request-body --body BODY`

@@ -89,11 +89,10 @@ impl Page {
 
     fn near(&mut self, at: usize, near: &NearReport) {
         let lead = if at == 0 { "nearest" } else { "then" };
-        let score = near.score.round();
-        self.add(
-            Tone::Strong,
-            format!("{lead}: {}  (score {score}; {}, {})", near.scenario, near.collection, near.file),
-        );
+        // A score says nothing about a scenario that was shut out by its method or path.
+        let shut_out = near.criteria.iter().any(|told| !told.agrees && matches!(&*told.name, "method" | "path"));
+        let score = if shut_out { String::new() } else { format!("score {}; ", near.score.round()) };
+        self.add(Tone::Strong, format!("{lead}: {}  ({score}{}, {})", near.scenario, near.collection, near.file));
         let listed = if at == 0 { 8 } else { 2 };
         for criterion in &near.criteria {
             self.criterion(criterion, listed);
@@ -108,14 +107,13 @@ impl Page {
         }
         // One difference fits on the line of its criterion.
         if let ([only], 0) = (told.differences.as_slice(), told.more) {
-            line += &format!(": {} {}", only.name, self.item(only));
+            line += &format!(": {}", self.item(only));
             self.add(tone, line);
             return;
         }
         self.add(tone, line);
         for item in told.differences.iter().take(listed) {
-            let name = if item.name.is_empty() { "" } else { &*item.name };
-            self.add(Tone::Bad, format!("      {name}  {}", self.item(item)));
+            self.add(Tone::Bad, format!("      {}", self.item(item)));
         }
         let more = told.more + told.differences.len().saturating_sub(listed);
         if more > 0 {
