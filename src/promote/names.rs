@@ -157,9 +157,10 @@ fn candidates(all: &[&Traits]) -> Vec<Vec<String>> {
     listed.dedup();
     let of = |traits: &&Traits| {
         let pairs: Vec<&str> = traits.query.iter().filter(|pair| query[pair] < all.len()).map(String::as_str).collect();
-        let members = traits.body.iter().filter(|member| body[member] < all.len());
-        let shortest = members.map(|(_, text)| text.as_str()).filter(|text| !slug(text).is_empty());
-        let shortest = shortest.min_by_key(|text| (text.len(), *text)).unwrap_or_default();
+        let members = traits.body.iter().filter(|member| body[member] < all.len() && !slug(&member.1).is_empty());
+        // A member that no sibling has names the scenario alone; one that some have only helps.
+        let shortest = members.min_by_key(|member| (body[member] > 1, member.1.len(), &member.1));
+        let shortest = shortest.map(|(_, text)| text.as_str()).unwrap_or_default();
         let own: Vec<_> = traits.fields.iter().filter(|line| fields[line] < all.len()).collect();
         let field = match (own.first(), listed.iter().find(|name| traits.fields.iter().all(|own| own.0 != **name))) {
             (Some((name, value)), _) => format!("{name}-{value}"),
@@ -223,6 +224,10 @@ mod tests {
         assert_eq!(named(&pages), ["page-1", "page-2", "ok"]);
         let orders = [r#"{"size":"very large","item":"tea"}"#, r#"{"size":"very large","item":"coffee"}"#];
         assert_eq!(named(&orders.map(|body| asking(&[], Some(body), &[], 201))), ["item-tea", "item-coffee"]);
+        // A member that two of three share is shorter, but names neither.
+        let shared = [r#"{"item":"tea","q":1}"#, r#"{"item":"coffee","q":1}"#, r#"{"item":"pie"}"#];
+        let names = named(&shared.map(|body| asking(&[], Some(body), &[], 201)));
+        assert_eq!(names, ["item-tea", "item-coffee", "item-pie"]);
         let accepts = [&[][..], &[("Accept", "text/html")]].map(|fields| asking(&[], None, fields, 200));
         assert_eq!(named(&accepts), ["no-accept", "accept-text-html"]);
         let same = [200, 200, 404].map(|status| asking(&[], None, &[], status));
