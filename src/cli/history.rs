@@ -136,7 +136,7 @@ fn row_line(row: &Row, time: &str, width: Option<usize>) -> String {
 fn status_style(status: u16) -> Style {
     match status {
         200..300 => GOOD,
-        300..400 => Style::new(),
+        100..400 => Style::new(),
         400..500 => WARN,
         _ => BAD,
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::cli::output::{BAD, DIM, GOOD, Printer, WARN};
 use crate::recorder::{Observer, Summary};
+use crate::report::exchange::{duration, size};
 use crate::report::terminal::{clean, cut};
 use crate::store::AppendError;
 
@@ -106,30 +107,25 @@ fn say(lines: &mut Vec<String>, printer: Printer) {
     }
 }
 
-/// Number, method, URL, status, size, duration; and what is not as usual.
+/// Number, method, answer, duration, size, URL, in the columns of `retake history`; and what is not as usual.
 fn line(summary: &Summary) -> String {
     let url = clean(&summary.url);
     let url = cut(&url, URL_WIDTH);
-    let style = match (summary.outcome, summary.status) {
-        ("complete", Some(..400)) => GOOD,
-        ("complete", Some(..500)) => WARN,
-        ("relayed", _) => DIM,
-        _ => BAD,
+    let (answer, style) = match (summary.outcome, summary.status) {
+        ("complete", Some(status @ ..400)) => (status.to_string(), GOOD),
+        ("complete", Some(status @ ..500)) => (status.to_string(), WARN),
+        ("complete", Some(status)) => (status.to_string(), BAD),
+        ("relayed", _) => ("relayed".to_owned(), DIM),
+        (outcome, _) => (outcome.to_owned(), BAD),
     };
-    let status = match summary.status {
-        Some(status) => status.to_string(),
-        None => "---".to_owned(),
-    };
+    let micros = u64::try_from(summary.duration.as_micros()).unwrap_or(u64::MAX);
     let mut line = format!(
-        "{DIM}{:>5}{DIM:#} {:<6} {url} {style}{status}{style:#} {} {}",
+        "{DIM}{:>7}{DIM:#}  {:<7} {style}{answer:<11}{style:#} {:>8}  {:>10}  {url}",
         summary.number,
         clean(&summary.method),
+        duration(micros),
         size(summary.response_bytes),
-        duration(summary.duration)
     );
-    if summary.outcome != "complete" {
-        line.push_str(&format!(" {style}{}{style:#}", summary.outcome));
-    }
     if let Some(reason) = &summary.reason {
         line.push_str(&format!(": {}", clean(reason)));
     }
@@ -137,28 +133,6 @@ fn line(summary: &Summary) -> String {
         line.push_str(&format!(" {BAD}not recorded{BAD:#}"));
     }
     line
-}
-
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
-fn duration(duration: Duration) -> String {
-    if duration < Duration::from_secs(10) {
-        format!("{} ms", duration.as_millis())
-    } else {
-        format!("{:.1} s", duration.as_secs_f64())
-    }
 }
 
 #[cfg(test)]
@@ -186,7 +160,10 @@ mod tests {
 
     #[test]
     fn a_line_says_it_all_and_never_acts_on_the_terminal() {
-        assert_eq!(plain(&summary()), "    7 GET    https://a.example/\\u{1b}[31mx 200 2.0 KiB 34 ms");
+        assert_eq!(
+            plain(&summary()),
+            "      7  GET     200            34 ms     2.0 KiB  https://a.example/\\u{1b}[31mx"
+        );
     }
 
     #[test]
@@ -199,15 +176,6 @@ mod tests {
             ..summary()
         };
         let line = plain(&failed);
-        assert!(line.ends_with("--- 2.0 KiB 34 ms failed: nobody listens\\n not recorded"), "{line}");
-    }
-
-    #[test]
-    fn sizes_have_units() {
-        for (bytes, text) in
-            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 30, "1.0 GiB"), (u64::MAX, "16777216.0 TiB")]
-        {
-            assert_eq!(size(bytes), text);
-        }
+        assert!(line.contains("  failed ") && line.ends_with("x: nobody listens\\n not recorded"), "{line}");
     }
 }
