@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::args::{ExplainArgs, Global, ProfileArg};
 use super::calls;
-use super::collections::{load, settings};
+use super::collections::{load, own_request, settings};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BAD, BOLD, DIM, GOOD, Printer};
 use super::select;
@@ -18,6 +18,7 @@ use crate::report::explain::Explanation;
 use crate::report::mask::Mask;
 use crate::report::miss::Tone;
 use crate::settings::Settings;
+use crate::store::collections::Loaded;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY};
 use crate::store::{History, OpenError};
 
@@ -30,8 +31,8 @@ const CALL: &str = "call:";
 
 pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outcome {
     let settings = settings(global)?;
-    let call = request(&args, &settings)?;
     let loaded = load(&settings, &args.collection)?;
+    let call = request(&args, &settings, &loaded)?;
     let profile = match args.profile {
         Some(ProfileArg::Best) => Profile::Best,
         Some(ProfileArg::Strict) => Profile::Strict,
@@ -68,27 +69,45 @@ fn print(printer: Printer, tone: Tone, line: &str) {
 }
 
 /// The call that REQUEST means.
-fn request(args: &ExplainArgs, settings: &Settings) -> Result<Call, CliError> {
+fn request(args: &ExplainArgs, settings: &Settings, loaded: &Loaded) -> Result<Call, CliError> {
     match args.request.as_slice() {
         [method, url] => typed(method, url, &args.headers, args.data.as_deref()),
         _ if !args.headers.is_empty() || args.data.is_some() => {
             Err(CliError::usage("`-H` and `-d` belong to a typed request").hint("write METHOD URL, then -H and -d"))
         }
-        [one] if one.starts_with(CALL) => logged(settings, one),
+        [one] if one.starts_with(CALL) => logged(settings, one, loaded),
         [one] => recorded(settings, one),
         _ => Err(CliError::usage("a request is METHOD URL, or the number of an exchange")),
     }
 }
 
 /// A call of the newest replay, by its number in the call log.
-fn logged(settings: &Settings, named: &str) -> Result<Call, CliError> {
+fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<Call, CliError> {
     let number = named[CALL.len()..].parse().map_err(|_| {
         CliError::usage(format!("`{named}` names no call")).hint("write `call:` and a number that `retake calls` lists")
     })?;
     let record = calls::find(&calls::open(settings, None)?, number)?;
+    if record.result == CallResult::Exact
+        && let Some(label) = &record.scenario
+    {
+        return answered(loaded, label).ok_or_else(|| {
+            let message = format!("`{named}` was answered by `{label}`, which this collection does not have");
+            CliError::usage(message).hint("name the collection that was replayed, or write METHOD URL")
+        })?;
+    }
     again(&record).map_err(|reason| {
         CliError::usage(format!("`{named}` cannot be matched again: {reason}")).hint("write METHOD URL, then -H and -d")
     })
+}
+
+/// The call of an exact hit: the log keeps no request of it, since it is the scenario's own.
+fn answered(loaded: &Loaded, label: &str) -> Option<Result<Call, CliError>> {
+    let (_, wanted) = label.split_once(": ")?;
+    let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
+    let mut scenarios = stubs.flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)));
+    let (stub, scenario) =
+        scenarios.find(|(stub, scenario)| format!("{} {}#{}", stub.method, stub.path, scenario.name) == wanted)?;
+    Some(own_request(loaded, stub, scenario))
 }
 
 /// The call that the log tells of, or why it does not tell enough.
@@ -244,5 +263,21 @@ mod tests {
         assert!(again(&record(serde_json::Value::Null, "exact")).is_err());
         let binary = serde_json::json!({ "fields": [], "body_bytes": 3 });
         assert!(again(&record(binary, "miss")).is_err(), "a body that is not there must not be compared");
+    }
+
+    #[test]
+    fn an_exact_hit_is_rebuilt_from_its_scenario() {
+        let root = std::env::temp_dir().join(format!("retake-explain-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(root.join("stubs/a.test")).unwrap();
+        std::fs::write(root.join("collection.json"), r#"{"version":1,"name":"c","origins":["https://a.test"]}"#)
+            .unwrap();
+        let stub = r#"{"version":1,"method":"GET","origin":"https://a.test","path":"/x","scenarios":[
+            {"name":"ok","request":{"query":["y=1"]},"response":{"status":200}}]}"#;
+        std::fs::write(root.join("stubs/a.test/get-x.json"), stub).unwrap();
+        let loaded = crate::store::collections::load(&root).unwrap();
+        let call = answered(&loaded, "c: GET /x#ok").unwrap().unwrap();
+        assert_eq!((&*call.method, &*call.path, call.query.as_deref()), ("GET", "/x", Some("y=1")));
+        assert!(answered(&loaded, "c: GET /x#gone").is_none());
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::json;
 
 use super::{Context, select};
-use crate::cli::collections::load;
-use crate::cli::exit::{CliError, Exit, Outcome};
+use crate::cli::collections::{load, own_request};
+use crate::cli::exit::{Exit, Outcome};
 use crate::cli::output::{BAD, GOOD};
 use crate::collection::{Scenario, Stub};
-use crate::matching::{Call, Index, ScenarioRef, Selection, Source, Target};
-use crate::model::Fields;
+use crate::matching::{Index, ScenarioRef, Selection, Source};
 use crate::report::collection::count;
 use crate::report::terminal::clean;
 use crate::store::collections::Loaded;
@@ -80,30 +78,4 @@ fn tell(context: &Context, index: &Index, stub: &Stub, scenario: &Scenario, answ
         }
         (false, None) => context.printer.data(format_args!("{BAD}✗{BAD:#} {}: nothing answers", clean(&own))),
     }
-}
-
-/// The request that a scenario asks for, as a call through the proxy.
-fn own_request(loaded: &Loaded, stub: &Stub, scenario: &Scenario) -> Result<Call, CliError> {
-    let mut fields: Fields = stub.fields_of(scenario).into_iter().map(|line| line.0.clone()).collect();
-    if let Some(media_type) = &scenario.request.media_type
-        && !fields.has("content-type")
-    {
-        fields.push("Content-Type", media_type.as_bytes());
-    }
-    let body = match &scenario.request.body {
-        None => Bytes::new(),
-        Some(body) => loaded.body(body).map_err(|error| {
-            CliError::usage(format!("the request body of `{}` could not be read: {error}", scenario.name))
-        })?,
-    };
-    let target = stub.example_target(scenario);
-    let (path, query) = crate::model::path::split_target(&target);
-    Ok(Call {
-        method: stub.method.clone(),
-        target: Target::Origin(stub.origin.example()),
-        path: path.to_owned(),
-        query: query.map(str::to_owned),
-        fields,
-        body,
-    })
 }
