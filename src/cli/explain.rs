@@ -90,7 +90,7 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<Call, Cli
     if record.result == CallResult::Exact
         && let Some(label) = &record.scenario
     {
-        return answered(loaded, label).ok_or_else(|| {
+        return answered(loaded, label, &record.url).ok_or_else(|| {
             let message = format!("`{named}` was answered by `{label}`, which this collection does not have");
             CliError::usage(message).hint("name the collection that was replayed, or write METHOD URL")
         })?;
@@ -101,13 +101,20 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<Call, Cli
 }
 
 /// The call of an exact hit: the log keeps no request of it, since it is the scenario's own.
-fn answered(loaded: &Loaded, label: &str) -> Option<Result<Call, CliError>> {
+fn answered(loaded: &Loaded, label: &str, url: &str) -> Option<Result<Call, CliError>> {
     let (_, wanted) = label.split_once(": ")?;
     let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
-    let mut scenarios = stubs.flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)));
-    let (stub, scenario) =
-        scenarios.find(|(stub, scenario)| format!("{} {}#{}", stub.method, stub.path, scenario.name) == wanted)?;
-    Some(own_request(loaded, stub, scenario))
+    let scenarios = stubs.flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)));
+    let (target, _) = split(url).ok()?;
+    // The label has no origin, and two origins may serve the same path. The scheme of a plain call does not count.
+    let (stub, scenario) = scenarios
+        .filter(|(stub, scenario)| format!("{} {}#{}", stub.method, stub.path, scenario.name) == wanted)
+        .filter(|(stub, _)| match &target {
+            Target::Origin(origin) => stub.origin.matches_authority(&origin.authority),
+            _ => true,
+        })
+        .min_by_key(|(stub, _)| !matches!(&target, Target::Origin(origin) if stub.origin.matches(origin)))?;
+    Some(own_request(loaded, stub, scenario).map(|call| Call { target, ..call }))
 }
 
 /// The call that the log tells of, or why it does not tell enough.
@@ -275,9 +282,10 @@ mod tests {
             {"name":"ok","request":{"query":["y=1"]},"response":{"status":200}}]}"#;
         std::fs::write(root.join("stubs/a.test/get-x.json"), stub).unwrap();
         let loaded = crate::store::collections::load(&root).unwrap();
-        let call = answered(&loaded, "c: GET /x#ok").unwrap().unwrap();
+        let call = answered(&loaded, "c: GET /x#ok", "https://a.test/x?y=1").unwrap().unwrap();
         assert_eq!((&*call.method, &*call.path, call.query.as_deref()), ("GET", "/x", Some("y=1")));
-        assert!(answered(&loaded, "c: GET /x#gone").is_none());
+        assert!(answered(&loaded, "c: GET /x#gone", "/x").is_none());
+        assert!(answered(&loaded, "c: GET /x#ok", "https://b.test/x").is_none(), "another origin has the same path");
         std::fs::remove_dir_all(&root).unwrap();
     }
 }
