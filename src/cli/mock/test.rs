@@ -12,7 +12,6 @@ use crate::collection::{Scenario, Stub};
 use crate::matching::{Index, ScenarioRef, Selection, Source};
 use crate::report::collection::count;
 use crate::report::terminal::clean;
-use crate::store::collections::Loaded;
 
 /// What answered a scenario's own request.
 enum Answer {

@@ -90,7 +90,7 @@ impl Page {
     fn near(&mut self, at: usize, near: &NearReport) {
         let lead = if at == 0 { "nearest" } else { "then" };
         // A score says nothing about a scenario that was shut out by its method or path.
-        let shut_out = near.criteria.iter().any(|told| !told.agrees && matches!(&*told.name, "method" | "path"));
+        let shut_out = near.criteria.iter().any(|told| !told.agrees && matches!(told.name, "method" | "path"));
         let score = if shut_out { String::new() } else { format!("score {}; ", near.score.round()) };
         self.add(Tone::Strong, format!("{lead}: {}  ({score}{}, {})", near.scenario, near.collection, near.file));
         let listed = if at == 0 { 8 } else { 2 };
