@@ -57,7 +57,7 @@ impl Index {
     pub fn new(sources: Vec<Source>) -> Self {
         let mut index = Index {
             sources: Vec::new(),
-            stubs: Vec::new(),
+            stubs: Vec::with_capacity(sources.iter().map(|source| source.collection.stubs.len()).sum()),
             origins: Vec::new(),
             by_host: HashMap::new(),
             first_of: Vec::new(),

@@ -22,6 +22,8 @@ const QUEUE_CALLS: usize = 1_024;
 const WRITE_INTERVAL: Duration = Duration::from_millis(50);
 /// How much of a request's body a call record keeps, in bytes.
 pub const LOGGED_BODY: usize = 64 * 1024;
+/// Room for the text of calls that is kept from one write to the next, in bytes.
+const LINES_KEPT: usize = 512 * 1024;
 /// How many runs are kept.
 const KEEP_RUNS: usize = 100;
 
@@ -133,11 +135,20 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     calls: Vec<CallRecord>,
+    /// An empty vector with room: the two take turns, so that a busy run asks for no memory.
+    spare: Vec<CallRecord>,
     closed: bool,
 }
 
+impl Queue {
+    fn take(&mut self) -> Vec<CallRecord> {
+        std::mem::replace(&mut self.calls, std::mem::take(&mut self.spare))
+    }
+}
+
 enum Sink {
-    File(File),
+    /// With the text of the last calls, whose room is used again.
+    File(File, Vec<u8>),
     Memory(VecDeque<CallRecord>),
 }
 
@@ -146,7 +157,7 @@ impl RunLog {
     /// memory, and [`RunLog::memory_only`] says why.
     pub fn start(store: &Path, info: &RunInfo, observe: Option<Observer>) -> RunLog {
         match create(store, info) {
-            Ok(file) => RunLog::over(Sink::File(file), None, observe),
+            Ok(file) => RunLog::over(Sink::File(file, Vec::new()), None, observe),
             Err(error) => RunLog::over(Sink::Memory(VecDeque::new()), Some(error.to_string()), observe),
         }
     }
@@ -171,11 +182,11 @@ impl RunLog {
         let mut queue = lock(&self.shared.queue);
         queue.calls.push(call);
         if queue.calls.len() >= QUEUE_CALLS {
-            let calls = std::mem::take(&mut queue.calls);
+            let calls = queue.take();
             // The sink is locked before the queue is let go, so that calls stay in order.
-            let mut sink = lock(&self.shared.sink);
+            let sink = lock(&self.shared.sink);
             drop(queue);
-            self.shared.write(&mut sink, calls);
+            self.shared.write(sink, calls);
         }
     }
 
@@ -183,7 +194,7 @@ impl RunLog {
     pub fn flush(&self) -> Vec<CallRecord> {
         self.shared.drain();
         match &*lock(&self.shared.sink) {
-            Sink::File(_) => Vec::new(),
+            Sink::File(..) => Vec::new(),
             Sink::Memory(calls) => calls.iter().cloned().collect(),
         }
     }
@@ -218,24 +229,29 @@ impl Shared {
         if queue.calls.is_empty() {
             return;
         }
-        let calls = std::mem::take(&mut queue.calls);
-        let mut sink = lock(&self.sink);
+        let calls = queue.take();
+        let sink = lock(&self.sink);
         drop(queue);
-        self.write(&mut sink, calls);
+        self.write(sink, calls);
     }
 
-    fn write(&self, sink: &mut Sink, calls: Vec<CallRecord>) {
+    fn write(&self, mut sink: MutexGuard<'_, Sink>, mut calls: Vec<CallRecord>) {
         if let Some(observe) = &self.observe {
             calls.iter().for_each(observe);
         }
-        sink.write(calls);
+        sink.write(&mut calls);
+        // The queue is never locked under the sink: others lock them the other way round.
+        drop(sink);
+        calls.clear();
+        lock(&self.queue).spare = calls;
     }
 }
 
 impl Sink {
-    fn write(&mut self, calls: Vec<CallRecord>) {
-        if let Sink::File(file) = self {
-            match file.write_all(&lines(&calls)) {
+    fn write(&mut self, calls: &mut Vec<CallRecord>) {
+        if let Sink::File(file, text) = self {
+            lines(calls, text);
+            match file.write_all(text) {
                 Ok(()) => return,
                 // A full disk must not stop answers: from here on memory holds the calls.
                 Err(error) => {
@@ -245,24 +261,24 @@ impl Sink {
             }
         }
         if let Sink::Memory(kept) = self {
-            kept.extend(calls);
+            kept.extend(calls.drain(..));
             let excess = kept.len().saturating_sub(MEMORY_CALLS);
             kept.drain(..excess);
         }
     }
 }
 
-fn lines(calls: &[CallRecord]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(calls.len() * 256);
+fn lines(calls: &[CallRecord], text: &mut Vec<u8>) {
+    text.clear();
+    text.shrink_to(LINES_KEPT);
     for call in calls {
         // Nothing in a call record can fail to be JSON; a line that did would be left out whole.
         let before = text.len();
-        match serde_json::to_writer(&mut text, call) {
+        match serde_json::to_writer(&mut *text, call) {
             Ok(()) => text.push(b'\n'),
             Err(_) => text.truncate(before),
         }
     }
-    text
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
