@@ -106,9 +106,9 @@ fn answered(loaded: &Loaded, label: &str, url: &str) -> Option<Result<Call, CliE
     let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
     let scenarios = stubs.flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)));
     let (target, _) = split(url).ok()?;
-    // The label has no origin, and two origins may serve the same path. The scheme of a plain call does not count.
+    // A label may have no origin, and two origins may serve the same path. The scheme of a plain call does not count.
     let (stub, scenario) = scenarios
-        .filter(|(stub, scenario)| format!("{} {}#{}", stub.method, stub.path, scenario.name) == wanted)
+        .filter(|(stub, scenario)| [false, true].iter().any(|&several| stub.label(scenario, several) == wanted))
         .filter(|(stub, _)| match &target {
             Target::Origin(origin) => stub.origin.matches_authority(&origin.authority),
             _ => true,

@@ -154,7 +154,7 @@ fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: P
         printer.say(format_args!("  {origin}  {DIM}as a base URL:{DIM:#} {base}"));
     }
     if args.command.is_empty() {
-        printer.say(format_args!("{DIM}in another shell: eval \"$(retake env)\"   stop: Ctrl-C{DIM:#}"));
+        printer.say(format_args!("{DIM}in another shell: `eval \"$(retake env)\"`; Ctrl-C here stops it{DIM:#}"));
     }
 }
 

@@ -68,6 +68,15 @@ pub struct Stub {
     pub scenarios: Vec<Scenario>,
 }
 
+impl Stub {
+    /// How reports name a scenario of this stub: `GET /users/{login}#octocat`, with the origin before the path where the
+    /// collection has several.
+    pub fn label(&self, scenario: &Scenario, several_origins: bool) -> String {
+        let origin = if several_origins { self.origin.to_string() } else { String::new() };
+        format!("{} {origin}{}#{}", self.method, self.path, scenario.name)
+    }
+}
+
 /// Parameters and fields that the scenarios of a stub inherit; a scenario's own of the same name replace them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -226,7 +226,8 @@ fn slot(
     hasher: &mut blake3::Hasher,
 ) -> Result<Slot, EngineError> {
     let scenario = &stub.scenarios[at];
-    let label: Arc<str> = format!("{name}: {} {}#{}", stub.method, stub.path, scenario.name).into();
+    let several_origins = loaded.collection.manifest.origins.len() > 1;
+    let label: Arc<str> = format!("{name}: {}", stub.label(scenario, several_origins)).into();
     let mut steps = Vec::with_capacity(scenario.steps().len());
     for spec in scenario.steps() {
         let body = match &spec.body {

@@ -104,7 +104,8 @@ impl Receipt {
         if self.groups_left_out > 0 {
             let _ = writeln!(out, "  {} not listed: too many kinds", count(self.groups_left_out, "call"));
         }
-        let _ = writeln!(out, "  content {}", self.served_blake3.get(..16).unwrap_or(&self.served_blake3));
+        let _ =
+            writeln!(out, "  the files served: blake3 {}", self.served_blake3.get(..16).unwrap_or(&self.served_blake3));
         out
     }
 }
