@@ -153,7 +153,7 @@ pub(super) fn url(context: &Context<'_>) -> String {
 fn detail(context: &Context<'_>, miss: &Miss) -> String {
     let call = context.call;
     let host = match &call.target {
-        Target::Any => "the collections".to_owned(),
+        Target::Any => "what is served".to_owned(),
         _ => origin(call),
     };
     let path = context.mask.target(&call.path, None);

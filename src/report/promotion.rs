@@ -69,7 +69,7 @@ impl Shown<'_> {
         let counted: Vec<_> = counted.into_iter().flatten().collect();
         let calls = if selected == promoted { format!("{selected}") } else { format!("{promoted} of {selected}") };
         let word = if *selected == 1 { "exchange" } else { "exchanges" };
-        format!("{collection}: {} (scenarios) from {calls} {word}", counted.join(", "))
+        format!("{collection}: scenarios {}, from {calls} {word}", counted.join(", "))
     }
 
     fn scenarios(&self, lines: &mut Vec<(Tone, String)>) {
@@ -228,7 +228,7 @@ mod tests {
         let written = ["stubs/api.test/get-a.json".to_owned()];
         let shown = Shown { report: &report, folder: "mocks/github", dry_run: true, written: &written, removed: &[] };
         let text: Vec<_> = shown.lines(None).into_iter().map(|(_, text)| text).collect();
-        let expected = "github: 1 new, 1 same, 1 conflict (scenarios) from 6 of 8 exchanges
+        let expected = "github: scenarios 1 new, 1 same, 1 conflict, from 6 of 8 exchanges
 
 GET https://api.test/a
   + page-1                   200  2 calls
