@@ -32,30 +32,24 @@ fn schema_of<T: schemars::JsonSchema>(title: &str) -> Value {
     Value::Object(ordered)
 }
 
+/// The published files, relative to the project's folder, with the text that they must have.
+pub fn published() -> [(&'static str, String); 2] {
+    let text = |schema: &Value| format!("{schema:#}\n");
+    [
+        ("docs/schema/collection.schema.json", text(manifest_schema())),
+        ("docs/schema/stub.schema.json", text(stub_schema())),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn published() -> [(String, String); 2] {
-        [("collection", manifest_schema()), ("stub", stub_schema())].map(|(file, schema)| {
-            let path = format!("{}/docs/schema/{file}.schema.json", env!("CARGO_MANIFEST_DIR"));
-            (path, format!("{}\n", serde_json::to_string_pretty(schema).unwrap()))
-        })
-    }
-
     #[test]
     fn the_published_schemas_are_those_of_the_types() {
         for (path, text) in published() {
-            let found = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(found == text, "{path} is stale; renew it: cargo test --lib renew_schemas -- --ignored");
-        }
-    }
-
-    #[test]
-    #[ignore = "writes docs/schema/ anew after a change of the types"]
-    fn renew_schemas() {
-        for (path, text) in published() {
-            std::fs::write(path, text).unwrap();
+            let found = std::fs::read_to_string(path).unwrap_or_default();
+            assert!(found == text, "{path} is stale: `cargo run --example make-schemas` renews it");
         }
     }
 }

@@ -375,26 +375,6 @@ mod tests {
         assert!(body(r#"{"base64": "?"}"#).is_err());
     }
 
-    /// How long 10 000 stubs of 1 KiB take: `cargo test --release --lib ten_thousand -- --ignored`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn ten_thousand_stubs() {
-        let root = folder(&[(MANIFEST, MANIFEST_TEXT)]);
-        std::fs::create_dir_all(root.path().join("stubs/h")).unwrap();
-        for at in 0..10_000 {
-            let text = stub_text(&format!("/a/{at}")).replace("\"a\": 1", &format!("\"a\": \"{}\"", "x".repeat(1024)));
-            std::fs::write(root.path().join(format!("stubs/h/get-a-{at}.json")), text).unwrap();
-        }
-        let best = (0..5)
-            .map(|_| {
-                let start = std::time::Instant::now();
-                assert_eq!(load(root.path()).unwrap().collection.stubs.len(), 10_000);
-                start.elapsed()
-            })
-            .min();
-        assert!(best < Some(std::time::Duration::from_millis(150)), "{best:?}");
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
         /// Whatever happens to a file, loading ends in a collection or in faults.

@@ -1,7 +1,6 @@
 //! The store as a whole: recorded, closed, killed, damaged, reopened.
 
 mod damage;
-mod long;
 
 use std::collections::BTreeSet;
 use std::fs;
