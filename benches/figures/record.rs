@@ -17,7 +17,7 @@ fn recorder(home: &Path) -> Started {
 
 /// The table of CPU time per recorded request, and what follows from the history that it leaves.
 pub fn throughput(quick: bool) {
-    let (calls, rounds) = if quick { (10_000, 3) } else { (50_000, 5) };
+    let (calls, rounds) = if quick { (10_000, 3) } else { (30_000, 5) };
     let home = tempfile::tempdir().expect("a folder");
     let origin = start_limit(&["limit-origin"], home.path());
     let tls_origin = start_limit(&["limit-origin", "tls"], home.path());

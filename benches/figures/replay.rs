@@ -38,7 +38,7 @@ fn request(path: &str, number: usize) -> Vec<u8> {
 
 /// The table of CPU time per request by the number of stubs.
 pub fn throughput(quick: bool) {
-    let (calls, rounds) = if quick { (40_000, 3) } else { (100_000, 5) };
+    let (calls, rounds) = if quick { (40_000, 3) } else { (60_000, 5) };
     head(&format!("replay, CPU per request ({rounds} x {calls} calls)"), "µs");
     let sizes: &[usize] = if quick { &[10, 10_000] } else { &[10, 1_000, 10_000, 100_000] };
     let mut at_ten = None;
