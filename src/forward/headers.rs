@@ -7,9 +7,10 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::upgrade::OnUpgrade;
 
+use super::reverse::Facade;
 use super::{Way, unsendable};
 use crate::model::fields::is_hop_by_hop;
-use crate::model::{Failure, Fields, Scheme};
+use crate::model::{Failure, Fields, Informational, Scheme};
 use crate::recorder::{RequestBody, ResponseHead};
 use crate::wire::HeadLines;
 
@@ -137,17 +138,31 @@ fn filtered(headers: HeaderMap, keep: impl Fn(&http::HeaderName) -> bool) -> Hea
 
 /// The lines of the answer's head that go on to the client, in the origin's order and spelling.
 pub(super) fn for_client(head: &ResponseHead, way: &Way) -> HeadLines {
-    let listed: Vec<String> = head.fields.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect();
-    let mut fields: Fields = head.fields.clone();
+    let fields = fields_for_client(&head.fields, way.facade.as_ref());
+    // hyper writes 100 and 101 by itself, and the first ones may be at the client already.
+    let interim = head.informational.iter().filter(|interim| !matches!(interim.status, 100 | 101));
+    let left = interim.skip(way.early.as_ref().map_or(0, |early| early.passed()));
+    let informational = left.map(|interim| interim_for_client(interim, way.facade.as_ref())).collect();
+    HeadLines { fields: Arc::new(fields), informational, whole: true }
+}
+
+/// An interim response as it goes on to the client.
+pub(super) fn interim_for_client(interim: &Informational, facade: Option<&Facade>) -> Informational {
+    let mut fields = fields_for_client(&interim.fields, facade);
+    // It has no content to speak of (RFC 9110 section 8.6).
+    fields.retain(|field| !field.is("content-length"));
+    Informational { status: interim.status, fields }
+}
+
+fn fields_for_client(fields: &Fields, facade: Option<&Facade>) -> Fields {
+    let listed: Vec<String> = fields.members("connection").iter().map(|name| name.to_ascii_lowercase()).collect();
+    let mut fields = fields.clone();
     // `Alt-Svc` would send the client away from us, to HTTP/3.
     fields.retain(|field| !stays(&field.name, &listed) && !field.is("alt-svc"));
-    if let Some(facade) = &way.facade {
+    if let Some(facade) = facade {
         facade.rewrite(&mut fields);
     }
-    // hyper writes 100 and 101 by itself.
-    let mut informational = head.informational.clone();
-    informational.retain(|interim| !matches!(interim.status, 100 | 101));
-    HeadLines { fields: Arc::new(fields), informational, whole: true }
+    fields
 }
 
 /// What hyper itself has to know of the lines that the screen writes: how long the body is, and which trailers follow.
@@ -169,6 +184,7 @@ mod tests {
             facade: None,
             upgrade: false,
             expects: false,
+            early: None,
         }
     }
 
@@ -253,7 +269,11 @@ mod tests {
         ] {
             fields.push(name, value);
         }
-        let interim = |status| crate::model::Informational { status, fields: Fields::new() };
+        let hints: Fields = [("Link", "</a>"), ("Connection", "close"), ("Content-Length", "0")]
+            .map(|(n, v)| crate::model::Field::new(n, v))
+            .into_iter()
+            .collect();
+        let interim = |status| Informational { status, fields: hints.clone() };
         let head = ResponseHead {
             version: HttpVersion::Http11,
             status: 200,
@@ -265,5 +285,7 @@ mod tests {
         let names: Vec<_> = lines.fields.iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["Server", "Set-Cookie", "Set-Cookie"]);
         assert_eq!(lines.informational.len(), 1);
+        let names: Vec<_> = lines.informational[0].fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["Link"]);
     }
 }

@@ -3,6 +3,7 @@
 //! Fields of one connection are taken off on both sides (RFC 9110 section 7.6.1), and nothing of our own is added.
 
 mod headers;
+mod interim;
 mod problem;
 mod reverse;
 mod tunnel;
@@ -19,6 +20,7 @@ use crate::model::{Authority, Failure, Fields, HttpVersion, Origin, Scheme};
 use crate::recorder::{Flow, Recorder, RequestBody, ResponseHead};
 use crate::wire::upstream::{Connection, Upstream};
 use crate::wire::{Answerer, Body, Call, OpaqueTunnel, Route};
+use interim::Early;
 use reverse::Facade;
 
 /// Forwards and records.
@@ -45,6 +47,8 @@ struct Way {
     facade: Option<Facade>,
     upgrade: bool,
     expects: bool,
+    /// The way of interim responses to the client, where there is one.
+    early: Option<Arc<Early>>,
 }
 
 impl Forward {
@@ -71,17 +75,21 @@ impl Forward {
             client_version: call.version,
             upgrade: http1 && headers::wants_upgrade(&call.head.headers),
             expects: http1 && headers::expects_continue(&call.head.headers),
+            early: None,
         })
     }
 
-    async fn forward(&self, call: Call, way: Way) -> Response<Body> {
+    async fn forward(&self, call: Call, mut way: Way) -> Response<Body> {
         let (flow, head, body) = Flow::begin(&self.recorder, call, way.origin.clone(), way.expects);
         let known_http2 = self.upstream.speaks_http2(&way.origin.authority);
-        let (request, client_upgrade) = match headers::upstream_request(head, body, &way, known_http2) {
+        let (mut request, client_upgrade) = match headers::upstream_request(head, body, &way, known_http2) {
             Ok(built) => built,
             Err(failure) => return problem::upstream(&flow.fail(failure).await, &way.origin),
         };
-        let request = expecting(request, &way, &flow);
+        if known_http2 != Some(true) || way.upgrade {
+            way.early = Early::new(&mut request, way.facade.as_ref()).map(Arc::new);
+        }
+        hear_interim(&mut request, &way, &flow);
         let sent = self.upstream.send(request, &way.origin, way.upgrade, flow.last_sent()).await;
         match sent {
             Ok(response) => self.answer_with(flow, response, way, client_upgrade).await,
@@ -152,17 +160,22 @@ impl Forward {
     }
 }
 
-/// Lets a client that waits for `100 Continue` be asked for its body when the origin asks for it.
-fn expecting(mut request: Request<RequestBody>, way: &Way, flow: &Flow) -> Request<RequestBody> {
-    if way.expects {
-        let proceed = flow.proceed();
-        hyper::ext::on_informational(&mut request, move |interim| {
-            if interim.status() == StatusCode::CONTINUE {
-                proceed();
-            }
-        });
+/// Passes interim responses on, and lets a client that waits for `100 Continue` be asked for its body when the origin
+/// asks for it.
+fn hear_interim(request: &mut Request<RequestBody>, way: &Way, flow: &Flow) {
+    let early = way.early.clone();
+    let proceed = way.expects.then(|| flow.proceed());
+    if early.is_none() && proceed.is_none() {
+        return;
     }
-    request
+    hyper::ext::on_informational(request, move |interim| {
+        if let Some(early) = &early {
+            early.heard(interim.status(), interim.headers());
+        }
+        if let Some(proceed) = proceed.as_ref().filter(|_| interim.status() == StatusCode::CONTINUE) {
+            proceed();
+        }
+    });
 }
 
 /// The head of the answer as the origin wrote it, and the facts of the connection.

@@ -3,6 +3,7 @@
 use crate::model::{Authority, Fields, Origin, Scheme, facade};
 
 /// What the client sees where the origin would be.
+#[derive(Clone)]
 pub(super) struct Facade {
     origin: Origin,
     /// How the client called us; `None` when it named no host: then nothing can be rewritten.

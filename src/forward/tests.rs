@@ -17,6 +17,7 @@ use crate::redact::Masker;
 use crate::store::{AppendError, History, Holder, open_for_recording};
 use crate::tls::{UpstreamTrust, client_config};
 use crate::wire::HeadLines;
+use crate::wire::screen::Screen;
 use crate::wire::upstream::Limits;
 
 /// A recorder with its forwarder, reachable by HTTP/1.1 as if every call were proxied.
@@ -104,24 +105,22 @@ async fn serve(listener: TcpListener, forward: Arc<Forward>, plain: bool) {
     loop {
         let (socket, client) = listener.accept().await.unwrap();
         let forward = forward.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let forward = forward.clone();
+        let (screen, heads) = Screen::server(socket);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (forward, heads) = (forward.clone(), heads.clone());
+            heads.next_request().expect("a head for each request");
+            request.extensions_mut().insert(heads.interim_sender());
             let call = call_of(request, client, plain);
-            async move { Ok::<_, std::convert::Infallible>(with_lines(forward.answer(call).await)) }
+            async move {
+                let mut response = forward.answer(call).await;
+                heads.next_response(response.extensions_mut().remove::<HeadLines>());
+                Ok::<_, std::convert::Infallible>(response)
+            }
         });
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder.timer(TokioTimer::new()).preserve_header_case(true).auto_date_header(false);
-        tokio::spawn(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
+        tokio::spawn(builder.serve_connection(TokioIo::new(screen), service).with_upgrades());
     }
-}
-
-/// The answer with its lines in the map, as the screen would write them.
-fn with_lines(mut response: Response<Body>) -> Response<Body> {
-    if let Some(lines) = response.extensions_mut().remove::<HeadLines>() {
-        let framing = std::mem::replace(response.headers_mut(), lines.fields.to_map());
-        response.headers_mut().extend(framing);
-    }
-    response
 }
 
 fn call_of(request: Request<Incoming>, client: SocketAddr, plain: bool) -> Call {
@@ -294,7 +293,9 @@ async fn heads_are_recorded_as_written_with_interim_ones() {
     let answer = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
                   HTTP/1.1 200 Fine\r\nX-B: 1\r\nset-cookie: a=1\r\nX-A: 2\r\nContent-Length: 0\r\nSet-Cookie: b=2\r\n\r\n";
     let mut client = proxy.get(answering(answer).await).await;
-    read_until(&mut client, "\r\n\r\n").await;
+    let got = read_until(&mut client, "Set-Cookie: b=2\r\n\r\n").await;
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 Fine\r\nX-B: 1\r\n";
+    assert!(got.starts_with(early), "passed on once, though it came with the answer: {got}");
     let exchange = proxy.exchange(1).await;
     let response = exchange.outcome.response().unwrap();
     let names: Vec<_> = response.fields.iter().map(|field| field.name.as_str()).collect();
@@ -304,6 +305,37 @@ async fn heads_are_recorded_as_written_with_interim_ones() {
     assert_eq!(exchange.request.target(), "/x?q=1");
     assert_eq!((exchange.session.as_str(), exchange.tags[0].as_str()), ("s", "t"));
     assert!(exchange.timings.connected_us.is_some() && exchange.timings.first_byte_us.is_some());
+}
+
+#[tokio::test]
+async fn an_interim_response_passes_at_once_and_only_once() {
+    let proxy = Proxy::usual().await;
+    proxy.recorder.gate().close();
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let address = origin(|mut socket, _| async move {
+        let hints = "HTTP/1.1 103 Early Hints\r\nX-Z: 1\r\nlink: </a>\r\nX-Z: 2\r\nConnection: close\r\n\r\n";
+        socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+        socket.write_all(hints.as_bytes()).await.unwrap();
+        gone.await.unwrap();
+        let answer = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        let _ = socket.read(&mut [0]).await;
+    })
+    .await;
+    let mut client = proxy.get(address).await;
+    let got = read_until(&mut client, "\r\n\r\n").await;
+    assert_eq!(got, "HTTP/1.1 103 Early Hints\r\nX-Z: 1\r\nlink: </a>\r\nX-Z: 2\r\n\r\n");
+    go.send(()).unwrap();
+    let got = read_until(&mut client, "\r\n\r\n").await;
+    assert_eq!(got, "HTTP/1.1 102 Processing\r\n\r\n");
+    silent(&mut client).await;
+    proxy.recorder.gate().open();
+    let got = read_until(&mut client, "ok").await;
+    assert_eq!(got, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let exchange = proxy.exchange(1).await;
+    let interim = &exchange.outcome.response().unwrap().informational;
+    assert_eq!(interim.iter().map(|interim| interim.status).collect::<Vec<_>>(), [100, 103, 102]);
+    assert!(interim[1].fields.has("connection"), "the record has it as written");
 }
 
 #[tokio::test]

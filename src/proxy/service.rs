@@ -67,6 +67,12 @@ impl<A: Answerer> Session<A> {
         if head.headers.contains_key("proxy") {
             head.headers.remove("proxy");
         }
+        // HTTP/1.0 knows no interim responses.
+        if let Some(heads) = self.heads.as_ref().filter(|_| head.version == Version::HTTP_11)
+            && self.answerer.passes_on()
+        {
+            head.extensions.insert(heads.interim_sender());
+        }
         let (written, fields) = match raw {
             Some(raw) => (raw.target, raw.fields),
             None => (written_target(&head), Fields::from_map(&head.headers)),

@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::model::{Authority, Fields};
+use crate::model::{Authority, Fields, Informational};
 use crate::tls::Ca;
+use crate::wire::screen::InterimSender;
 use crate::wire::{Body, Call, HeadLines, OpaqueTunnel};
 
 /// Says what it was asked; remembers what it was told.
@@ -25,7 +26,15 @@ impl Echo {
 }
 
 impl Answerer for Echo {
-    async fn answer(self: Arc<Self>, call: Call) -> http::Response<Body> {
+    async fn answer(self: Arc<Self>, mut call: Call) -> http::Response<Body> {
+        if call.path == "/interim"
+            && let Some(sender) = call.head.extensions.remove::<InterimSender>()
+        {
+            // From a task of its own, as from an origin; the answer never comes.
+            let interim = Informational { status: 103, fields: Fields::new() };
+            tokio::spawn(async move { sender.send(&interim) });
+            std::future::pending::<()>().await;
+        }
         if call.path == "/panic" {
             panic!("on purpose");
         }
@@ -48,6 +57,10 @@ impl Answerer for Echo {
             whole: false,
         });
         response
+    }
+
+    fn passes_on(&self) -> bool {
+        true
     }
 
     async fn opaque_tunnel(self: Arc<Self>, mut tunnel: OpaqueTunnel) {
@@ -288,4 +301,17 @@ async fn a_client_that_expects_100_is_told_to_go_on() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\nSet-Cookie: 1\r\nX-Between: 1\r\n"), "{answer}");
     assert!(answer.ends_with("hi"), "{answer}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn an_interim_response_reaches_a_client_of_http_1_1_before_the_answer() {
+    let server = Running::start();
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /interim HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut got = [0; 28];
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut got));
+    read.await.expect("it does not wait for the answer").unwrap();
+    assert_eq!(&got, b"HTTP/1.1 103 Early Hints\r\n\r\n");
+    let answer = server.send("GET /interim HTTP/1.0\r\nHost: a\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
 }

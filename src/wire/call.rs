@@ -47,7 +47,8 @@ pub struct Call<B = hyper::body::Incoming> {
     pub version: HttpVersion,
     /// Header field lines as written (HTTP/1), or as hyper gives them (HTTP/2).
     pub fields: Fields,
-    /// hyper's view of the head: its map for forwarding, and the extensions that carry case and upgrades.
+    /// hyper's view of the head: its map for forwarding, and the extensions that carry case, upgrades and, from an
+    /// HTTP/1.1 client whose calls are passed on, the [`InterimSender`](super::screen::InterimSender).
     pub head: http::request::Parts,
     /// The body.
     pub body: B,
@@ -68,7 +69,7 @@ impl<B> Call<B> {
 pub struct HeadLines {
     /// The field lines in order.
     pub fields: Arc<Fields>,
-    /// Interim responses to be written before the head.
+    /// Interim responses to be written before the head; without those that were sent early.
     pub informational: Vec<Informational>,
     /// The lines are written whether hyper writes them or not: then its map need not hold them, framing aside.
     pub whole: bool,
@@ -79,7 +80,8 @@ pub trait Answerer: Send + Sync + 'static {
     /// Answers one call. Dropping the future means that the client went away.
     fn answer(self: Arc<Self>, call: Call) -> impl Future<Output = http::Response<Body>> + Send;
 
-    /// Whether calls are passed on: then `Call::head` carries the spelling of the field names for the next hop.
+    /// Whether calls are passed on: then `Call::head` carries the spelling of the field names for the next hop, and the
+    /// way back for interim responses.
     fn passes_on(&self) -> bool {
         false
     }

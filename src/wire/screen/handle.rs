@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use http::{HeaderMap, StatusCode};
 
 use super::head::{RequestHead, ResponseHead};
-use super::refusal::Refusal;
-use crate::model::Informational;
+use super::refusal::{MAX_INTERIM, Refusal};
+use super::rewrite::write_interim;
+use crate::model::{Fields, Informational};
 use crate::wire::HeadLines;
 
 /// Heads of responses that nobody picked up, at most: those of requests that were given up at the last moment.
@@ -22,17 +24,71 @@ struct Server {
     requests: VecDeque<RequestHead>,
     lines: VecDeque<Option<HeadLines>>,
     refusal: Option<Refusal>,
+    early: Early,
+}
+
+/// Interim heads that go out before the answer is there.
+#[derive(Debug, Default)]
+struct Early {
+    /// How many requests were picked up: names the one that is being answered.
+    call: u64,
+    /// Whether its answer is still to come.
+    open: bool,
+    /// How many interim heads it has had.
+    given: usize,
+    /// Heads that the connection has not taken over yet.
+    queued: Vec<u8>,
+    /// Who serves the connection, while it has nothing to write.
+    task: Option<Waker>,
+}
+
+/// Sends interim responses to the client of one call, ahead of its answer.
+#[derive(Debug, Clone)]
+pub struct InterimSender {
+    heads: ServerHeads,
+    call: u64,
+}
+
+impl InterimSender {
+    /// Sends a head of status 102 to 199. `false` if it is too late, or there were too many: then this one and all
+    /// that follow are not sent.
+    pub fn send(&self, interim: &Informational) -> bool {
+        let mut server = self.heads.lock();
+        let early = &mut server.early;
+        if early.call != self.call || !early.open || early.given == MAX_INTERIM {
+            return false;
+        }
+        early.given += 1;
+        write_interim(interim, &mut early.queued);
+        let task = early.task.take();
+        drop(server);
+        if let Some(task) = task {
+            task.wake();
+        }
+        true
+    }
 }
 
 impl ServerHeads {
     /// The head of the request that hyper calls its service for. Take exactly one per call.
     pub fn next_request(&self) -> Option<RequestHead> {
-        self.lock().requests.pop_front()
+        let mut server = self.lock();
+        let head = server.requests.pop_front()?;
+        let early = &mut server.early;
+        (early.call, early.open, early.given) = (early.call + 1, true, 0);
+        Some(head)
+    }
+
+    /// For interim responses to the request that was picked up last; it must be of HTTP/1.1.
+    pub fn interim_sender(&self) -> InterimSender {
+        InterimSender { heads: self.clone(), call: self.lock().early.call }
     }
 
     /// Says how the next response head is to be written. Give exactly one per response, before hyper has it.
     pub fn next_response(&self, lines: Option<HeadLines>) {
-        self.lock().lines.push_back(lines);
+        let mut server = self.lock();
+        server.early.open = false;
+        server.lines.push_back(lines);
     }
 
     /// Why this connection was refused, if it was.
@@ -40,8 +96,21 @@ impl ServerHeads {
         self.lock().refusal.clone()
     }
 
-    pub(super) fn take_lines(&self) -> Option<HeadLines> {
-        self.lock().lines.pop_front().flatten()
+    /// What the head of an answer is to be written with; interim heads that have to come before it go to `out`.
+    pub(super) fn take_lines(&self, out: &mut Vec<u8>) -> Option<HeadLines> {
+        let mut server = self.lock();
+        out.append(&mut server.early.queued);
+        server.lines.pop_front().flatten()
+    }
+
+    /// Moves interim heads to `out`; `task` is woken when there are more.
+    pub(super) fn take_interim(&self, task: &Waker, out: &mut Vec<u8>) {
+        let early = &mut self.lock().early;
+        out.append(&mut early.queued);
+        match &mut early.task {
+            Some(known) => known.clone_from(task),
+            None => early.task = Some(task.clone()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Server> {
@@ -77,11 +146,22 @@ impl ClientHeads {
     pub fn take(&self, status: StatusCode, fields: &HeaderMap) -> Option<Received> {
         let mut client = self.lock();
         while let Some(received) = client.done.pop_front() {
-            if received.head.status == status.as_u16() && same_fields(&received.head, fields) {
+            if received.head.status == status.as_u16() && same_fields(&received.head.fields, fields) {
                 return Some(received);
             }
         }
         None
+    }
+
+    /// The fields, as written, of interim head number `index` (from 0) of the response that is coming, which hyper gave
+    /// with this status and these fields. `None` if there is no such head.
+    pub fn interim(&self, index: usize, status: StatusCode, fields: &HeaderMap) -> Option<Fields> {
+        let client = self.lock();
+        // Where the final head came in the same read, it has taken them along.
+        let taken_along = || client.done.back().and_then(|received| received.informational.get(index));
+        let interim = client.interim.get(index).or_else(taken_along)?;
+        let fits = interim.status == status.as_u16() && same_fields(&interim.fields, fields);
+        fits.then(|| interim.fields.clone())
     }
 
     /// The oldest head that was not picked up.
@@ -100,12 +180,9 @@ impl ClientHeads {
     }
 }
 
-fn same_fields(head: &ResponseHead, fields: &HeaderMap) -> bool {
-    head.fields.len() == fields.len()
-        && head
-            .fields
-            .iter()
-            .all(|field| fields.get_all(&field.name).iter().any(|value| value == field.value.as_slice()))
+fn same_fields(written: &Fields, fields: &HeaderMap) -> bool {
+    written.len() == fields.len()
+        && written.iter().all(|field| fields.get_all(&field.name).iter().any(|value| value == field.value.as_slice()))
 }
 
 /// Where a connection leaves its heads.

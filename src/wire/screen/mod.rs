@@ -19,7 +19,7 @@ use std::task::Waker;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use handle::{ClientHeads, Received, ServerHeads};
+pub use handle::{ClientHeads, InterimSender, Received, ServerHeads};
 pub use head::{RequestHead, ResponseHead};
 pub use refusal::{MAX_FIELDS, MAX_HEAD, MAX_INTERIM, Refusal};
 

@@ -46,7 +46,7 @@ pub(super) fn rewrite(head: &[u8], start: usize, lines: &[Line], wanted: &HeadLi
 }
 
 /// 100 is hyper's to send, when the body is asked for; 101 is no interim response.
-fn write_interim(interim: &Informational, out: &mut Vec<u8>) {
+pub(super) fn write_interim(interim: &Informational, out: &mut Vec<u8>) {
     if !(102..200).contains(&interim.status) {
         return;
     }

@@ -1,8 +1,14 @@
 //! The screen as hyper and the socket see it.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
+use crate::model::{Fields, Informational};
 
 async fn refused(request: &str) -> String {
     let (client, server) = tokio::io::duplex(1 << 20);
@@ -263,4 +269,107 @@ async fn a_fault_in_a_body_is_an_error_that_names_it() {
     assert!(all.ends_with(b"3\r\nabc\r\n0"), "{all:?}");
     assert!(heads.next_request().is_some());
     assert!(error.to_string().contains("chunk size"), "{error}");
+}
+
+const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+
+fn hints() -> Informational {
+    let mut fields = Fields::new();
+    fields.push("Link", "</a>");
+    Informational { status: 103, fields }
+}
+
+/// Two requests in one piece; the first of them was picked up.
+async fn pipelined(room: usize) -> (DuplexStream, Screen<DuplexStream>, ServerHeads) {
+    let (mut client, server) = tokio::io::duplex(room);
+    let (mut screen, heads) = Screen::server(server);
+    client.write_all(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert_eq!(next(&mut screen, &heads).await, "/1");
+    (client, screen, heads)
+}
+
+async fn next(screen: &mut Screen<DuplexStream>, heads: &ServerHeads) -> String {
+    assert!(screen.read(&mut [0; 1024]).await.unwrap() > 0);
+    heads.next_request().unwrap().target
+}
+
+async fn expect(client: &mut DuplexStream, expected: &str) {
+    let mut got = vec![0; expected.len()];
+    client.read_exact(&mut got).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&got), expected);
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn an_interim_head_wakes_the_connection_and_goes_out_before_the_answer() {
+    let (mut client, mut screen, heads) = pipelined(1024).await;
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut screen).poll_flush(&mut cx).is_ready());
+    assert!(heads.interim_sender().send(&hints()));
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(Pin::new(&mut screen).poll_flush(&mut cx).is_ready());
+    expect(&mut client, HINTS).await;
+    // One that the task did not get round to flush goes with the head of the answer.
+    assert!(heads.interim_sender().send(&hints()));
+    heads.next_response(None);
+    screen.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    expect(&mut client, &format!("{HINTS}HTTP/1.1 204 No Content\r\n\r\n")).await;
+}
+
+#[tokio::test]
+async fn an_interim_head_stands_only_before_the_answer_to_its_own_request() {
+    let (mut client, mut screen, heads) = pipelined(1024).await;
+    let first = heads.interim_sender();
+    heads.next_response(None);
+    screen.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo").await.unwrap();
+    assert!(!first.send(&hints()), "the answer has begun");
+    screen.flush().await.unwrap();
+    screen.write_all(b"dy").await.unwrap();
+    assert_eq!(next(&mut screen, &heads).await, "/2");
+    assert!(!first.send(&hints()), "another request is being answered");
+    assert!(heads.interim_sender().send(&hints()));
+    screen.flush().await.unwrap();
+    heads.next_response(None);
+    screen.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    drop(screen);
+    let mut got = String::new();
+    client.read_to_string(&mut got).await.unwrap();
+    let first = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody";
+    assert_eq!(got, format!("{first}{HINTS}HTTP/1.1 204 No Content\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn interim_heads_survive_partial_writes_and_have_a_limit() {
+    // Less room than a head takes.
+    let (mut client, server) = tokio::io::duplex(31);
+    let (mut screen, heads) = Screen::server(server);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    next(&mut screen, &heads).await;
+    let sender = heads.interim_sender();
+    assert!(sender.send(&hints()));
+    assert!(futures_util::FutureExt::now_or_never(screen.flush()).is_none(), "a part is left");
+    for _ in 1..MAX_INTERIM {
+        assert!(sender.send(&hints()));
+    }
+    assert!(!sender.send(&hints()));
+    let serving = tokio::spawn(async move {
+        screen.flush().await.unwrap();
+        heads.next_response(None);
+        screen.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        screen.flush().await.unwrap();
+    });
+    let mut got = String::new();
+    client.read_to_string(&mut got).await.unwrap();
+    serving.await.unwrap();
+    assert_eq!(got, HINTS.repeat(MAX_INTERIM) + "HTTP/1.1 204 No Content\r\n\r\n");
 }

@@ -97,7 +97,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
                 let asked = self.flow.asked.front().copied().unwrap_or_default();
                 let (status, start, body) = head::response_written(bytes, asked, &mut writing.lines)?;
                 // Interim heads here are hyper's own `100 Continue`; lines are meant for the answer.
-                let wanted = if status >= 200 || status == 101 { heads.take_lines() } else { None };
+                let wanted = match status {
+                    101 | 200.. => heads.take_lines(&mut writing.out),
+                    _ => None,
+                };
                 match wanted {
                     Some(wanted) => rewrite(bytes, start, &writing.lines, &wanted, asked.http10, &mut writing.out),
                     None => writing.out.extend_from_slice(bytes),
@@ -108,6 +111,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
         writing.track.head_over(next, &mut self.flow);
         self.wake_reader();
         Ok(())
+    }
+
+    /// Takes over the interim heads that were sent early, where they may stand: between heads, before an answer.
+    fn take_interim(&mut self, cx: &Context<'_>) {
+        let Sink::Server(heads) = &self.sink else { return };
+        let writing = &mut self.writing;
+        if writing.track.phase == Phase::Head && writing.head.is_empty() && !self.flow.asked.is_empty() {
+            heads.take_interim(cx.waker(), &mut writing.out);
+        }
     }
 
     /// Lets the reading half go on when no response is outstanding, or a tunnel begins.
@@ -240,6 +252,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Screen<T> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // hyper flushes whenever its task is woken, whether it has written or not.
+        this.take_interim(cx);
         ready!(this.poll_drain(cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
-use hyper_util::client::legacy::connect::{Connected, Connection as Connecting};
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection as Connecting, capture_connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::model::TlsFacts;
+use crate::model::{Fields, TlsFacts};
 use crate::wire::screen::{ClientHeads, Received, Screen};
 
 /// What is known of the connection that an answer came over; in the extensions of every response.
@@ -43,6 +43,25 @@ impl Connection {
     /// Version, cipher and ALPN, on a TLS connection.
     pub fn tls(&self) -> Option<&TlsFacts> {
         self.0.tls.as_ref()
+    }
+}
+
+/// The connection that a request goes out on, once there is one: for what must be known before the answer.
+#[derive(Debug)]
+pub struct Outgoing(CaptureConnection);
+
+impl Outgoing {
+    /// To be asked for before `request` is sent.
+    pub fn of<B>(request: &mut http::Request<B>) -> Self {
+        Outgoing(capture_connection(request))
+    }
+
+    /// The fields, as written, of interim response number `index` (from 0) to this request; `None` on HTTP/2.
+    pub fn interim(&self, index: usize, status: http::StatusCode, fields: &http::HeaderMap) -> Option<Fields> {
+        let mut extras = http::Extensions::new();
+        self.0.connection_metadata().as_ref()?.get_extras(&mut extras);
+        let connection = extras.get::<Connection>()?;
+        connection.0.heads.as_ref()?.interim(index, status, fields)
     }
 }
 

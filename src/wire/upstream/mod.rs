@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 pub use connect::{ConnectError, dial};
 pub use explain::explain;
-pub use io::Connection;
+pub use io::{Connection, Outgoing};
 
 use crate::model::{Authority, Failure, FailureKind, Origin};
 use crate::wire::BodyError;
