@@ -26,6 +26,7 @@ use crate::report::receipt::Receipt;
 use crate::report::terminal::clean;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunLog};
 use crate::wire::call::BodyError;
+use crate::wire::upstream;
 use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel};
 
 /// The largest request body that is read, in bytes, coded and decoded alike. Matching needs a body whole.
@@ -61,6 +62,8 @@ pub struct Serve {
     tally: Tally,
     calls: AtomicU64,
     run: Option<String>,
+    /// Sockets that this process had opened towards origins before it began to serve.
+    sockets_before: u64,
 }
 
 /// A call that was read, on its way to its answer.
@@ -84,7 +87,18 @@ impl Serve {
     ) -> Self {
         let origins = Origins::new(engine.origins().to_vec(), port);
         let mask = Mask::new(masker.clone());
-        Serve { engine, origins, options, masker, mask, log, tally: Tally::default(), calls: AtomicU64::new(0), run }
+        Serve {
+            engine,
+            origins,
+            options,
+            masker,
+            mask,
+            log,
+            tally: Tally::default(),
+            calls: AtomicU64::new(0),
+            run,
+            sockets_before: upstream::sockets_opened(),
+        }
     }
 
     /// The engine.
@@ -112,7 +126,7 @@ impl Serve {
             inexact_hits,
             unused: self.engine.unused(),
             exhausted: self.engine.exhausted(),
-            upstream_sockets: 0,
+            upstream_sockets: upstream::sockets_opened().saturating_sub(self.sockets_before),
             groups_left_out,
         }
     }

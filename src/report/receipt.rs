@@ -36,7 +36,7 @@ pub struct Receipt {
     /// Sequences of which more was asked than was recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exhausted: Vec<String>,
-    /// Sockets opened towards any other machine or server: 0.
+    /// Sockets that this process opened towards origins while it served, as counted where they are opened: 0.
     pub upstream_sockets: u64,
     /// Groups that were left out of the lists above because there were too many kinds of them.
     #[serde(default, skip_serializing_if = "is_zero")]

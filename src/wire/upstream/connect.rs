@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -177,7 +178,17 @@ async fn dial_any(authority: &Authority, allow_link_local: bool) -> Result<TcpSt
     Err(refused(authority, failure))
 }
 
+/// Sockets that this process has begun to open towards origins.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
+/// How many sockets this process has begun to open towards origins, the refused ones too. The receipt of a replay shows
+/// by how many it grew: none.
+pub fn sockets_opened() -> u64 {
+    OPENED.load(Ordering::Relaxed)
+}
+
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    OPENED.fetch_add(1, Ordering::Relaxed);
     let stream = TcpStream::connect(address).await?;
     // Small writes wait for no acknowledgement; a socket that refuses the option works all the same.
     let _ = stream.set_nodelay(true);
@@ -255,8 +266,10 @@ mod tests {
         // `localhost` may be ::1 first; the listener is on 127.0.0.1 only.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = Authority::new("localhost", listener.local_addr().unwrap().port());
+        let before = sockets_opened();
         let stream = dial(&authority, LIMIT, false).await.unwrap();
         assert!(stream.nodelay().unwrap());
+        assert!(sockets_opened() > before, "every attempt is counted");
     }
 
     #[tokio::test]

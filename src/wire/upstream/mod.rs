@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-pub use connect::{ConnectError, dial};
+pub use connect::{ConnectError, dial, sockets_opened};
 pub use explain::explain;
 pub use io::{Connection, Outgoing};
 
