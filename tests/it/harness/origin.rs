@@ -126,7 +126,8 @@ impl Origin {
 impl Drop for Origin {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Waits until the listener is closed: a connection that it still took would be reset, not refused.
+            runtime.shutdown_timeout(Duration::from_secs(10));
         }
     }
 }
