@@ -385,6 +385,7 @@ mod tests {
                 outcome: Outcome::Complete(response),
                 timings: Timings::default(),
                 tls: None,
+                note: None,
                 partial: false,
             };
             self.exchanges.insert(number, exchange);

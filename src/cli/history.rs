@@ -16,7 +16,17 @@ use crate::report::terminal::{clean, cut};
 use crate::settings::Settings;
 use crate::store::{History, Row};
 
+mod delete;
+mod diff;
+mod export;
+mod import;
+mod mask;
+mod prune;
+mod search;
 mod show;
+mod stats;
+mod tag;
+mod tail;
 
 /// Rows asked for at a time.
 const PAGE: usize = 1000;
@@ -40,6 +50,16 @@ pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outco
         Some(HistoryCommand::List(args)) => list(&context, &args),
         Some(HistoryCommand::Days { filters, json }) => days(&context, &filters, json),
         Some(HistoryCommand::Show(args)) => show::run(&context, &args),
+        Some(HistoryCommand::Search(args)) => search::run(&context, &args),
+        Some(HistoryCommand::Tail(args)) => tail::run(&context, &args),
+        Some(HistoryCommand::Export(args)) => export::run(&context, &args),
+        Some(HistoryCommand::Import(args)) => import::run(&context, &args),
+        Some(HistoryCommand::Tag(args)) => tag::run(&context, &args),
+        Some(HistoryCommand::Mask(args)) => mask::run(&context, &args),
+        Some(HistoryCommand::Delete(args)) => delete::run(&context, &args),
+        Some(HistoryCommand::Prune(args)) => prune::run(&context, &args),
+        Some(HistoryCommand::Stats(args)) => stats::run(&context, &args),
+        Some(HistoryCommand::Diff(args)) => diff::run(&context, &args),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn query(filters: &FilterArgs, zone: &TimeZone, now: Timestamp) -> Re
         host: filters.host.as_deref().map(|glob| checked_glob("--host", glob)).transpose()?,
         path: filters.path.as_deref().map(|glob| checked_glob("--path", glob)).transpose()?,
         status: filters.status.as_deref().map(parse_status).transpose()?,
-        numbers: Vec::new(),
+        ..Query::default()
     })
 }
 
@@ -75,8 +75,10 @@ pub(super) fn failed(error: HistoryError) -> CliError {
             CliError::usage(&error).hint("`retake history` lists what there is, newest first, with its numbers")
         }
         HistoryError::Ambiguous { .. } => CliError::usage(&error).hint("give more of the id, or the number"),
-        HistoryError::BadSelector(_) | HistoryError::BadGlob(..) => CliError::usage(&error),
-        HistoryError::Damaged(_) | HistoryError::Io(_) => CliError::failure(&error),
+        HistoryError::BadSelector(_) | HistoryError::BadGlob(..) | HistoryError::BadPattern(..) => {
+            CliError::usage(&error)
+        }
+        HistoryError::Unsupported(_) | HistoryError::Damaged(_) | HistoryError::Io(_) => CliError::failure(&error),
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) enum Answer {
 /// [`HistoryError`] as it travels.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum WireError {
+    Unsupported(String),
+    BadPattern(String, String),
     Unknown(String),
     Ambiguous { given: String, candidates: Vec<String> },
     BadSelector(String),
@@ -70,6 +72,8 @@ pub(super) enum WireError {
 impl From<HistoryError> for WireError {
     fn from(error: HistoryError) -> Self {
         match error {
+            HistoryError::Unsupported(what) => WireError::Unsupported(what),
+            HistoryError::BadPattern(pattern, reason) => WireError::BadPattern(pattern, reason),
             HistoryError::Unknown(what) => WireError::Unknown(what),
             HistoryError::Ambiguous { given, candidates } => WireError::Ambiguous { given, candidates },
             HistoryError::BadSelector(what) => WireError::BadSelector(what),
@@ -83,6 +87,8 @@ impl From<HistoryError> for WireError {
 impl From<WireError> for HistoryError {
     fn from(error: WireError) -> Self {
         match error {
+            WireError::Unsupported(what) => HistoryError::Unsupported(what),
+            WireError::BadPattern(pattern, reason) => HistoryError::BadPattern(pattern, reason),
             WireError::Unknown(what) => HistoryError::Unknown(what),
             WireError::Ambiguous { given, candidates } => HistoryError::Ambiguous { given, candidates },
             WireError::BadSelector(what) => HistoryError::BadSelector(what),

@@ -296,6 +296,9 @@ pub struct Exchange {
     /// What the user tagged it with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// What the user noted about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// When the request's head had been read, to the microsecond, UTC.
     #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
     pub started_at: Timestamp,

@@ -45,6 +45,7 @@ pub(super) fn exchange(number: u64, method: &str, url: &str, status: u16) -> Rec
         outcome: Outcome::Complete(response),
         timings: Timings::default(),
         tls: None,
+        note: None,
         partial: false,
     };
     Recorded { exchange, request: Decoded::plain(""), response: Decoded::plain("") }

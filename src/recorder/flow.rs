@@ -269,6 +269,7 @@ impl State {
             number: self.number,
             session: self.recorder.session.clone(),
             tags: self.recorder.tags.clone(),
+            note: None,
             started_at: self.started_at,
             client: Some(self.client.clone()),
             request,

@@ -80,6 +80,7 @@ impl Recorder {
             outcome: Outcome::Cancelled(None),
             timings: Timings::default(),
             tls: None,
+            note: None,
             partial: false,
         }
     }

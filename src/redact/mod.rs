@@ -41,7 +41,7 @@ impl std::fmt::Debug for MaskKey {
 }
 
 /// What the user adds to the built-in table.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MaskRules {
     /// Field names whose values are masked.
     pub fields: Vec<String>,

@@ -408,6 +408,7 @@ mod tests {
             }),
             timings: Timings { total_us: 12_345, ..Timings::default() },
             tls: None,
+            note: None,
             partial: false,
         }
     }

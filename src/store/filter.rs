@@ -12,6 +12,7 @@ pub(super) struct Filter {
     until_us: i64,
     host: Option<GlobMatcher>,
     path: Option<GlobMatcher>,
+    media_type: Option<GlobMatcher>,
 }
 
 impl Filter {
@@ -26,6 +27,7 @@ impl Filter {
             until_us: query.until.map_or(i64::MAX, ceil_us),
             host: query.host.as_deref().map(glob).transpose()?,
             path: query.path.as_deref().map(glob).transpose()?,
+            media_type: query.media_type.as_deref().map(glob).transpose()?,
             query: query.clone(),
         })
     }
@@ -59,6 +61,10 @@ impl Filter {
             && query.status.is_none_or(|(from, to)| row.status.is_some_and(|status| (from..=to).contains(&status)))
             && (query.numbers.is_empty() || query.numbers.iter().any(|(from, to)| (*from..=*to).contains(&row.number)))
             && self.host.as_ref().is_none_or(|glob| glob.is_match(row.host))
+            && query.outcome.as_ref().is_none_or(|outcome| outcome == row.outcome)
+            && query.size.is_none_or(|(from, to)| (from..=to).contains(&row.response_bytes))
+            && query.duration_us.is_none_or(|(from, to)| (from..=to).contains(&row.duration_us))
+            && self.media_type.as_ref().is_none_or(|glob| glob.is_match(row.media_type))
             && self.path.as_ref().is_none_or(|glob| glob.is_match(row.path()))
     }
 }

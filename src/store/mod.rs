@@ -25,7 +25,9 @@ mod writer;
 
 pub use blobs::{BlobWriter, StreamFile};
 pub use days::group_by_day;
-pub use history::{Group, History, HistoryError, Page, Query, Row};
+pub use history::{
+    Edit, EditReport, Found, Group, History, HistoryError, Hit, Page, Pattern, Place, Query, Row, Usage,
+};
 pub use journal::{AppendError, Recording};
 pub use layout::{STORE_VERSION, random_key, replace_file};
 pub use lock::Holder;

@@ -42,6 +42,7 @@ pub(crate) fn exchange(number: u64) -> Exchange {
         }),
         timings: Timings { total_us: number, ..Timings::default() },
         tls: None,
+        note: None,
         partial: false,
     }
 }

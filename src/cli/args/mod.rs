@@ -1,5 +1,6 @@
 //! What can be typed: the command line as clap reads it, resolved elsewhere.
 
+mod history;
 mod mock;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use history::*;
 pub use mock::{MockArgs, MockCommand, ScenarioAddArgs, ScenarioCommand, StubCommand, WhichScenario};
 
 /// Record real API traffic, promote it into mocks, replay it offline
@@ -191,76 +193,6 @@ pub struct PageArgs {
     /// JSON Lines
     #[arg(long)]
     pub json: bool,
-}
-
-/// `retake history`
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct HistoryArgs {
-    /// What to do; `list` if nothing is said.
-    #[command(subcommand)]
-    pub command: Option<HistoryCommand>,
-    /// The filters of `list`.
-    #[command(flatten)]
-    pub list: HistoryListArgs,
-}
-
-/// `retake history …`
-#[derive(Debug, Subcommand)]
-pub enum HistoryCommand {
-    /// List exchanges, newest first, grouped by day
-    List(HistoryListArgs),
-    /// List the days that have exchanges
-    Days {
-        /// Filters.
-        #[command(flatten)]
-        filters: FilterArgs,
-        /// JSON Lines
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show exchanges whole
-    Show(HistoryShowArgs),
-}
-
-/// `retake history list`
-#[derive(Debug, Args)]
-pub struct HistoryListArgs {
-    /// Filters.
-    #[command(flatten)]
-    pub filters: FilterArgs,
-    /// Only exchanges before this number: the next page
-    #[arg(long, value_name = "N")]
-    pub before: Option<u64>,
-    /// Paging.
-    #[command(flatten)]
-    pub page: PageArgs,
-}
-
-/// `retake history show`
-#[derive(Debug, Args)]
-pub struct HistoryShowArgs {
-    /// Numbers, ranges, ids, or the last six or more characters of an id
-    #[arg(required = true, value_name = "WHICH")]
-    pub which: Vec<String>,
-    /// One JSON object per exchange
-    #[arg(long, conflicts_with = "raw")]
-    pub json: bool,
-    /// Write only the bytes of one part, decoded
-    #[arg(long, value_name = "PART")]
-    pub raw: Option<RawPart>,
-    /// With --raw: the bytes as carried, content coding included
-    #[arg(long, requires = "raw")]
-    pub wire: bool,
-}
-
-/// A part of an exchange that can be written raw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RawPart {
-    /// The request's body
-    RequestBody,
-    /// The response's body
-    ResponseBody,
 }
 
 /// `retake promote`
