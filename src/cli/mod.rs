@@ -17,6 +17,8 @@ mod promote;
 mod record;
 mod replay;
 mod select;
+#[cfg(test)]
+mod testing;
 
 use std::process::ExitCode;
 
@@ -52,7 +54,7 @@ fn run(cli: Cli, printer: Printer) -> Outcome {
     match cli.command {
         Command::Record(args) => record::run(args, global, printer),
         Command::Replay(args) => replay::run(args, global, printer),
-        Command::History(args) => history::run(args, global, printer),
+        Command::History(args) => history::run(*args, global, printer),
         Command::Promote(args) => promote::run(args, global, printer),
         Command::Mock(args) => mock::run(args, global, printer),
         Command::Explain(args) => explain::run(args, global, printer),

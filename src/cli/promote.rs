@@ -4,24 +4,20 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use super::args::{FilterArgs, Global, PromoteArgs};
+use super::args::{Global, PromoteArgs};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BOLD, DIM, GOOD, Printer, WARN};
-use super::select;
+use super::select::{self, Selection};
 use crate::app::promote::{self as promotion, Done, Job, PromoteError};
 use crate::promote::{Change, Options, Report};
 use crate::report::promotion::{Shown, Tone};
 use crate::settings::Settings;
+use crate::store::History;
 use crate::store::collections::LoadError;
-use crate::store::{History, Query};
-
-/// Rows asked for at a time.
-const PAGE: usize = 1000;
 
 pub(super) fn run(args: PromoteArgs, global: &Global, printer: Printer) -> Outcome {
-    if args.which.is_empty() && !is_filtered(&args.filters) {
+    if args.select.is_empty() {
         return Err(CliError::usage("nothing says which exchanges to promote")
             .hint("give numbers (`retake promote 1040-1061 --into NAME`) or a filter such as `--day today`"));
     }
@@ -29,17 +25,12 @@ pub(super) fn run(args: PromoteArgs, global: &Global, printer: Printer) -> Outco
     let name = collection_name(&args.into)?;
     let folder = settings.collection_dir(&args.into);
     let history = select::open(&settings.store, printer)?;
-    let numbers = numbers(&*history, &args)?;
+    let numbers = numbers(&*history, &args, printer)?;
     let options = Options { name, replace: args.replace, default: default(&*history, &args, &numbers)? };
     let job = Job { history: &*history, numbers: &numbers, folder: &folder, options, dry_run: args.dry_run };
     let done = with_progress(job, numbers.len(), printer).map_err(|error| failed(error, &args))?;
     show(&done, &folder, &args, printer);
     Ok(Exit::SUCCESS)
-}
-
-fn is_filtered(filters: &FilterArgs) -> bool {
-    let FilterArgs { day, session, tag, method, host, path, status } = filters;
-    [day, session, tag, method, host, path, status].into_iter().any(Option::is_some)
 }
 
 /// The name of a new collection: the last part of its path.
@@ -52,45 +43,13 @@ fn collection_name(into: &str) -> Result<String, CliError> {
 }
 
 /// The numbers of the selected exchanges, lowest first.
-fn numbers(history: &dyn History, args: &PromoteArgs) -> Result<Vec<u64>, CliError> {
-    let (zone, now) = (TimeZone::system(), Timestamp::now());
-    let mut numbers = select::numbers(history, &args.which)?;
-    numbers.sort_unstable();
-    if is_filtered(&args.filters) {
-        let query = Query { numbers: ranges(&numbers), ..select::query(&args.filters, &zone, now)? };
-        numbers = listed(history, &query)?;
+fn numbers(history: &dyn History, args: &PromoteArgs, printer: Printer) -> Result<Vec<u64>, CliError> {
+    let (zone, now) = (select::zone(&args.zone)?, Timestamp::now());
+    let ranges = Selection::of(history, &args.select, &zone, now)?.numbers(history, printer)?;
+    if ranges.is_empty() {
+        return Err(select::nothing_selected(history, &args.select.select.filters, &zone, now));
     }
-    if numbers.is_empty() {
-        return Err(select::nothing_selected(history, &args.filters, &zone, now));
-    }
-    Ok(numbers)
-}
-
-/// Sorted numbers as ranges, both ends included.
-fn ranges(numbers: &[u64]) -> Vec<(u64, u64)> {
-    let mut ranges: Vec<(u64, u64)> = Vec::new();
-    for &number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => ranges.push((number, number)),
-        }
-    }
-    ranges
-}
-
-fn listed(history: &dyn History, query: &Query) -> Result<Vec<u64>, CliError> {
-    let mut numbers = Vec::new();
-    let mut before = None;
-    loop {
-        let page = history.list(query, before, PAGE).map_err(select::failed)?;
-        numbers.extend(page.rows.iter().map(|row| row.number));
-        match page.next {
-            Some(next) if before != Some(next) => before = Some(next),
-            _ => break,
-        }
-    }
-    numbers.sort_unstable();
-    Ok(numbers)
+    Ok(ranges.into_iter().flat_map(|(from, to)| from..=to).collect())
 }
 
 fn default(history: &dyn History, args: &PromoteArgs, numbers: &[u64]) -> Result<Option<u64>, CliError> {
@@ -225,12 +184,6 @@ mod tests {
         std::fs::write(folder.join("stubs/api-1.example/get-items-1.json"), "{\n  nonsense").unwrap();
         let (code, message) = retake(&store, &["1", "--into", into]);
         assert!(code == 2 && message.contains("get-items-1.json:2"), "{message}");
-    }
-
-    #[test]
-    fn numbers_become_ranges() {
-        assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), [(1, 3), (7, 7), (9, 10)]);
-        assert!(ranges(&[]).is_empty());
     }
 
     #[test]

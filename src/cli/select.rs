@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use globset::GlobBuilder;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
 
 use super::args::FilterArgs;
 use super::exit::CliError;
@@ -14,18 +14,22 @@ use super::output::Printer;
 use crate::report::terminal::clean;
 use crate::store::{History, HistoryError, OpenError, Query};
 
+mod figures;
+mod moment;
+mod rows;
+mod zone;
+
+pub(super) use rows::Selection;
+pub(super) use zone::zone;
+
 /// The query that the filters mean, with days in `zone` and `now` as the present.
 ///
 /// # Errors
-/// Exit code 2 for a day, status or glob that cannot be read.
+/// Exit code 2 for a filter that cannot be read, or when no moment lies within the times given.
 pub(super) fn query(filters: &FilterArgs, zone: &TimeZone, now: Timestamp) -> Result<Query, CliError> {
-    let (since, until) = match &filters.day {
-        Some(day) => {
-            let (since, until) = bounds(parse_day(day, zone, now)?, zone)?;
-            (Some(since), Some(until))
-        }
-        None => (None, None),
-    };
+    let (since, until) = times(filters, zone, now)?;
+    let read =
+        |text: &Option<String>, read: fn(&str) -> Result<(u64, u64), CliError>| text.as_deref().map(read).transpose();
     Ok(Query {
         since,
         until,
@@ -34,9 +38,33 @@ pub(super) fn query(filters: &FilterArgs, zone: &TimeZone, now: Timestamp) -> Re
         method: filters.method.clone(),
         host: filters.host.as_deref().map(|glob| checked_glob("--host", glob)).transpose()?,
         path: filters.path.as_deref().map(|glob| checked_glob("--path", glob)).transpose()?,
-        status: filters.status.as_deref().map(parse_status).transpose()?,
-        ..Query::default()
+        status: filters.status.as_deref().map(figures::status).transpose()?,
+        media_type: filters.media_type.as_deref().map(figures::media_type).transpose()?,
+        outcome: filters.outcome.map(|outcome| outcome.word().to_owned()),
+        size: read(&filters.size, figures::sizes)?,
+        duration_us: read(&filters.duration, figures::durations)?,
+        numbers: Vec::new(),
     })
+}
+
+/// The moments that `--day`, `--since` and `--until` leave: from, included, and to, excluded.
+fn times(
+    filters: &FilterArgs,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), CliError> {
+    let since = filters.since.as_deref().map(|text| moment::since(text, zone, now)).transpose()?;
+    let until = filters.until.as_deref().map(|text| moment::until(text, zone, now)).transpose()?;
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        let shown = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+        let message = format!("`--since` begins {}, and `--until` ends before it, {}", shown(since), shown(until));
+        return Err(CliError::usage(message));
+    }
+    let Some(day) = &filters.day else { return Ok((since, until)) };
+    let (first, last) = moment::bounds("--day", moment::day(day, zone, now)?, zone)?;
+    Ok((Some(since.map_or(first, |since| since.max(first))), Some(until.map_or(last, |until| until.min(last)))))
 }
 
 /// Opens the history of a store: from the disk, or from the recorder that holds it. What had to be repaired is told.
@@ -97,7 +125,7 @@ pub(super) fn nothing_selected(
         return CliError::usage("nothing selected: this history is empty")
             .hint("`retake record -- COMMAND` records what a command calls");
     }
-    let Some(day) = filters.day.as_deref().and_then(|day| parse_day(day, zone, now).ok()) else {
+    let Some(day) = filters.day.as_deref().and_then(|day| moment::day(day, zone, now).ok()) else {
         return CliError::usage("nothing selected: no exchange fits these filters")
             .hint("`retake history days` lists the days that have exchanges");
     };
@@ -125,62 +153,6 @@ fn nearest_days<'a>(days: impl Iterator<Item = (&'a str, u64)>, wanted: Date) ->
     named.join(" and ")
 }
 
-/// The day that `today`, `yesterday` or `2026-11-20` means.
-///
-/// # Errors
-/// Exit code 2 for anything else.
-pub(super) fn parse_day(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Date, CliError> {
-    let today = now.to_zoned(zone.clone()).date();
-    match text.trim().to_ascii_lowercase().as_str() {
-        "today" => Ok(today),
-        "yesterday" => today.checked_sub(1.day()).map_err(|error| CliError::usage(format!("--day {text}: {error}"))),
-        other => other
-            .parse::<Date>()
-            .ok()
-            // A date and time would parse as well; only a date is a day.
-            .filter(|_| other.len() == 10)
-            .ok_or_else(|| bad_day(text)),
-    }
-}
-
-fn bad_day(text: &str) -> CliError {
-    CliError::usage(format!("`--day {text}`: no such day"))
-        .hint("give `today`, `yesterday`, or a date such as `2026-11-20`; `retake history days` lists the days")
-}
-
-/// The first moment of a day in its zone, and of the day after it.
-fn bounds(day: Date, zone: &TimeZone) -> Result<(Timestamp, Timestamp), CliError> {
-    let start = |date: Date| date.to_zoned(zone.clone()).and_then(|at: Zoned| at.start_of_day());
-    let next = day.checked_add(1.day()).and_then(start);
-    match (start(day), next) {
-        (Ok(first), Ok(last)) => Ok((first.timestamp(), last.timestamp())),
-        (Err(error), _) | (_, Err(error)) => Err(CliError::usage(format!("`--day {day}`: {error}"))),
-    }
-}
-
-/// `404`, `5xx` or `400-499` as codes from and to.
-fn parse_status(text: &str) -> Result<(u16, u16), CliError> {
-    let bad = || {
-        CliError::usage(format!("`--status {text}`: no such status"))
-            .hint("give a code (`404`), a class (`5xx`), or a range (`400-499`)")
-    };
-    let code = |digits: &str| match digits.trim().parse::<u16>() {
-        Ok(code @ 100..=599) => Ok(code),
-        _ => Err(bad()),
-    };
-    if let Some((from, to)) = text.split_once('-') {
-        let (from, to) = (code(from)?, code(to)?);
-        return if from <= to { Ok((from, to)) } else { Err(bad()) };
-    }
-    match text.trim().to_ascii_lowercase().strip_suffix("xx") {
-        Some(class) => {
-            let first = code(&format!("{class}00"))?;
-            Ok((first, first + 99))
-        }
-        None => code(text).map(|code| (code, code)),
-    }
-}
-
 fn checked_glob(flag: &str, glob: &str) -> Result<String, CliError> {
     match GlobBuilder::new(glob).case_insensitive(true).build() {
         Ok(_) => Ok(glob.to_owned()),
@@ -199,34 +171,27 @@ mod tests {
 
     #[test]
     fn a_day_is_local_midnight_to_midnight() {
-        let berlin = TimeZone::get("Europe/Berlin").unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1)));
+        let berlin = TimeZone::fixed(jiff::tz::offset(1));
         let filters = FilterArgs { day: Some("yesterday".into()), ..Default::default() };
         let query = query(&filters, &berlin, now()).unwrap();
         assert_eq!(query.since.unwrap().to_string(), "2026-11-18T23:00:00Z");
         assert_eq!(query.until.unwrap().to_string(), "2026-11-19T23:00:00Z");
-        // West of Greenwich it is still the day before.
-        let west = TimeZone::fixed(jiff::tz::offset(-5));
-        assert_eq!(parse_day("today", &west, now()).unwrap().to_string(), "2026-11-19");
-        assert_eq!(parse_day("2026-02-28", &west, now()).unwrap().to_string(), "2026-02-28");
     }
 
     #[test]
-    fn what_is_no_day_says_what_is() {
-        for text in ["tomorow", "2026-02-30", "", "20261120", "2026-11-20T10:00"] {
-            let error = parse_day(text, &TimeZone::UTC, now()).unwrap_err();
-            assert_eq!(error.exit.0, 2, "{text}");
-            assert!(error.hint.unwrap().contains("today"));
-        }
-    }
-
-    #[test]
-    fn statuses() {
-        assert_eq!(parse_status("404").unwrap(), (404, 404));
-        assert_eq!(parse_status("5XX").unwrap(), (500, 599));
-        assert_eq!(parse_status("400-499").unwrap(), (400, 499));
-        for text in ["", "abc", "6xx", "0", "499-400", "404-", "xx", "4x", "1000"] {
-            assert_eq!(parse_status(text).unwrap_err().exit.0, 2, "{text}");
-        }
+    fn a_day_and_moments_meet() {
+        let filters = FilterArgs {
+            day: Some("yesterday".into()),
+            since: Some("yesterday 10:00".into()),
+            until: Some("today".into()),
+            ..Default::default()
+        };
+        let query = query(&filters, &TimeZone::UTC, now()).unwrap();
+        assert_eq!(query.since.unwrap().to_string(), "2026-11-19T10:00:00Z");
+        assert_eq!(query.until.unwrap().to_string(), "2026-11-20T00:00:00Z");
+        let crossed =
+            FilterArgs { since: Some("today".into()), until: Some("3 days ago".into()), ..Default::default() };
+        assert_eq!(super::query(&crossed, &TimeZone::UTC, now()).unwrap_err().exit.0, 2);
     }
 
     #[test]

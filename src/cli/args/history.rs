@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{FilterArgs, PageArgs};
+use super::{PageArgs, SelectArgs, ZoneArgs};
 
 /// `retake history`
 #[derive(Debug, Args)]
@@ -14,22 +14,27 @@ pub struct HistoryArgs {
     /// The filters of `list`.
     #[command(flatten)]
     pub list: HistoryListArgs,
+    /// The zone.
+    #[command(flatten)]
+    pub zone: ZoneArgs,
 }
 
 /// `retake history …`
 #[derive(Debug, Subcommand)]
 pub enum HistoryCommand {
     /// List exchanges, newest first, grouped by day
-    List(HistoryListArgs),
-    /// List the days that have exchanges
-    Days {
-        /// Filters.
+    List {
+        /// Numbers, ranges, ids, or the last six or more characters of an id
+        #[arg(value_name = "WHICH")]
+        which: Vec<String>,
+        /// The rest.
         #[command(flatten)]
-        filters: FilterArgs,
-        /// JSON Lines
-        #[arg(long)]
-        json: bool,
+        list: HistoryListArgs,
     },
+    /// List the days that have exchanges
+    Days(HistoryGroupsArgs),
+    /// List the sessions: each run of `retake record`
+    Sessions(HistoryGroupsArgs),
     /// Show exchanges whole
     Show(HistoryShowArgs),
     /// Find text in URLs, fields and bodies, newest first
@@ -54,12 +59,26 @@ pub enum HistoryCommand {
     Diff(HistoryDiffArgs),
 }
 
+/// `retake history days`, `retake history sessions`
+#[derive(Debug, Args)]
+pub struct HistoryGroupsArgs {
+    /// Filters.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// JSON Lines
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `retake history list`
 #[derive(Debug, Args)]
 pub struct HistoryListArgs {
     /// Filters.
     #[command(flatten)]
-    pub filters: FilterArgs,
+    pub select: SelectArgs,
+    /// Sizes in bytes, durations in microseconds, times to the millisecond
+    #[arg(long)]
+    pub exact: bool,
     /// Only exchanges before this number: the next page
     #[arg(long, value_name = "N")]
     pub before: Option<u64>,

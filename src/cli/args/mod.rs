@@ -1,5 +1,6 @@
 //! What can be typed: the command line as clap reads it, resolved elsewhere.
 
+mod filters;
 mod history;
 mod mock;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use filters::*;
 pub use history::*;
 pub use mock::{MockArgs, MockCommand, ScenarioAddArgs, ScenarioCommand, StubCommand, WhichScenario};
 
@@ -45,7 +47,7 @@ pub enum Command {
     /// Serve collections offline, as a proxy and as a plain server
     Replay(ReplayArgs),
     /// Look at what was recorded
-    History(HistoryArgs),
+    History(Box<HistoryArgs>),
     /// Copy exchanges from the history into a mock collection
     Promote(PromoteArgs),
     /// Care for mock collections
@@ -154,38 +156,11 @@ pub enum ProfileArg {
     Strict,
 }
 
-/// Filters over the history; all that are given must hold.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Filters")]
-pub struct FilterArgs {
-    /// Of this day: today, yesterday, or 2026-11-20, in the local zone
-    #[arg(long, value_name = "DAY")]
-    pub day: Option<String>,
-    /// Of this session
-    #[arg(long, value_name = "NAME")]
-    pub session: Option<String>,
-    /// With this tag
-    #[arg(long, value_name = "TAG")]
-    pub tag: Option<String>,
-    /// With this method
-    #[arg(long, value_name = "METHOD")]
-    pub method: Option<String>,
-    /// To this host, or hosts by a glob such as *.github.com
-    #[arg(long, value_name = "GLOB")]
-    pub host: Option<String>,
-    /// With a path that fits this glob, such as /users/*
-    #[arg(long, value_name = "GLOB")]
-    pub path: Option<String>,
-    /// With this status, class or range: 404, 5xx, 400-499
-    #[arg(long, value_name = "STATUS")]
-    pub status: Option<String>,
-}
-
 /// How much of a listing is shown.
 #[derive(Debug, Args)]
 pub struct PageArgs {
     /// Lines to show
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     pub limit: usize,
     /// Show everything
     #[arg(long, conflicts_with = "limit")]
@@ -198,12 +173,12 @@ pub struct PageArgs {
 /// `retake promote`
 #[derive(Debug, Args)]
 pub struct PromoteArgs {
-    /// Numbers, ranges, ids, or the last six or more characters of an id
-    #[arg(value_name = "WHICH")]
-    pub which: Vec<String>,
-    /// Filters.
+    /// Which exchanges.
     #[command(flatten)]
-    pub filters: FilterArgs,
+    pub select: WhichArgs,
+    /// The zone.
+    #[command(flatten)]
+    pub zone: ZoneArgs,
     /// The collection to write: a name under the collections folder, or a path
     #[arg(long, value_name = "NAME")]
     pub into: String,
