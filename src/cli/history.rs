@@ -23,6 +23,7 @@ mod prune;
 mod search;
 mod show;
 mod stats;
+mod style;
 mod tag;
 mod tail;
 

@@ -8,7 +8,9 @@ pub mod date;
 pub mod exchange;
 pub mod facade;
 pub mod fields;
+pub mod markup;
 pub mod media;
+pub mod multipart;
 pub mod origin;
 pub mod path;
 

@@ -1,5 +1,6 @@
 //! Rendering for people and programs. One renderer per kind of report; nothing here prints.
 
+pub mod body;
 pub mod collection;
 pub mod exchange;
 pub mod explain;
@@ -7,4 +8,5 @@ pub mod mask;
 pub mod miss;
 pub mod promotion;
 pub mod receipt;
+pub mod styled;
 pub mod terminal;

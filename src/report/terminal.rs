@@ -15,6 +15,11 @@ pub fn clean_lines(text: &str) -> Cow<'_, str> {
     clean_keeping(text, &['\n', '\t'])
 }
 
+/// [`clean`] for one line of a text: tabs stay.
+pub fn clean_line(text: &str) -> Cow<'_, str> {
+    clean_keeping(text, &['\t'])
+}
+
 /// JSON text with what a terminal would act on written as `\\uXXXX`, which means the same: such characters stand in
 /// strings only, and JSON has escaped those below U+0020 already.
 pub fn clean_json(json: &str) -> Cow<'_, str> {

@@ -102,6 +102,13 @@ pub struct HistoryShowArgs {
     /// With --raw: the bytes as carried, content coding included
     #[arg(long, requires = "raw")]
     pub wire: bool,
+    /// Bodies to their end, and long lines whole
+    #[arg(long, conflicts_with_all = ["json", "raw"])]
+    pub full: bool,
+    /// Bodies as a hex dump, of that many bytes at most
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, default_missing_value = "512", require_equals = true,
+        conflicts_with_all = ["json", "raw"])]
+    pub hexdump: Option<usize>,
 }
 
 /// A part of an exchange that can be written raw.

@@ -4,17 +4,18 @@ use std::io::{BufReader, Read};
 
 use super::super::args::{HistoryShowArgs, RawPart};
 use super::super::exit::{CliError, Exit, Outcome};
-use super::super::output::{BAD, BOLD, DIM, WARN};
 use super::super::select;
-use super::{Context, status_style};
+use super::Context;
+use super::style::styled;
 use crate::model::coding::{self, DecodeError};
 use crate::model::{Body, Exchange, Fields};
-use crate::report::exchange::{self as report, Bodies, Tone, View};
+use crate::report::exchange::{self as report, Bodies, Options, View};
+use crate::report::styled::Limits;
 
 /// Decoded bytes of a body that are read for the text.
 const TEXT_LIMIT: u64 = 1 << 20;
-/// Decoded bytes of a body that are read for JSON.
-const JSON_LIMIT: u64 = 64 << 20;
+/// Decoded bytes of a body that are read for JSON, or for all of the text.
+const WHOLE_LIMIT: u64 = 64 << 20;
 
 pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
     let numbers = select::numbers(&*context.history, &args.which)?;
@@ -24,9 +25,16 @@ pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
         };
         return raw(context, *number, part, args.wire);
     }
+    let shown = usize::try_from(WHOLE_LIMIT).unwrap_or(usize::MAX);
+    let options = Options {
+        zone: context.zone.clone(),
+        limits: if args.full { Limits::NONE } else { Limits::SHORT },
+        hexdump: args.hexdump.map(|count| count.min(shown)),
+    };
+    let dumped = args.hexdump.map_or(0, |count| count as u64);
+    let limit = if args.json || args.full { WHOLE_LIMIT } else { TEXT_LIMIT.max(dumped).min(WHOLE_LIMIT) };
     for (place, &number) in numbers.iter().enumerate() {
         let exchange = context.history.get(number).map_err(select::failed)?;
-        let limit = if args.json { JSON_LIMIT } else { TEXT_LIMIT };
         let bodies = bodies(context, &exchange, limit);
         if args.json {
             context.printer.json(&report::json(&exchange, &bodies));
@@ -35,17 +43,7 @@ pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
         if place > 0 {
             context.printer.data("");
         }
-        for (tone, line) in report::lines(&exchange, &bodies, &context.zone) {
-            let style = match tone {
-                Tone::Bold => BOLD,
-                Tone::Status(status) => status_style(status),
-                Tone::Masked => WARN,
-                Tone::Dim => DIM,
-                Tone::Bad => BAD,
-                Tone::Plain => anstyle::Style::new(),
-            };
-            context.printer.data(format_args!("{style}{line}{style:#}"));
-        }
+        report::show(&exchange, &bodies, &options, &mut |line| context.printer.data(styled(&line)));
     }
     Ok(Exit::SUCCESS)
 }
