@@ -14,6 +14,7 @@ use crate::store::History;
 
 mod delete;
 mod diff;
+mod edit;
 mod export;
 mod groups;
 mod import;
@@ -30,11 +31,11 @@ mod tail;
 use list::status_style;
 
 /// What every subcommand needs.
-struct Context {
-    history: Arc<dyn History>,
-    zone: TimeZone,
-    now: Timestamp,
-    printer: Printer,
+pub(super) struct Context {
+    pub(super) history: Arc<dyn History>,
+    pub(super) zone: TimeZone,
+    pub(super) now: Timestamp,
+    pub(super) printer: Printer,
 }
 
 impl Context {
@@ -57,23 +58,28 @@ impl Context {
 pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outcome {
     let zone = select::zone(&args.zone)?;
     let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
+    let command = match args.command {
+        None => HistoryCommand::List { which: Vec::new(), list: args.list },
+        // It waits for a history that is not there yet.
+        Some(HistoryCommand::Tail(args)) => return tail::run(&settings.store, zone, &args, printer),
+        Some(command) => command,
+    };
     let history = select::open(&settings.store, printer)?;
     let context = Context { history, zone, now: Timestamp::now(), printer };
-    match args.command {
-        None => list::run(&context, Vec::new(), args.list),
-        Some(HistoryCommand::List { which, list }) => list::run(&context, which, list),
-        Some(HistoryCommand::Days(args)) => groups::days(&context, &args),
-        Some(HistoryCommand::Sessions(args)) => groups::sessions(&context, &args),
-        Some(HistoryCommand::Show(args)) => show::run(&context, &args),
-        Some(HistoryCommand::Search(args)) => search::run(&context, &args),
-        Some(HistoryCommand::Tail(args)) => tail::run(&context, &args),
-        Some(HistoryCommand::Export(args)) => export::run(&context, &args),
-        Some(HistoryCommand::Import(args)) => import::run(&context, &args),
-        Some(HistoryCommand::Tag(args)) => tag::run(&context, &args),
-        Some(HistoryCommand::Mask(args)) => mask::run(&context, &args),
-        Some(HistoryCommand::Delete(args)) => delete::run(&context, &args),
-        Some(HistoryCommand::Prune(args)) => prune::run(&context, &args),
-        Some(HistoryCommand::Stats(args)) => stats::run(&context, &args),
-        Some(HistoryCommand::Diff(args)) => diff::run(&context, &args),
+    match command {
+        HistoryCommand::List { which, list } => list::run(&context, which, list),
+        HistoryCommand::Days(args) => groups::days(&context, &args),
+        HistoryCommand::Sessions(args) => groups::sessions(&context, &args),
+        HistoryCommand::Show(args) => show::run(&context, &args),
+        HistoryCommand::Search(args) => search::run(&context, &args),
+        HistoryCommand::Tail(args) => tail::run(&settings.store, context.zone, &args, printer),
+        HistoryCommand::Export(args) => export::run(&context, &args),
+        HistoryCommand::Import(args) => import::run(&context, &args),
+        HistoryCommand::Tag(args) => tag::run(&context, &args),
+        HistoryCommand::Mask(args) => mask::run(&context, &settings.mask, &args),
+        HistoryCommand::Delete(args) => delete::run(&context, &args),
+        HistoryCommand::Prune(args) => prune::run(&context, &args),
+        HistoryCommand::Stats(args) => stats::run(&context, &args),
+        HistoryCommand::Diff(args) => diff::run(&context, &args),
     }
 }

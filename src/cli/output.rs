@@ -1,6 +1,7 @@
 //! The printer: data to stdout, talk to stderr. The only place that prints.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -12,6 +13,9 @@ use super::exit::CliError;
 pub struct Printer {
     quiet: bool,
 }
+
+/// Whether the reader of stdout has gone.
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// What is green: hits, success.
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -37,7 +41,16 @@ impl Printer {
 
     /// One line of data, on stdout. A closed pipe ends the output in silence.
     pub fn data(&self, line: impl std::fmt::Display) {
-        let _ = writeln!(anstream::stdout(), "{line}");
+        if let Err(error) = writeln!(anstream::stdout(), "{line}")
+            && error.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            CLOSED.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody reads stdout any more: what prints for long may as well stop.
+    pub fn is_closed(&self) -> bool {
+        CLOSED.load(Ordering::Relaxed)
     }
 
     /// Data as it is, without a line feed, on stdout; raw bytes for `--raw`.
@@ -64,6 +77,13 @@ impl Printer {
         if !self.quiet {
             let _ = writeln!(anstream::stderr(), "{line}");
         }
+    }
+
+    /// A question, on stderr, quiet or not; the answer follows on the same line.
+    pub fn ask(&self, question: impl std::fmt::Display) {
+        let mut stderr = anstream::stderr();
+        let _ = write!(stderr, "{question}");
+        let _ = stderr.flush();
     }
 
     /// A warning, on stderr, quiet or not.

@@ -19,7 +19,9 @@ mod moment;
 mod rows;
 mod zone;
 
-pub(super) use rows::Selection;
+pub(super) use figures::bytes;
+pub(super) use moment::older_than;
+pub(super) use rows::{Selection, merged};
 pub(super) use zone::zone;
 
 /// The query that the filters mean, with days in `zone` and `now` as the present.

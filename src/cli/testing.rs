@@ -1,10 +1,11 @@
 //! A history in memory, for tests of commands.
 
 use std::io::Read;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use jiff::tz::TimeZone;
 
+use super::output::Printer;
 use crate::model::{Body, Exchange};
 use crate::store::{
     Edit, EditReport, Found, Group, History, HistoryError, Hit, Page, Pattern, Place, Query, Row, Usage,
@@ -37,6 +38,12 @@ fn passes(query: &Query, row: &Row) -> bool {
         && query.tag.as_ref().is_none_or(|tag| row.tags.contains(tag))
         && query.session.as_ref().is_none_or(|session| row.session == *session)
         && query.status.is_none_or(|(from, to)| row.status.is_some_and(|status| (from..=to).contains(&status)))
+}
+
+/// What a command of `history` needs, on the day of [`row`].
+pub(super) fn context(history: Arc<Fake>) -> super::history::Context {
+    let now = "2026-11-20T18:00:00Z".parse().unwrap();
+    super::history::Context { history, zone: TimeZone::UTC, now, printer: Printer::new(true) }
 }
 
 /// A row of that number, a second after the one before it.

@@ -115,6 +115,17 @@ pub fn open_for_reading(dir: &Path) -> Result<Arc<dyn History>, OpenError> {
     }
 }
 
+/// The newest segment of a store's journal, and its length: what changes when anything is recorded. None when nothing
+/// was.
+///
+/// # Errors
+/// Those of the disk.
+pub fn journal_end(dir: &Path) -> io::Result<Option<(u32, u64)>> {
+    let layout = Layout::new(dir);
+    let Some(newest) = layout.segments()?.pop() else { return Ok(None) };
+    Ok(Some((newest, std::fs::metadata(layout.segment(newest))?.len())))
+}
+
 /// The index of a locked store, up to date, and everything put in order.
 fn in_order(layout: &Arc<Layout>) -> Result<(Index, Repairs), OpenError> {
     let (info, mut repairs) = store_info(layout)?;

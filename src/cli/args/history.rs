@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{PageArgs, SelectArgs, ZoneArgs};
+use super::{PageArgs, SelectArgs, WhichArgs, ZoneArgs};
 
 /// `retake history`
 #[derive(Debug, Args)]
@@ -131,7 +131,19 @@ pub struct HistorySearchArgs {
 /// `retake history tail`
 #[derive(Debug, Args)]
 pub struct HistoryTailArgs {
-    /// JSON
+    /// Filters.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Exchanges to begin with
+    #[arg(long = "lines", short = 'n', value_name = "N", default_value_t = 10)]
+    pub lines: usize,
+    /// Go on with exchanges as they finish, until Ctrl-C
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Sizes in bytes, durations in microseconds, times to the millisecond
+    #[arg(long)]
+    pub exact: bool,
+    /// JSON Lines
     #[arg(long)]
     pub json: bool,
 }
@@ -153,33 +165,78 @@ pub struct HistoryImportArgs {
 }
 
 /// `retake history tag`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct HistoryTagArgs {
-    /// JSON
+    /// Which exchanges.
+    #[command(flatten)]
+    pub which: WhichArgs,
+    /// Put this tag on; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub add: Vec<String>,
+    /// Take this tag off; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub remove: Vec<String>,
+    /// Set this note; an empty one removes it
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// As JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// `retake history mask`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct HistoryMaskArgs {
-    /// JSON
+    /// One more rule, such as field=X-Device or member=nickname; repeatable
+    #[arg(long = "rule", value_name = "KIND=VALUE")]
+    pub rules: Vec<String>,
+    /// Only tell what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// As JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// `retake history delete`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct HistoryDeleteArgs {
-    /// JSON
+    /// Which exchanges.
+    #[command(flatten)]
+    pub which: WhichArgs,
+    /// Everything that is recorded
+    #[arg(long, conflicts_with = "which")]
+    pub all: bool,
+    /// Only tell what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// As JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// `retake history prune`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct HistoryPruneArgs {
-    /// JSON
+    /// What started before this: 30d, "3 weeks ago", 2026-11-20
+    #[arg(long, value_name = "TIME")]
+    pub older_than: Option<String>,
+    /// The oldest, until the history takes at most this much: 5GB, 500MiB
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<String>,
+    /// Spare what has a tag
+    #[arg(long)]
+    pub keep_tagged: bool,
+    /// Do it; without this, only tell what would be done
+    #[arg(long, short)]
+    pub yes: bool,
+    /// As JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -187,7 +244,13 @@ pub struct HistoryPruneArgs {
 /// `retake history stats`
 #[derive(Debug, Args)]
 pub struct HistoryStatsArgs {
-    /// JSON
+    /// Filters.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Names of each table
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+    /// As JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -19,6 +19,9 @@ pub(super) fn run(context: &Context, which: Vec<String>, args: HistoryListArgs) 
     let mut rows = selection.rows(&*context.history, args.before, wanted, context.printer);
     for row in rows.by_ref() {
         listing.row(&row?);
+        if context.printer.is_closed() {
+            return Ok(Exit::SUCCESS);
+        }
     }
     if listing.shown() == 0 && wanted > 0 {
         return Err(context.nothing_selected(&which.select));
@@ -36,15 +39,31 @@ pub(super) struct Listing<'a> {
     json: bool,
     exact: bool,
     width: Option<usize>,
+    last: Headings,
+    shown: usize,
+}
+
+/// The headings printed last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Headings {
     day: Option<jiff::civil::Date>,
     session: String,
-    shown: usize,
 }
 
 impl<'a> Listing<'a> {
     pub(super) fn new(context: &'a Context, json: bool, exact: bool) -> Self {
+        Self::continued(context, json, exact, Headings::default())
+    }
+
+    /// A listing that goes on where another one ended.
+    pub(super) fn continued(context: &'a Context, json: bool, exact: bool, last: Headings) -> Self {
         let width = context.printer.width();
-        Listing { context, json, exact, width, day: None, session: String::new(), shown: 0 }
+        Listing { context, json, exact, width, last, shown: 0 }
+    }
+
+    /// The headings that it ends with.
+    pub(super) fn headings(self) -> Headings {
+        self.last
     }
 
     /// How many rows were printed.
@@ -58,16 +77,16 @@ impl<'a> Listing<'a> {
             return self.context.printer.json(&row_json(row));
         }
         let started = row.started_at.to_zoned(self.context.zone.clone());
-        self.headings(started.date(), &row.session);
+        self.heading(started.date(), &row.session);
         let time = started.strftime(if self.exact { "%H:%M:%S%.3f" } else { "%H:%M:%S" }).to_string();
         self.context.printer.data(row_line(row, &time, self.exact, self.width));
     }
 
-    fn headings(&mut self, day: jiff::civil::Date, session: &str) {
+    fn heading(&mut self, day: jiff::civil::Date, session: &str) {
         let printer = self.context.printer;
-        let is_new_day = self.day != Some(day);
+        let is_new_day = self.last.day != Some(day);
         if is_new_day {
-            if self.day.is_some() {
+            if self.last.day.is_some() {
                 printer.data("");
             }
             let today = self.context.now.to_zoned(self.context.zone.clone()).date();
@@ -77,11 +96,11 @@ impl<'a> Listing<'a> {
                 _ => "",
             };
             printer.data(format_args!("{BOLD}{}{name}{BOLD:#}", day.strftime("%A %Y-%m-%d")));
-            self.day = Some(day);
+            self.last.day = Some(day);
         }
-        if is_new_day || self.session != session {
+        if is_new_day || self.last.session != session {
             printer.data(format_args!("{DIM}session {}{DIM:#}", clean(session)));
-            session.clone_into(&mut self.session);
+            session.clone_into(&mut self.last.session);
         }
     }
 }

@@ -1,9 +1,88 @@
-//! `retake history mask`.
+//! `retake history mask`: the masking rules of today, applied to what is already recorded.
 
-use super::Context;
+use super::{Context, edit};
 use crate::cli::args::HistoryMaskArgs;
-use crate::cli::exit::{CliError, Outcome};
+use crate::cli::exit::{CliError, Exit, Outcome};
+use crate::redact::MaskRules;
+use crate::store::Edit;
 
-pub(super) fn run(_context: &Context, _args: &HistoryMaskArgs) -> Outcome {
-    Err(CliError::failure("`retake history mask` is not there yet"))
+pub(super) fn run(context: &Context, settings: &MaskRules, args: &HistoryMaskArgs) -> Outcome {
+    let rules = rules(settings, &args.rules)?;
+    if !args.dry_run && !args.yes {
+        let effect = "what the rules mask will be gone from every file of the history for good";
+        if !edit::agreed(context.printer, effect)? {
+            context.printer.say("nothing was masked");
+            return Ok(Exit::SUCCESS);
+        }
+    }
+    let report = edit::apply(context, &Edit::Mask { rules, dry_run: args.dry_run })?;
+    edit::warnings(context, &report);
+    if args.json {
+        context.printer.json(&edit::json(&report, args.dry_run));
+        return Ok(Exit::SUCCESS);
+    }
+    let verb = if args.dry_run { "would mask" } else { "masked" };
+    let values = if report.values == 1 { "1 value".to_owned() } else { format!("{} values", report.values) };
+    context.printer.data(format_args!("{verb} {values} in {}", edit::exchanges(report.exchanges)));
+    if args.dry_run {
+        context.printer.say("next: the same without `--dry-run`");
+    } else if report.values > 0 {
+        context
+            .printer
+            .say("rules given with `--rule` hold for this run only: `[mask]` in retake.toml makes them stay");
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// The rules of the settings, and those given as `KIND=VALUE`.
+fn rules(settings: &MaskRules, given: &[String]) -> Result<MaskRules, CliError> {
+    let mut rules = settings.clone();
+    for rule in given {
+        let bad = || {
+            CliError::usage(format!("`--rule {rule}`: no such rule"))
+                .hint("give `field=NAME` for a header field, or `member=NAME` for a query, form, JSON or XML member")
+        };
+        let (kind, value) = rule.split_once('=').ok_or_else(bad)?;
+        let value = value.trim();
+        if value.is_empty() {
+            return Err(bad());
+        }
+        match kind.trim() {
+            "field" => rules.fields.push(value.to_owned()),
+            "member" => rules.members.push(value.to_owned()),
+            _ => return Err(bad()),
+        }
+    }
+    Ok(rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cli::testing::{Fake, context};
+
+    #[test]
+    fn rules_add_to_those_of_the_settings() {
+        let settings = MaskRules { fields: vec!["x-a".into()], ..MaskRules::default() };
+        let given = ["field=X-B".to_owned(), "member=session key".to_owned()];
+        let rules = rules(&settings, &given).unwrap();
+        assert_eq!((rules.fields, rules.members), (vec!["x-a".into(), "X-B".into()], vec!["session key".into()]));
+    }
+
+    #[test]
+    fn nobody_to_ask_and_bad_rules_are_refused() {
+        let history = Arc::new(Fake::new([]));
+        let context = context(history.clone());
+        let settings = MaskRules::default();
+        for rule in ["", "field", "field=", "=x", "colour=red"] {
+            let args = HistoryMaskArgs { rules: vec![rule.into()], yes: true, ..HistoryMaskArgs::default() };
+            assert_eq!(run(&context, &settings, &args).unwrap_err().exit.0, 2, "{rule}");
+        }
+        assert_eq!(run(&context, &settings, &HistoryMaskArgs::default()).unwrap_err().exit.0, 2);
+        let dry = HistoryMaskArgs { dry_run: true, ..HistoryMaskArgs::default() };
+        assert_eq!(run(&context, &settings, &dry).unwrap(), Exit::SUCCESS);
+        assert_eq!(*history.edits.lock().unwrap(), [Edit::Mask { rules: settings, dry_run: true }]);
+    }
 }

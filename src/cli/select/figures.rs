@@ -121,7 +121,7 @@ fn range(text: &str, one: impl Fn(&str) -> Option<u64>) -> Option<(u64, u64)> {
 }
 
 /// `500`, `10KB`, `1.5 MiB` in bytes. KB counts in thousands, KiB in 1024.
-fn bytes(text: &str) -> Option<u64> {
+pub(in crate::cli) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let is_figure = text.starts_with(|first: char| first.is_ascii_digit()) && text.is_ascii();
     // The parser rounds what does not fit: nobody has an exbibyte here.

@@ -42,10 +42,7 @@ pub(in crate::cli) fn day(text: &str, zone: &TimeZone, now: Timestamp) -> Result
 /// # Errors
 /// Exit code 2 for what cannot be understood, and for what has not come yet.
 pub(in crate::cli) fn since(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, CliError> {
-    let moment = match said(text, zone, now).ok_or_else(|| unknown("--since", text))? {
-        Said::Day(day) => bounds("--since", day, zone)?.0,
-        Said::Moment(moment) => moment,
-    };
+    let moment = first("--since", text, zone, now)?;
     if moment <= now {
         return Ok(moment);
     }
@@ -53,6 +50,21 @@ pub(in crate::cli) fn since(text: &str, zone: &TimeZone, now: Timestamp) -> Resu
     let error = CliError::usage(format!("`--since {text}` has not come yet: it means {there}"));
     let is_time = time(&plain(text)).is_some();
     Err(if is_time { error.hint(format!("`--since \"yesterday {text}\"` means the day before")) } else { error })
+}
+
+/// The moment before which `--older-than` takes exchanges: the first of a day, if a day is said.
+///
+/// # Errors
+/// Exit code 2 for what cannot be understood.
+pub(in crate::cli) fn older_than(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, CliError> {
+    first("--older-than", text, zone, now)
+}
+
+fn first(flag: &str, text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, CliError> {
+    match said(text, zone, now).ok_or_else(|| unknown(flag, text))? {
+        Said::Day(day) => Ok(bounds(flag, day, zone)?.0),
+        Said::Moment(moment) => Ok(moment),
+    }
 }
 
 /// The moment before which `--until` takes exchanges: the end of a day, if a day is said.

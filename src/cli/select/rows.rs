@@ -112,7 +112,7 @@ fn span(selector: &str) -> Option<(u64, u64)> {
 }
 
 /// Ranges in order, with those that touch made one.
-fn merged(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+pub(in crate::cli) fn merged(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     ranges.sort_unstable();
     let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
     for (from, to) in ranges {
