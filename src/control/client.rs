@@ -12,9 +12,9 @@ use super::ControlFile;
 use super::message::{
     ANSWER_MAX, Answer, Ask, BODY_FRAME, REQUEST_MAX, Request, VERSION, Zone, frame, parse, read_frame, write_frame,
 };
-use crate::model::{Body, BodyContent, Exchange};
+use crate::model::{Body, BodyContent, BodyEnd, Exchange};
 use crate::store::history::Group;
-use crate::store::{self, History, HistoryError, Page, Query};
+use crate::store::{self, Edit, EditReport, History, HistoryError, Page, Query, Usage};
 
 /// How long the holder may take for an answer, or for the next piece of one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,13 +41,25 @@ impl RemoteHistory {
 
     /// Sends a question; returns the answer, and the connection for what follows it.
     fn exchange_frames(&self, ask: &Ask) -> io::Result<(Answer, UnixStream)> {
+        self.exchange_with(ask, None)
+    }
+
+    /// As [`RemoteHistory::exchange_frames`], with what follows the question.
+    fn exchange_with(&self, ask: &Ask, content: Option<&mut dyn Read>) -> io::Result<(Answer, UnixStream)> {
         let mut stream = UnixStream::connect(&self.socket)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         let request = Request { version: VERSION, ask: ask.clone() };
         write_frame(&mut stream, &frame(&request, REQUEST_MAX)?)?;
-        let answer = parse(&read_frame(&mut stream, ANSWER_MAX)?)?;
-        Ok((answer, stream))
+        if let Some(content) = content {
+            send_frames(content, &mut stream)?;
+        }
+        loop {
+            match parse(&read_frame(&mut stream, ANSWER_MAX)?)? {
+                Answer::Working => {}
+                answer => return Ok((answer, stream)),
+            }
+        }
     }
 
     /// Asks the holder; when it has ended, `otherwise` is asked of the store itself.
@@ -60,7 +72,18 @@ impl RemoteHistory {
         if let Some(disk) = self.disk.get() {
             return otherwise(&**disk);
         }
-        let (answer, stream) = match self.exchange_frames(&ask) {
+        let asked = self.exchange_frames(&ask);
+        self.taken(asked, take, otherwise)
+    }
+
+    /// What an answer says.
+    fn taken<T>(
+        &self,
+        asked: io::Result<(Answer, UnixStream)>,
+        take: impl FnOnce(Answer, UnixStream) -> Option<T>,
+        otherwise: impl FnOnce(&dyn History) -> Result<T, HistoryError>,
+    ) -> Result<T, HistoryError> {
+        let (answer, stream) = match asked {
             Ok(answered) => answered,
             Err(error) if has_ended(&error) => match store::open_for_reading(&self.store) {
                 Ok(disk) => return otherwise(&**self.disk.get_or_init(|| disk)),
@@ -81,6 +104,23 @@ impl RemoteHistory {
         let ask = Ask::List { query: query.clone(), before, limit };
         let take = |answer, _| if let Answer::Page(page) = answer { Some(page) } else { None };
         self.ask(ask, take, |disk| disk.list(query, before, limit))
+    }
+}
+
+/// Sends bytes in frames, an empty one at their end.
+fn send_frames(content: &mut dyn Read, stream: &mut UnixStream) -> io::Result<()> {
+    let mut framed = vec![0; 4 + BODY_FRAME];
+    loop {
+        let count = match content.read(&mut framed[4..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count?,
+        };
+        // A frame of a body is far below 2^32.
+        framed[..4].copy_from_slice(&(count as u32).to_be_bytes());
+        write_frame(stream, &framed[..4 + count])?;
+        if count == 0 {
+            return Ok(());
+        }
     }
 }
 
@@ -140,6 +180,38 @@ impl History for RemoteHistory {
         };
         let ask = Ask::Body { number: exchange.number, hash: body.hash };
         self.ask(ask, take, |disk| disk.body(exchange, body))
+    }
+
+    fn usage(&self) -> Result<Usage, HistoryError> {
+        let take = |answer, _| if let Answer::Usage(usage) = answer { Some(usage) } else { None };
+        self.ask(Ask::Usage, take, |disk| disk.usage())
+    }
+
+    fn edit(&self, edit: &Edit) -> Result<EditReport, HistoryError> {
+        let take = |answer, _| if let Answer::Edited(report) = answer { Some(report) } else { None };
+        // An edit that the end of the recorder cut off is done again from the start: that changes nothing more.
+        self.ask(Ask::Edit(edit.clone()), take, |disk| disk.edit(edit))
+    }
+
+    fn import_body(&self, content: &mut dyn Read, end: BodyEnd) -> Result<Body, HistoryError> {
+        if let Some(disk) = self.disk.get() {
+            return disk.import_body(content, end);
+        }
+        let asked = self.exchange_with(&Ask::ImportBody(end), Some(content));
+        let take = |answer, _| if let Answer::BodyStored(body) = answer { Some(*body) } else { None };
+        // What was read of the content cannot be read again: the caller begins anew.
+        let ended = |_: &dyn History| Err(io::Error::other("the recorder ended meanwhile: try again").into());
+        self.taken(asked, take, ended)
+    }
+
+    fn import(&self, exchange: Exchange) -> Result<Option<u64>, HistoryError> {
+        if let Some(disk) = self.disk.get() {
+            return disk.import(exchange);
+        }
+        let bytes = rmp_serde::to_vec_named(&exchange).map_err(io::Error::other)?;
+        let asked = self.exchange_with(&Ask::Import, Some(&mut bytes.as_slice()));
+        let take = |answer, _| if let Answer::Imported(number) = answer { Some(number) } else { None };
+        self.taken(asked, take, |disk| disk.import(exchange))
     }
 }
 

@@ -6,12 +6,12 @@ use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ContentHash, Exchange};
+use crate::model::{Body, BodyEnd, ContentHash, Exchange};
 use crate::store::history::Group;
-use crate::store::{HistoryError, Page, Query};
+use crate::store::{Edit, EditReport, HistoryError, Page, Query, Usage};
 
 /// The version of the messages; a recorder and a command of different versions say so instead of guessing.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// No request is larger.
 pub(super) const REQUEST_MAX: usize = 1 << 20;
 /// No answer is larger: an exchange has 16 MiB at most.
@@ -32,11 +32,34 @@ pub(super) struct Request {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Ask {
     Repairs,
-    List { query: Query, before: Option<u64>, limit: usize },
-    Days { query: Query, zone: Zone },
+    List {
+        query: Query,
+        before: Option<u64>,
+        limit: usize,
+    },
+    Days {
+        query: Query,
+        zone: Zone,
+    },
     Get(u64),
     Resolve(String),
-    Body { number: u64, hash: ContentHash },
+    Body {
+        number: u64,
+        hash: ContentHash,
+    },
+    Usage,
+    Edit(Edit),
+    /// Frames with the bytes follow, an empty one at their end.
+    ImportBody(BodyEnd),
+    /// Frames with the exchange follow: it may be larger than a request.
+    Import,
+}
+
+impl Ask {
+    /// Whether frames follow the question.
+    pub(super) fn is_followed(&self) -> bool {
+        matches!(self, Ask::ImportBody(_) | Ask::Import)
+    }
 }
 
 /// A time zone by name, offset or rule.
@@ -53,6 +76,12 @@ pub(super) enum Answer {
     Numbers(Vec<u64>),
     /// Frames of the body follow.
     Body,
+    Usage(Usage),
+    Edited(EditReport),
+    BodyStored(Box<Body>),
+    Imported(Option<u64>),
+    /// The answer is still being worked on; another one follows.
+    Working,
     Error(WireError),
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A Unix socket with a short path outside the store, in a folder of the owner only; `control.json` in the store names
 //! it. One request per connection, answered from the recorder's own [`History`]; bodies are streamed. Who connects must
-//! be of the same user. There is no request that changes anything.
+//! be of the same user. Edits are asked for in the same way: the holder does them, beside the traffic, and says that it is
+//! still at work for as long as one takes.
 
 mod client;
 mod message;

@@ -22,6 +22,8 @@ use crate::store::{History, HistoryError, replace_file};
 const CONNECTIONS: usize = 32;
 /// How long a client may take to ask, or to take the next piece of an answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a client that waits for its answer is told that it is being worked on.
+const STILL_WORKING: Duration = Duration::from_secs(5);
 /// The shortest limit among the systems is 104 bytes, the zero at the end included.
 const SOCKET_PATH_MAX: usize = 100;
 
@@ -140,11 +142,79 @@ async fn answer(mut stream: UnixStream, history: Arc<dyn History>) -> io::Result
     }
     let request = tokio::time::timeout(CLIENT_TIMEOUT, read_request(&mut stream)).await??;
     let (pieces, mut answer) = mpsc::channel(2);
-    tokio::task::spawn_blocking(move || work(&*history, request, &pieces));
-    while let Some(piece) = answer.recv().await {
+    let (upload, content) = mpsc::channel(2);
+    let is_followed = request.ask.is_followed();
+    tokio::task::spawn_blocking(move || work(&*history, request, Upload::new(content), &pieces));
+    if is_followed {
+        receive(&mut stream, &upload).await?;
+    }
+    drop(upload);
+    let mut begun = false;
+    loop {
+        let piece = match tokio::time::timeout(STILL_WORKING, answer.recv()).await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return stream.shutdown().await,
+            Err(_) if begun => continue,
+            // An edit may take minutes: the client is told that somebody is there.
+            Err(_) => {
+                tokio::time::timeout(CLIENT_TIMEOUT, stream.write_all(&frame(&Answer::Working, ANSWER_MAX)?)).await??;
+                continue;
+            }
+        };
+        begun = true;
         tokio::time::timeout(CLIENT_TIMEOUT, stream.write_all(&piece)).await??;
     }
-    stream.shutdown().await
+}
+
+/// Passes on the frames that follow a question. A connection that ends before the empty frame is an error for whoever
+/// reads them.
+async fn receive(stream: &mut UnixStream, upload: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
+    loop {
+        let frame = async {
+            let mut prefix = [0; 4];
+            stream.read_exact(&mut prefix).await?;
+            let mut bytes = vec![0; length(prefix, BODY_FRAME)?];
+            stream.read_exact(&mut bytes).await?;
+            Ok(bytes)
+        };
+        let frame = tokio::time::timeout(CLIENT_TIMEOUT, frame).await.unwrap_or_else(|late| Err(late.into()));
+        match frame {
+            Ok(bytes) if bytes.is_empty() => return Ok(()),
+            // One who has failed already reads no more; the client is heard out all the same, and then told.
+            Ok(bytes) => drop(upload.send(Ok(bytes)).await),
+            Err(error) => {
+                let _ = upload.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// What follows a question, read on the blocking thread.
+struct Upload {
+    frames: mpsc::Receiver<io::Result<Vec<u8>>>,
+    piece: io::Cursor<Vec<u8>>,
+}
+
+impl Upload {
+    fn new(frames: mpsc::Receiver<io::Result<Vec<u8>>>) -> Self {
+        Upload { frames, piece: io::Cursor::default() }
+    }
+}
+
+impl Read for Upload {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = Read::read(&mut self.piece, into)?;
+            if count > 0 || into.is_empty() {
+                return Ok(count);
+            }
+            match self.frames.blocking_recv() {
+                Some(frame) => self.piece = io::Cursor::new(frame?),
+                None => return Ok(0),
+            }
+        }
+    }
 }
 
 async fn read_request(stream: &mut UnixStream) -> io::Result<Request> {
@@ -156,7 +226,7 @@ async fn read_request(stream: &mut UnixStream) -> io::Result<Request> {
 }
 
 /// Answers one question on a blocking thread. A client that went away closes the channel, and that ends it.
-fn work(history: &dyn History, request: Request, pieces: &mpsc::Sender<Vec<u8>>) {
+fn work(history: &dyn History, request: Request, content: Upload, pieces: &mpsc::Sender<Vec<u8>>) {
     let send = |answer: &Answer| {
         let framed = frame(answer, ANSWER_MAX)
             .or_else(|error| frame(&Answer::Error(WireError::Other(error.to_string())), ANSWER_MAX));
@@ -170,7 +240,7 @@ fn work(history: &dyn History, request: Request, pieces: &mpsc::Sender<Vec<u8>>)
         send(&Answer::Error(WireError::Other(text)));
         return;
     }
-    match reply(history, request.ask) {
+    match reply(history, request.ask, content) {
         Ok(Reply::Answer(answer)) => drop(send(&answer)),
         Ok(Reply::Body(body)) => {
             if send(&Answer::Body) {
@@ -186,13 +256,21 @@ enum Reply {
     Body(Box<dyn Read + Send>),
 }
 
-fn reply(history: &dyn History, ask: Ask) -> Result<Reply, HistoryError> {
+fn reply(history: &dyn History, ask: Ask, mut content: Upload) -> Result<Reply, HistoryError> {
     Ok(Reply::Answer(match ask {
         Ask::Repairs => Answer::Repairs(history.repairs()),
         Ask::List { query, before, limit } => Answer::Page(history.list(&query, before, limit.min(ROWS_MAX))?),
         Ask::Days { query, zone } => Answer::Days(history.days(&query, &zone.0)?),
         Ask::Get(number) => Answer::Exchange(Box::new(history.get(number)?)),
         Ask::Resolve(selector) => Answer::Numbers(history.resolve(&selector)?),
+        Ask::Usage => Answer::Usage(history.usage()?),
+        Ask::Edit(edit) => Answer::Edited(history.edit(&edit)?),
+        Ask::ImportBody(end) => Answer::BodyStored(Box::new(history.import_body(&mut content, end)?)),
+        Ask::Import => {
+            let mut bytes = Vec::new();
+            content.take(ANSWER_MAX as u64).read_to_end(&mut bytes)?;
+            Answer::Imported(history.import(parse(&bytes)?)?)
+        }
         Ask::Body { number, hash } => {
             let exchange = history.get(number)?;
             let body = body_of(&exchange, hash)

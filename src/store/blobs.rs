@@ -43,6 +43,8 @@ impl BlobWriter {
     /// Those of the disk; nothing is left behind then.
     pub fn finish(self) -> io::Result<(ContentHash, u64)> {
         let hash = ContentHash(*self.hasher.finalize().as_bytes());
+        // From here until its record is in the journal, no sweep may take it for an orphan.
+        self.layout.in_flight.begin(hash);
         let target = self.layout.blob(hash);
         if !is_there(&target, self.size) {
             make_parent(&target)?;
@@ -106,6 +108,7 @@ impl StreamFile {
 
 /// Gives a file a second name, its content address. The first name stays until the record is safe.
 pub(super) fn link_blob(layout: &Layout, from: &Path, hash: ContentHash, size: u64) -> io::Result<()> {
+    layout.in_flight.begin(hash);
     let target = layout.blob(hash);
     if is_there(&target, size) {
         return Ok(());

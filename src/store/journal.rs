@@ -8,11 +8,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::blobs::{BlobWriter, StreamFile};
-use super::index::{Index, row_of};
+use super::current::Current;
+use super::in_flight::blobs_of;
+use super::index::row_of;
 use super::layout::Layout;
 use super::reader::DiskHistory;
 use super::segment::{Kind, encode};
-use super::writer::{self, Job, SegmentWriter, Streams};
+use super::writer::{self, Job, SegmentWriter, Streams, Task};
 use crate::model::{Exchange, ExchangeId};
 use crate::redact::MaskKey;
 
@@ -49,10 +51,10 @@ pub struct Recording {
 
 struct Shared {
     /// Always there until dropped.
-    jobs: Option<mpsc::Sender<Job>>,
+    tasks: Option<mpsc::Sender<Task>>,
     layout: Arc<Layout>,
     streams: Streams,
-    next: AtomicU64,
+    next: Arc<AtomicU64>,
     key: [u8; 32],
     history: Arc<DiskHistory>,
     /// One message from each thread at its end.
@@ -66,28 +68,29 @@ impl Recording {
         history: Arc<DiskHistory>,
         key: [u8; 32],
     ) -> io::Result<Recording> {
-        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (tasks, queue) = mpsc::channel(QUEUE);
         let (end, ended) = std::sync::mpsc::channel();
         let streams = Streams::default();
-        let index = history.index().clone();
-        let next = AtomicU64::new(index.highest().saturating_add(1));
-        let paged = (index.clone(), end.clone());
+        let current = history.current().clone();
+        let next = Arc::new(AtomicU64::new(current.index().highest().saturating_add(1)));
+        history.written_by(tasks.downgrade(), next.clone());
+        let paged = (current.clone(), end.clone());
         std::thread::Builder::new().name("retake-index".into()).spawn(move || {
             paged.0.run();
             drop(paged.0);
             let _ = paged.1.send(());
         })?;
-        let job = (index, layout.clone(), streams.clone(), end);
+        let job = (current, layout.clone(), streams.clone(), end);
         std::thread::Builder::new().name("retake-journal".into()).spawn(move || {
-            let (index, layout, streams, end) = job;
+            let (current, layout, streams, end) = job;
             // Also when this thread panics: the index's thread must not wait for ever.
-            let closing = CloseIndex(index);
+            let closing = CloseIndex(current);
             writer::run(writer, &closing.0, &layout, &streams, queue);
             drop(closing);
             let _ = end.send(());
         })?;
         let ended = std::sync::Mutex::new(ended);
-        let shared = Shared { jobs: Some(jobs), layout, streams, next, key, history, ended };
+        let shared = Shared { tasks: Some(tasks), layout, streams, next, key, history, ended };
         Ok(Recording { shared: Arc::new(shared) })
     }
 
@@ -143,12 +146,13 @@ impl Recording {
     async fn write(&self, kind: Kind, exchange: &Exchange) -> Result<(), AppendError> {
         let gone = || AppendError::from(io::Error::other("the journal's thread has ended"));
         let (done, written) = oneshot::channel();
-        let job = Job { kind, record: encode(kind, exchange)?, row: row_of(exchange), done };
-        let jobs = self.shared.jobs.as_ref().ok_or_else(gone)?;
+        let blobs = blobs_of(exchange);
+        let job = Job { kind, record: encode(kind, exchange)?, row: row_of(exchange), blobs, done };
+        let tasks = self.shared.tasks.as_ref().ok_or_else(gone)?;
         let work = async {
-            match jobs.try_send(job) {
+            match tasks.try_send(Task::Record(job)) {
                 Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(job)) => jobs.send(job).await.map_err(|_| gone())?,
+                Err(mpsc::error::TrySendError::Full(task)) => tasks.send(task).await.map_err(|_| gone())?,
                 Err(mpsc::error::TrySendError::Closed(_)) => return Err(gone()),
             }
             written.await.map_err(|_| gone())?.map_err(AppendError::Disk)
@@ -175,17 +179,17 @@ impl Recording {
     }
 }
 
-struct CloseIndex(Arc<Index>);
+struct CloseIndex(Arc<Current>);
 
 impl Drop for CloseIndex {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.index().close();
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.jobs = None;
+        self.tasks = None;
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         for _thread in 0..2 {
             // A disk that does not answer must not hold up the exit; what it lacks is in the journal, or lost with it.

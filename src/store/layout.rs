@@ -4,9 +4,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::in_flight::InFlight;
 use crate::model::{ContentHash, ExchangeId};
 
 /// The version of the layout that this retake writes, and the newest that it reads.
@@ -21,15 +23,16 @@ pub(super) struct StoreInfo {
     pub(super) id: String,
 }
 
-/// The paths of one store.
+/// The paths of one store, and the body files that no record names yet.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     root: PathBuf,
+    pub(super) in_flight: Arc<InFlight>,
 }
 
 impl Layout {
     pub(super) fn new(root: &Path) -> Self {
-        Layout { root: root.to_owned() }
+        Layout { root: root.to_owned(), in_flight: Arc::default() }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -56,8 +59,47 @@ impl Layout {
         self.journal().join(format!("{number:06}.log"))
     }
 
+    /// A segment that an edit writes anew, until it takes the name of the old one.
+    pub(super) fn new_segment(&self, number: u32) -> PathBuf {
+        self.journal().join(format!("{number:06}.new"))
+    }
+
+    /// The highest number ever given when exchanges were removed: a rebuilt index would not know.
+    pub(super) fn highest(&self) -> PathBuf {
+        self.root.join("highest")
+    }
+
+    /// The folder of the index: `index`, or, after edits, the `index-N` with the highest N.
     pub(super) fn index(&self) -> PathBuf {
-        self.root.join("index")
+        self.index_named(self.indexes().last().copied().unwrap_or(0))
+    }
+
+    /// The folder for the next index, beside the one in use.
+    pub(super) fn next_index(&self) -> PathBuf {
+        self.index_named(self.indexes().last().map_or(1, |last| last.saturating_add(1)))
+    }
+
+    /// Every folder of an index; more than one while an edit is under way, or was cut off.
+    pub(super) fn index_folders(&self) -> Vec<PathBuf> {
+        self.indexes().into_iter().map(|generation| self.index_named(generation)).collect()
+    }
+
+    fn index_named(&self, generation: u32) -> PathBuf {
+        if generation == 0 { self.root.join("index") } else { self.root.join(format!("index-{generation}")) }
+    }
+
+    fn indexes(&self) -> Vec<u32> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let generation = |entry: fs::DirEntry| {
+            let name = entry.file_name();
+            match name.to_str()? {
+                "index" => Some(0),
+                name => name.strip_prefix("index-")?.parse().ok(),
+            }
+        };
+        let mut generations: Vec<u32> = entries.filter_map(generation).collect();
+        generations.sort_unstable();
+        generations
     }
 
     /// Its presence says that the index was found damaged while it was in use, and must be rebuilt at the next start.
@@ -145,6 +187,11 @@ pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
     options
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
 }
 
 /// Replaces a file whole: written beside it, synced, renamed.

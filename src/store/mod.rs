@@ -4,9 +4,12 @@
 
 pub mod blobs;
 pub mod collections;
+mod current;
 mod days;
+mod edit;
 mod filter;
 pub mod history;
+mod in_flight;
 mod index;
 pub mod journal;
 mod layout;

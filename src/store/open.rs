@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::edit::Journal;
 use super::history::History;
 use super::index::{Index, IndexError, Position};
 use super::journal::Recording;
@@ -85,7 +86,7 @@ pub fn open_for_recording(dir: &Path, about: Holder) -> Result<(Recording, Arc<d
     let index = Arc::new(index);
     let mut writer = SegmentWriter::new(layout.clone(), end);
     at(&layout.streams(), recovery::settle(&layout, &index, &mut writer, &mut repairs))?;
-    let history = Arc::new(DiskHistory::new(layout.clone(), index, repairs.texts(), Some(lock)));
+    let history = Arc::new(DiskHistory::new(layout.clone(), index, Journal::Closed, repairs.texts(), Some(lock)));
     let recording = at(dir, Recording::start(layout, writer, history.clone(), key))?;
     Ok((recording, history))
 }
@@ -108,7 +109,10 @@ pub fn open_for_reading(dir: &Path) -> Result<Arc<dyn History>, OpenError> {
         Err(error) => return Err(error),
     };
     match in_order(&layout) {
-        Ok((index, repairs)) => Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), repairs.texts(), Some(lock)))),
+        Ok((index, writer, repairs)) => {
+            let journal = Journal::Own(writer);
+            Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), journal, repairs.texts(), Some(lock))))
+        }
         // A full disk must not keep anybody from reading.
         Err(OpenError::Io { .. }) => read_only(layout),
         Err(error) => Err(error),
@@ -127,13 +131,13 @@ pub fn journal_end(dir: &Path) -> io::Result<Option<(u32, u64)>> {
 }
 
 /// The index of a locked store, up to date, and everything put in order.
-fn in_order(layout: &Arc<Layout>) -> Result<(Index, Repairs), OpenError> {
+fn in_order(layout: &Arc<Layout>) -> Result<(Index, SegmentWriter, Repairs), OpenError> {
     let (info, mut repairs) = store_info(layout)?;
     at(layout.root(), layout.make_folders())?;
     let (index, end) = recovered(layout, &info, &mut repairs)?;
     let mut writer = SegmentWriter::new(layout.clone(), end);
     at(&layout.streams(), recovery::settle(layout, &index, &mut writer, &mut repairs))?;
-    Ok((index, repairs))
+    Ok((index, writer, repairs))
 }
 
 /// Everything from the journal into memory, nothing written.
@@ -142,7 +146,7 @@ pub(super) fn read_only(layout: Arc<Layout>) -> Result<Arc<dyn History>, OpenErr
     let mut repairs = Repairs::read_only();
     at(&layout.journal(), recovery::replay(&layout, &index, (0, 0), &mut repairs).map_err(Into::into))?;
     recovery::show_open(&layout, &index);
-    Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), repairs.texts(), None)))
+    Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), Journal::Closed, repairs.texts(), None)))
 }
 
 fn is_read_only(error: &io::Error) -> bool {
@@ -188,6 +192,7 @@ fn store_info(layout: &Layout) -> Result<(StoreInfo, Repairs), OpenError> {
 
 /// The index brought up to date with the journal, rebuilt if it must be; and the end of the journal.
 fn recovered(layout: &Layout, info: &StoreInfo, repairs: &mut Repairs) -> Result<(Index, Position), OpenError> {
+    at(layout.root(), recovery::after_edit(layout))?;
     let path = layout.index();
     let existed = holds_files(&path);
     let mut reason = match std::fs::read_to_string(layout.index_suspect()) {
@@ -229,5 +234,6 @@ fn opened(
         Err(error) => return Ok(Err(error)),
     };
     let end = at(&layout.journal(), recovery::catch_up(layout, &index, repairs))?;
+    index.raise_highest(at(&layout.highest(), recovery::highest(layout))?);
     Ok(end.map(|end| (index, end)))
 }

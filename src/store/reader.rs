@@ -3,22 +3,22 @@
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::tz::TimeZone;
 
 use super::blobs::hash_file;
+use super::current::Current;
 use super::days::Days;
+use super::edit::Journal;
 use super::filter::Filter;
-use super::history::{Group, History, HistoryError, Page, Query, Row};
+use super::history::{Edit, EditReport, Group, History, HistoryError, Page, Query, Row, Usage};
 use super::index::{Index, IndexError, StoredRow, Summary};
 use super::layout::Layout;
 use super::lock::Lock;
-use super::segment::{Kind, read_record};
+use super::segment::Kind;
 use crate::model::{Body, BodyContent, BodyEnd, Exchange, Outcome};
 
-/// Segments kept open for reading.
-const OPEN_SEGMENTS: usize = 8;
 /// The ending of an id must have at least this many characters.
 const SUFFIX_MIN: usize = 6;
 /// An ambiguous ending names at most this many candidates.
@@ -26,25 +26,40 @@ const CANDIDATES_MAX: usize = 10;
 
 /// The history of a store in this process.
 pub(super) struct DiskHistory {
-    layout: Arc<Layout>,
-    index: Arc<Index>,
-    segments: Mutex<Vec<(u32, Arc<File>)>>,
+    pub(super) layout: Arc<Layout>,
+    current: Arc<Current>,
+    /// How the journal is written.
+    pub(super) journal: Mutex<Journal>,
+    /// One edit at a time.
+    pub(super) editing: Mutex<()>,
     repairs: Vec<String>,
     /// None where the store cannot be written, and so not be locked.
     _lock: Option<Lock>,
 }
 
 impl DiskHistory {
-    pub(super) fn new(layout: Arc<Layout>, index: Arc<Index>, repairs: Vec<String>, lock: Option<Lock>) -> Self {
-        DiskHistory { layout, index, segments: Mutex::default(), repairs, _lock: lock }
+    pub(super) fn new(
+        layout: Arc<Layout>,
+        index: Arc<Index>,
+        journal: Journal,
+        repairs: Vec<String>,
+        lock: Option<Lock>,
+    ) -> Self {
+        let current = Arc::new(Current::new(layout.clone(), index));
+        let (journal, editing) = (Mutex::new(journal), Mutex::default());
+        DiskHistory { layout, current, journal, editing, repairs, _lock: lock }
     }
 
-    pub(super) fn index(&self) -> &Arc<Index> {
-        &self.index
+    pub(super) fn current(&self) -> &Arc<Current> {
+        &self.current
+    }
+
+    pub(super) fn index(&self) -> Arc<Index> {
+        self.current.index()
     }
 
     /// Notes that a damaged index must be rebuilt at the next start, and words the error.
-    fn failed(&self, error: IndexError) -> HistoryError {
+    pub(super) fn failed(&self, error: IndexError) -> HistoryError {
         let IndexError::Damaged(cause) = error else { return io::Error::other(error.to_string()).into() };
         let noted = super::layout::replace_file(&self.layout.index_suspect(), cause.as_bytes()).is_ok();
         let cure = if noted { "the next command rebuilds it from the journal" } else { "remove it to have it rebuilt" };
@@ -52,38 +67,31 @@ impl DiskHistory {
         HistoryError::Damaged(format!("the index {} is damaged ({cause}); nothing is lost: {cure}", index.display()))
     }
 
-    fn segment(&self, number: u32) -> io::Result<Arc<File>> {
-        let mut open = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, file)) = open.iter().find(|(known, _)| *known == number) {
-            return Ok(file.clone());
-        }
-        let file = Arc::new(File::open(self.layout.segment(number))?);
-        if open.len() >= OPEN_SEGMENTS {
-            open.remove(0);
-        }
-        open.push((number, file.clone()));
-        Ok(file)
-    }
-
-    fn exchange(&self, row: &Row) -> Result<Exchange, HistoryError> {
-        let damaged = |cause: String| {
-            let (path, offset) = (self.layout.segment(row.at.0), row.at.1);
-            let number = row.number;
-            HistoryError::Damaged(format!(
-                "exchange {number} cannot be read from {}, byte {offset}: {cause}",
-                path.display()
-            ))
-        };
-        let file = self.segment(row.at.0).map_err(|error| damaged(error.to_string()))?;
-        let (kind, exchange) = read_record(&file, row.at.1).map_err(damaged)?;
-        if exchange.number != row.number {
-            return Err(damaged(format!("it is exchange {}", exchange.number)));
-        }
+    /// The exchange of a row. An edit may have moved it since the row was read: then it is looked up once more.
+    pub(super) fn exchange(&self, row: &Row) -> Result<Exchange, HistoryError> {
+        let read = self.current.view().read(row).or_else(|cause| {
+            let view = self.current.view();
+            match view.index.row(row.number).map_err(|error| self.failed(error))? {
+                None => Err(HistoryError::Unknown(row.number.to_string())),
+                Some(moved) if moved.at != row.at => view.read(&moved).map_err(|cause| self.unreadable(&moved, &cause)),
+                Some(_) => Err(self.unreadable(row, &cause)),
+            }
+        });
+        let (kind, exchange) = read?;
         Ok(if kind == Kind::Open { interrupted(&self.layout, exchange) } else { exchange })
     }
 
+    fn unreadable(&self, row: &Row, cause: &str) -> HistoryError {
+        let (path, offset) = (self.layout.segment(row.at.0), row.at.1);
+        let number = row.number;
+        HistoryError::Damaged(format!(
+            "exchange {number} cannot be read from {}, byte {offset}: {cause}",
+            path.display()
+        ))
+    }
+
     fn one_of(&self, given: &str, value: u128, mask: u128) -> Result<Vec<u64>, HistoryError> {
-        let found = self.index.ids(value, mask).map_err(|error| self.failed(error))?;
+        let found = self.index().ids(value, mask).map_err(|error| self.failed(error))?;
         match found.as_slice() {
             [] => Err(HistoryError::Unknown(given.to_owned())),
             [(number, _)] => Ok(vec![*number]),
@@ -126,7 +134,7 @@ impl History for DiskHistory {
             page.next = page.rows.last().map(|last| last.number);
             ControlFlow::Break(())
         };
-        self.index.scan(&filter, before.unwrap_or(u64::MAX), visit).map_err(|error| self.failed(error))?;
+        self.index().scan(&filter, before.unwrap_or(u64::MAX), visit).map_err(|error| self.failed(error))?;
         Ok(page)
     }
 
@@ -142,12 +150,12 @@ impl History for DiskHistory {
             let hosts = page.hosts.iter().map(|(host, count)| (host.as_str(), u64::from(*count)));
             days.borrow_mut().add(page.started_us.0, page.started_us, page.rows.into(), hosts);
         };
-        self.index.scan_pages(&filter, u64::MAX, whole, sum, &mut visit).map_err(|error| self.failed(error))?;
+        self.index().scan_pages(&filter, u64::MAX, whole, sum, &mut visit).map_err(|error| self.failed(error))?;
         Ok(days.into_inner().groups())
     }
 
     fn get(&self, number: u64) -> Result<Exchange, HistoryError> {
-        let row = self.index.row(number).map_err(|error| self.failed(error))?;
+        let row = self.index().row(number).map_err(|error| self.failed(error))?;
         self.exchange(&row.ok_or_else(|| HistoryError::Unknown(number.to_string()))?)
     }
 
@@ -155,7 +163,7 @@ impl History for DiskHistory {
         let unknown = || HistoryError::Unknown(selector.to_owned());
         match Selector::parse(selector).ok_or_else(|| HistoryError::BadSelector(selector.to_owned()))? {
             Selector::Number { number, suffix } => {
-                let known = self.index.row(number).map_err(|error| self.failed(error))?;
+                let known = self.index().row(number).map_err(|error| self.failed(error))?;
                 match (known, suffix) {
                     (Some(row), _) => Ok(vec![row.number]),
                     (None, Some((value, mask))) => self.one_of(selector, value, mask),
@@ -169,7 +177,7 @@ impl History for DiskHistory {
                     numbers.push(row.number);
                     ControlFlow::Continue(())
                 };
-                self.index.scan(&filter, to.saturating_add(1), visit).map_err(|error| self.failed(error))?;
+                self.index().scan(&filter, to.saturating_add(1), visit).map_err(|error| self.failed(error))?;
                 numbers.reverse();
                 if numbers.is_empty() { Err(unknown()) } else { Ok(numbers) }
             }
@@ -200,6 +208,22 @@ impl History for DiskHistory {
             return Err(damaged(&format!("it has {size} bytes and should have {}", body.size)));
         }
         Ok(Box::new(file.take(body.size)))
+    }
+
+    fn usage(&self) -> Result<Usage, HistoryError> {
+        super::edit::usage::of(&self.layout, &self.index()).map_err(|error| self.failed(error))
+    }
+
+    fn edit(&self, edit: &Edit) -> Result<EditReport, HistoryError> {
+        super::edit::run(self, edit)
+    }
+
+    fn import_body(&self, content: &mut dyn Read, end: BodyEnd) -> Result<Body, HistoryError> {
+        super::edit::import::body(self, content, end)
+    }
+
+    fn import(&self, exchange: Exchange) -> Result<Option<u64>, HistoryError> {
+        super::edit::import::exchange(self, exchange)
     }
 }
 

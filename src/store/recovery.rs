@@ -44,6 +44,37 @@ impl Repairs {
     }
 }
 
+/// First words of `index.suspect` while an edit writes segments anew. The index then holds what was to go: it is
+/// removed, and not kept aside.
+pub(super) const EDITED: &str = "an edit was cut off";
+
+/// Sweeps what an edit left that was cut off: segments written and not yet renamed, indexes that no longer fit.
+pub(super) fn after_edit(layout: &Layout) -> io::Result<()> {
+    for entry in fs::read_dir(layout.journal())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "new") {
+            fs::remove_file(path)?;
+        }
+    }
+    let cut_off = fs::read_to_string(layout.index_suspect()).is_ok_and(|text| text.starts_with(EDITED));
+    let mut folders = layout.index_folders();
+    if !cut_off {
+        // The edit was done, but for this.
+        folders.pop();
+    }
+    folders.iter().try_for_each(fs::remove_dir_all)
+}
+
+/// The highest number that was given before exchanges were removed.
+pub(super) fn highest(layout: &Layout) -> io::Result<u64> {
+    match fs::read_to_string(layout.highest()) {
+        // A file that cannot be read as a number is as good as none: the journal says most of it.
+        Ok(text) => Ok(text.trim().parse().unwrap_or(0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads the journal from where the index stopped, and puts what is new into it. The inner error says why the index
 /// contradicts the journal and must be rebuilt.
 pub(super) fn catch_up(

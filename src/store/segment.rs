@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Open,
     /// It was written `partial`, and this is the whole.
     Addendum,
+    /// The same exchange with other tags, or another note.
+    Label,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Exchange => 1,
             Kind::Open => 2,
             Kind::Addendum => 3,
+            Kind::Label => 4,
         }
     }
 
@@ -41,6 +44,7 @@ impl Kind {
             1 => Some(Kind::Exchange),
             2 => Some(Kind::Open),
             3 => Some(Kind::Addendum),
+            4 => Some(Kind::Label),
             _ => None,
         }
     }
@@ -126,7 +130,7 @@ impl<'a> Scan<'a> {
         }
         (self.offset + 1..self.bytes.len().saturating_sub(FRAME)).find(|&at| {
             // Cheap tests before the checksum: kind, format, and the first byte of a MessagePack map.
-            matches!(self.bytes.get(at + FRAME..at + FRAME + 3), Some([1..=3, FORMAT, 0x80..=0x8f | 0xde | 0xdf]))
+            matches!(self.bytes.get(at + FRAME..at + FRAME + 3), Some([1..=4, FORMAT, 0x80..=0x8f | 0xde | 0xdf]))
                 && payload_at(self.bytes, at).is_some()
         })
     }
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_record_reads_back_as_it_was() {
-        for kind in [Kind::Exchange, Kind::Open, Kind::Addendum] {
+        for kind in [Kind::Exchange, Kind::Open, Kind::Addendum, Kind::Label] {
             let record = encode(kind, &exchange(7)).unwrap();
             assert_eq!(decode(&record[FRAME..]).unwrap(), (kind, exchange(7)));
         }

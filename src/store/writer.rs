@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::current::Current;
 use super::history::Row;
 use super::index::{Entry, Index, Position};
 use super::layout::{Layout, private};
 use super::segment::{HEADER, Kind};
-use crate::model::ExchangeId;
+use crate::model::{ContentHash, ExchangeId};
 
 /// A segment that has reached this size is followed by a new one.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -83,6 +84,25 @@ impl SegmentWriter {
         Ok(at)
     }
 
+    /// Makes what was appended durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
+    }
+
+    /// Begins a new segment, unless the last one is empty. Returns its number: those below it grow no more.
+    pub(super) fn roll(&mut self) -> io::Result<u32> {
+        if self.number != 0 && self.length > HEADER.len() as u64 {
+            self.sync()?;
+            let (number, length) = self.position();
+            (self.file, self.length) = (None, self.roll_at.max(length));
+            if let Err(error) = self.ready() {
+                (self.file, self.number, self.length) = (None, number, length);
+                return Err(error);
+            }
+        }
+        Ok(self.number)
+    }
+
     /// Cuts off what a failed write left. If even that fails the segment is left behind: its torn end is found, and
     /// stepped over, when it is read.
     fn repair(&mut self) {
@@ -120,8 +140,20 @@ pub(super) struct Job {
     pub(super) kind: Kind,
     pub(super) record: Vec<u8>,
     pub(super) row: Row,
+    /// The body files that the record names.
+    pub(super) blobs: Vec<ContentHash>,
     pub(super) done: oneshot::Sender<Result<(), Arc<io::Error>>>,
 }
+
+/// What the journal's thread is asked for.
+pub(super) enum Task {
+    Record(Job),
+    /// Something to be done between two writes, when all that was written is in the index.
+    Between(Between),
+}
+
+/// Work between two writes.
+pub(super) type Between = Box<dyn FnOnce(&mut SegmentWriter, &Current) + Send>;
 
 /// The exchanges that have a stream file: it is removed when their record is safe.
 pub(super) type Streams = Arc<Mutex<HashSet<ExchangeId>>>;
@@ -130,25 +162,39 @@ pub(super) type Streams = Arc<Mutex<HashSet<ExchangeId>>>;
 /// the last sender is gone.
 pub(super) fn run(
     mut writer: SegmentWriter,
-    index: &Index,
+    current: &Current,
     layout: &Layout,
     streams: &Streams,
-    mut jobs: mpsc::Receiver<Job>,
+    mut tasks: mpsc::Receiver<Task>,
 ) {
     let mut group = Vec::new();
     let mut buffer = Vec::new();
-    while let Some(first) = jobs.blocking_recv() {
+    while let Some(first) = tasks.blocking_recv() {
         // Where this thread took the core from those who record, they go on first, and one write takes all they bring.
         std::thread::yield_now();
-        let mut bytes = first.record.len();
-        group.push(first);
-        while group.len() < GROUP_RECORDS && bytes < GROUP_BYTES {
-            let Ok(job) = jobs.try_recv() else { break };
-            bytes += job.record.len();
-            group.push(job);
+        let (mut bytes, mut next, mut between) = (0, Some(first), None);
+        while let Some(task) = next.take() {
+            match task {
+                Task::Record(job) => {
+                    bytes += job.record.len();
+                    group.push(job);
+                }
+                Task::Between(work) => {
+                    between = Some(work);
+                    break;
+                }
+            }
+            if group.len() < GROUP_RECORDS && bytes < GROUP_BYTES {
+                next = tasks.try_recv().ok();
+            }
         }
-        write_group(&mut writer, index, layout, streams, &mut group, &mut buffer);
-        index.wait_for_slack();
+        if !group.is_empty() {
+            write_group(&mut writer, &current.index(), layout, streams, &mut group, &mut buffer);
+        }
+        if let Some(work) = between {
+            work(&mut writer, current);
+        }
+        current.index().wait_for_slack();
     }
 }
 
@@ -182,12 +228,13 @@ fn write_group(
     for mut job in group.drain(..) {
         job.row.at = at;
         at.1 += job.record.len() as u64;
-        waiting.push((job.kind, job.row.id, job.done));
+        waiting.push((job.kind, job.row.id, job.blobs, job.done));
         entries.push(Entry { kind: job.kind, row: job.row });
     }
     // Before the waiters wake: who has seen the end of a response finds it in the history.
     index.apply(entries, at);
-    for (kind, id, done) in waiting {
+    for (kind, id, blobs, done) in waiting {
+        layout.in_flight.recorded(&blobs);
         // Nobody there any more: the record stands all the same.
         let _ = done.send(Ok(()));
         if kind != Kind::Open && streams.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {

@@ -150,6 +150,17 @@ impl Index {
         self.tail().highest
     }
 
+    /// Numbers up to this one were given, even if their exchanges are gone.
+    pub(super) fn raise_highest(&self, number: u64) {
+        let mut tail = self.tail();
+        tail.highest = tail.highest.max(number);
+    }
+
+    /// The store that it belongs to.
+    pub(super) fn store(&self) -> &str {
+        &self.store
+    }
+
     /// Why the index stopped taking rows, if it did.
     pub(super) fn failed(&self) -> Option<String> {
         self.tail().failed.clone()
