@@ -8,5 +8,6 @@ pub mod mask;
 pub mod miss;
 pub mod promotion;
 pub mod receipt;
+pub mod repeat;
 pub mod styled;
 pub mod terminal;

@@ -18,5 +18,6 @@ mod large;
 mod layering;
 mod loops;
 mod peers;
+mod repeat;
 mod round_trip;
 mod secrets;

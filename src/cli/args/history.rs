@@ -109,6 +109,18 @@ pub struct HistoryShowArgs {
     #[arg(long, value_name = "BYTES", num_args = 0..=1, default_missing_value = "512", require_equals = true,
         conflicts_with_all = ["json", "raw"])]
     pub hexdump: Option<usize>,
+    /// The request, written so that it can be made again elsewhere
+    #[arg(long = "as", value_name = "FORM", conflicts_with_all = ["json", "raw", "full", "hexdump"])]
+    pub form: Option<ShowAs>,
+}
+
+/// A form in which a request can be taken elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShowAs {
+    /// A command line of curl; masked values are variables
+    Curl,
+    /// The bytes of HTTP/1.1
+    Raw,
 }
 
 /// A part of an exchange that can be written raw.

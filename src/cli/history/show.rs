@@ -2,14 +2,16 @@
 
 use std::io::{BufReader, Read};
 
-use super::super::args::{HistoryShowArgs, RawPart};
+use super::super::args::{HistoryShowArgs, RawPart, ShowAs};
 use super::super::exit::{CliError, Exit, Outcome};
 use super::super::select;
 use super::Context;
 use super::style::styled;
 use crate::model::coding::{self, DecodeError};
-use crate::model::{Body, Exchange, Fields};
-use crate::report::exchange::{self as report, Bodies, Options, View};
+use crate::model::{Body, Exchange, Fields, Outcome as ExchangeOutcome};
+use crate::redact::is_placeholder;
+use crate::report::exchange::{self as report, Bodies, Options, View, size};
+use crate::report::repeat;
 use crate::report::styled::Limits;
 
 /// Decoded bytes of a body that are read for the text.
@@ -24,6 +26,9 @@ pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
             return Err(CliError::usage(format!("--raw writes one body, and {} exchanges are named", numbers.len())));
         };
         return raw(context, *number, part, args.wire);
+    }
+    if let Some(form) = args.form {
+        return repeat(context, &numbers, form);
     }
     let shown = usize::try_from(WHOLE_LIMIT).unwrap_or(usize::MAX);
     let options = Options {
@@ -90,6 +95,53 @@ fn decoded(context: &Context, exchange: &Exchange, fields: &Fields, body: &Body)
         reader = coding::reader(coding, BufReader::new(reader)).map_err(|error| error.to_string())?;
     }
     Ok(reader)
+}
+
+/// Requests in a form in which they can be made again.
+fn repeat(context: &Context, numbers: &[u64], form: ShowAs) -> Outcome {
+    if form == ShowAs::Raw && numbers.len() > 1 {
+        return Err(CliError::usage(format!("`--as raw` writes one request, and {} are named", numbers.len())));
+    }
+    for (place, &number) in numbers.iter().enumerate() {
+        let exchange = context.history.get(number).map_err(select::failed)?;
+        if let ExchangeOutcome::Relayed(_) = exchange.outcome {
+            let message = format!("exchange {number} was relayed without a look inside: there is no request to repeat");
+            return Err(CliError::usage(message));
+        }
+        let request = &exchange.request;
+        let body = sent(context, &exchange)?;
+        match form {
+            ShowAs::Curl => {
+                if place > 0 {
+                    context.printer.data("");
+                }
+                context.printer.data(repeat::curl(request, &body));
+            }
+            ShowAs::Raw => {
+                if request.fields.iter().any(|field| is_placeholder(&field.text())) || request.body.masked > 0 {
+                    context.printer.warn("masked values stand as placeholders: put the real ones in their place");
+                }
+                let message = repeat::raw(request, &body);
+                let written = context.printer.bytes(&message);
+                written.map_err(|error| CliError::failure(format!("stdout: {error}")))?;
+            }
+        }
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// The request's body as it is stored, whole.
+fn sent(context: &Context, exchange: &Exchange) -> Result<Vec<u8>, CliError> {
+    let body = &exchange.request.body;
+    let mut bytes = Vec::new();
+    if body.size > WHOLE_LIMIT {
+        let message = format!("the request's body has {}, too much for one command", size(body.size));
+        let hint = format!("`retake history show {} --raw request-body --wire` writes it to a file", exchange.number);
+        return Err(CliError::usage(message).hint(hint));
+    }
+    let mut reader = context.history.body(exchange, body).map_err(select::failed)?;
+    reader.read_to_end(&mut bytes).map_err(|error| CliError::failure(format!("the request's body: {error}")))?;
+    Ok(bytes)
 }
 
 fn raw(context: &Context, number: u64, part: RawPart, wire: bool) -> Outcome {

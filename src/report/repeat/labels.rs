@@ -1,0 +1,180 @@
+//! Names for masked values: from the place where they stand.
+
+use std::ops::Range;
+
+use crate::redact::is_placeholder;
+
+/// Longer names are cut.
+const LONGEST: usize = 40;
+
+/// Where a masked value stands in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// In the field of this name.
+    Field(&'a str),
+    /// In the path.
+    Path,
+    /// In the query.
+    Query,
+    /// In the body.
+    Body,
+}
+
+/// The names given so far: one for each placeholder, wherever it stands.
+#[derive(Debug, Default)]
+pub struct Labels(Vec<(String, String)>);
+
+/// A piece of a text: as it is, or the name of the masked value in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    Bytes(&'a [u8]),
+    Secret(String),
+}
+
+impl Labels {
+    /// The names, in the order in which they were given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, label)| label.as_str())
+    }
+
+    /// The text in pieces.
+    pub(super) fn pieces<'a>(&mut self, place: Place<'_>, text: &'a [u8]) -> Vec<Piece<'a>> {
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        for found in placeholders(text) {
+            if found.start > at {
+                pieces.push(Piece::Bytes(&text[at..found.start]));
+            }
+            let name = name_before(&text[..found.start]).unwrap_or_default();
+            let placeholder = String::from_utf8_lossy(&text[found.clone()]).into_owned();
+            pieces.push(Piece::Secret(self.label(&placeholder, place, &name)));
+            at = found.end;
+        }
+        if at < text.len() {
+            pieces.push(Piece::Bytes(&text[at..]));
+        }
+        pieces
+    }
+
+    /// The name of this masked value: `AUTHORIZATION`, `COOKIE_SID`, `QUERY_API_KEY`, `BODY_PASSWORD`; with a number
+    /// where another value has that name already.
+    fn label(&mut self, placeholder: &str, place: Place<'_>, name: &str) -> String {
+        if let Some((_, label)) = self.0.iter().find(|(known, _)| known == placeholder) {
+            return label.clone();
+        }
+        let wanted = label_of(place, name);
+        let is_free = |label: &str| self.0.iter().all(|(_, known)| known != label);
+        let numbered = (2..).map(|number| format!("{wanted}_{number}"));
+        let label = std::iter::once(wanted.clone()).chain(numbered).find(|label| is_free(label)).unwrap_or(wanted);
+        self.0.push((placeholder.to_owned(), label.clone()));
+        label
+    }
+}
+
+/// What a masked value is called that stands there under that name.
+fn label_of(place: Place<'_>, name: &str) -> String {
+    let words = match place {
+        Place::Field(field) if name.is_empty() => field.to_owned(),
+        Place::Field(field) => format!("{field}_{name}"),
+        Place::Path => "path".to_owned(),
+        Place::Query => format!("query_{name}"),
+        Place::Body => format!("body_{name}"),
+    };
+    let mut label = String::new();
+    for character in words.chars().take(LONGEST) {
+        match character.to_ascii_uppercase() {
+            letter @ ('A'..='Z' | '0'..='9') => label.push(letter),
+            _ if !label.ends_with('_') => label.push('_'),
+            _ => {}
+        }
+    }
+    label.trim_end_matches('_').to_owned()
+}
+
+/// Where placeholders stand in a text.
+fn placeholders(text: &[u8]) -> Vec<Range<usize>> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    // Base64 has more characters, but a text of words has them too.
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let length = text[at..].iter().take_while(|&&byte| is_word(byte)).count();
+        let long = if text[at..].starts_with(b"cmV0YWtlL") {
+            text[at..].iter().take_while(|&&byte| is_base64(byte)).count()
+        } else {
+            0
+        };
+        let dotted = text[at..at + length].iter().rev().take_while(|&&byte| byte == b'.').count();
+        let taken = [long, length, length - dotted].into_iter().find(|&length| {
+            (15..=4096).contains(&length) && std::str::from_utf8(&text[at..at + length]).is_ok_and(is_placeholder)
+        });
+        found.extend(taken.map(|length| at..at + length));
+        at += taken.unwrap_or(length).max(1);
+    }
+    found
+}
+
+/// The name that stands before a value: `name=`, `"name": "`, `<name>`, or `name="…"` above a part of a form.
+fn name_before(text: &[u8]) -> Option<String> {
+    let near = &text[text.len().saturating_sub(300)..];
+    let near = String::from_utf8_lossy(near);
+    let is_name = |c: char| c.is_alphanumeric() || "_-.~%[]:".contains(c);
+    let last_word = |text: &str| {
+        let name = text.rsplit(|c| !is_name(c)).next().unwrap_or_default();
+        (!name.is_empty()).then(|| name.to_owned())
+    };
+    if let Some(before) = near.strip_suffix('=').or(near.strip_suffix("=\"")) {
+        return last_word(before);
+    }
+    if let Some(before) = near.strip_suffix('"').unwrap_or(&near).trim_end().strip_suffix(':') {
+        return last_word(before.trim_end().strip_suffix('"')?);
+    }
+    if let Some(before) = near.strip_suffix('>') {
+        let tag = before.rsplit('<').next().unwrap_or_default();
+        return last_word(tag.split_whitespace().next()?);
+    }
+    let head = near.strip_suffix("\r\n\r\n").or(near.strip_suffix("\n\n"))?;
+    let (_, after) = head.rsplit_once(" name=\"")?;
+    last_word(after.split('"').next()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(place: Place<'_>, text: &str) -> Vec<String> {
+        let mut labels = Labels::default();
+        labels.pieces(place, text.as_bytes());
+        labels.names().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn names_come_from_the_place() {
+        let secret = "retake-secret-abcdefghij";
+        for (place, text, label) in [
+            (Place::Field("Authorization"), format!("Bearer {secret}"), "AUTHORIZATION"),
+            (
+                Place::Field("authorization"),
+                "Basic cmV0YWtlLWJhc2ljLWFiY2RlZmdoaWo6cmV0YWtl".to_owned(),
+                "AUTHORIZATION",
+            ),
+            (Place::Field("Cookie"), format!("a=b; sid={secret}; c=d"), "COOKIE_SID"),
+            (Place::Query, format!("x=1&api%5Bkey%5D={secret}"), "QUERY_API_5BKEY_5D"),
+            (Place::Path, format!("/use/{secret}/now"), "PATH"),
+            (Place::Body, format!("{{\"pass word\" : \"x\", \"pin\" : \"{secret}\"}}"), "BODY_PIN"),
+            (Place::Body, format!("<p><key id=\"1\">{secret}</key></p>"), "BODY_KEY"),
+            (Place::Body, format!("Content-Disposition: form-data; name=\"otp\"\r\n\r\n{secret}"), "BODY_OTP"),
+            (Place::Body, secret.to_owned(), "BODY"),
+        ] {
+            assert_eq!(labels(place, &text), [label], "{text}");
+        }
+    }
+
+    #[test]
+    fn one_value_has_one_name_and_one_name_one_value() {
+        let text = "a=retake-secret-abcdefghij&b=retake-secret-abcdefghij&a=retake-secret-zzzzzzzzzz.";
+        assert_eq!(labels(Place::Query, text), ["QUERY_A", "QUERY_A_2"]);
+        assert!(labels(Place::Body, "retake-it is no placeholder; nor is retake-secret-short").is_empty());
+    }
+}
