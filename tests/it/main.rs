@@ -14,6 +14,7 @@ mod cli;
 mod durability;
 mod framing;
 mod harness;
+mod history_cli;
 mod large;
 mod layering;
 mod loops;

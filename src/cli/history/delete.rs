@@ -16,11 +16,13 @@ pub(super) fn run(context: &Context, args: &HistoryDeleteArgs) -> Outcome {
         return Err(context.nothing_selected(&args.which.select));
     }
     let exchanges = edit::exchanges(edit::count(&ranges));
-    if !args.dry_run && !args.yes && must_ask(args, edit::count(&ranges)) {
-        if !edit::agreed(context.printer, &format!("{exchanges} will be deleted for good"))? {
-            context.printer.say("nothing was deleted");
-            return Ok(Exit::SUCCESS);
-        }
+    if !args.dry_run
+        && !args.yes
+        && must_ask(args, edit::count(&ranges))
+        && !edit::agreed(context.printer, &format!("{exchanges} will be deleted for good"))?
+    {
+        context.printer.say("nothing was deleted");
+        return Ok(Exit::SUCCESS);
     }
     let report = edit::in_steps(context, &ranges, |numbers| Edit::Delete { numbers, dry_run: args.dry_run })?;
     edit::warnings(context, &report);

@@ -1,0 +1,280 @@
+//! The history as people select, follow and count it, through the real binary.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::http::through;
+use crate::harness::retake::Ran;
+use crate::harness::{Origin, Retake};
+
+/// Two sessions: JSON, text, a large body, and failures.
+fn recorded() -> (Retake, Origin) {
+    let retake = Retake::new();
+    let origin = Origin::plain();
+    for (session, paths) in
+        [("first", &["/json", "/text", "/bytes/5000"][..]), ("second", &["/status/503", "/status/404", "/json"])]
+    {
+        let recorder = retake.record(&["--session", session, "--tag", session]);
+        for path in paths {
+            through(&recorder, &origin.url(path)).unwrap();
+        }
+        assert_eq!(recorder.stop().0, 0);
+    }
+    (retake, origin)
+}
+
+fn numbers(lines: &[Value]) -> Vec<u64> {
+    lines.iter().map(|line| line["number"].as_u64().unwrap()).collect()
+}
+
+fn listed(retake: &Retake, filters: &[&str]) -> Vec<u64> {
+    numbers(&retake.json(&[&["history", "list", "--json"], filters].concat()))
+}
+
+fn refused(ran: &Ran, words: &[&str]) {
+    assert!(ran.code == 2 && ran.stdout.is_empty() && !ran.stderr.contains("panicked"), "{ran}");
+    for word in words {
+        assert!(ran.stderr.contains(word), "`{word}` is missing: {ran}");
+    }
+}
+
+#[test]
+fn filters_are_combined_freely() {
+    let (retake, _origin) = recorded();
+    for (filters, expected) in [
+        (&[][..], &[6, 5, 4, 3, 2, 1][..]),
+        (&["2-4", "6"], &[6, 4, 3, 2]),
+        (&["2-6", "--session", "second", "--status", "2xx"], &[6]),
+        (&["--type", "json", "--tag", "first"], &[1]),
+        (&["--type", "text/*", "--session", "first"], &[2]),
+        (&["--size", ">=5KB"], &[3]),
+        (&["--size", "..4KiB", "--session", "first"], &[2, 1]),
+        (&["--duration", "<1m", "--outcome", "complete", "-n", "2"], &[6, 5]),
+        (&["--since", "2h ago", "--until", "today", "--path", "/status/*"], &[5, 4]),
+        (&["--since", "2000-01-01 10:30", "--method", "get", "--host", "{127.*,localhost}", "--status", "404"], &[5]),
+        (&["--before", "3", "--all"], &[2, 1]),
+    ] {
+        assert_eq!(listed(&retake, filters), expected, "{filters:?}");
+    }
+    for filters in [&["--outcome", "failed"][..], &["--until", "3 days ago"], &["1-3", "--session", "second"]] {
+        let ran = retake.run(&[&["history", "list"], filters].concat());
+        refused(&ran, &["nothing selected"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_is_never_guessed() {
+    let (retake, _origin) = recorded();
+    for (filters, words) in [
+        (&["--since", "tomorrow"][..], &["--since tomorrow", "2h ago"][..]),
+        (&["--until", "3/4/2026"], &["--until 3/4/2026", "2026-11-20"]),
+        (&["--since", "today", "--until", "yesterday"], &["--since", "--until"]),
+        (&["--day", "someday"], &["--day someday", "last friday"]),
+        (&["--type", "jsn"], &["--type jsn", "json"]),
+        (&["--size", "1MB"], &["--size 1MB", ">1MB"]),
+        (&["--duration", "long"], &["--duration long", ">1s"]),
+        (&["--outcome", "fine"], &["complete"]),
+        (&["--text", ""], &["--text"]),
+        (&["--tz", "Europe/Nowhere"], &["--tz Europe/Nowhere"]),
+        (&["77"], &["77"]),
+    ] {
+        refused(&retake.run(&[&["history", "list"], filters].concat()), words);
+    }
+    refused(&retake.run(&["promote", "--since", "soon", "--into", "x"]), &["--since soon"]);
+    refused(&retake.run(&["promote", "1", "--tz", "+99:00", "--into", "x"]), &["--tz +99:00"]);
+}
+
+#[test]
+fn days_begin_in_the_zone_asked_for() {
+    let (retake, _origin) = recorded();
+    let day = |args: &[&str]| retake.json(&[&["history", "days", "--json"], args].concat())[0]["day"].clone();
+    // Twenty-eight hours apart: never the same day.
+    assert_ne!(day(&["--tz", "-14:00"]), day(&["--tz", "+14:00"]));
+    let mut command = retake.command(&["history", "days", "--json"]);
+    let output = command.env("RETAKE_TZ", "+14:00").output().unwrap();
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(line["day"], day(&["--tz", "+14:00"]), "the variable says the same");
+}
+
+#[test]
+fn sessions_are_listed_newest_first() {
+    let (retake, _origin) = recorded();
+    let sessions = retake.json(&["history", "sessions", "--json"]);
+    let named: Vec<(&str, u64)> =
+        sessions.iter().map(|line| (line["session"].as_str().unwrap(), line["count"].as_u64().unwrap())).collect();
+    assert_eq!(named, [("second", 3), ("first", 3)]);
+    assert_eq!(sessions[0]["hosts"][0]["count"], 3);
+    assert!(retake.ok(&["history", "sessions", "--status", "503"]).starts_with("second         1  "));
+}
+
+#[test]
+fn statistics_count_all_of_it() {
+    let (retake, _origin) = recorded();
+    let stats = &retake.json(&["history", "stats", "--json"])[0];
+    assert_eq!(stats["exchanges"], 6);
+    let answers: Vec<(&str, u64)> = stats["answers"]["top"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["name"].as_str().unwrap(), row["count"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(answers, [("2xx", 4), ("4xx", 1), ("5xx", 1)]);
+    assert!(stats["largest"]["top"][0]["name"].as_str().unwrap().ends_with("/bytes/5000"), "{stats}");
+    assert_eq!(retake.json(&["history", "stats", "--json", "--session", "first"])[0]["exchanges"], 3);
+    let text = retake.ok(&["history", "stats", "--top", "1"]);
+    assert!(text.starts_with("6 exchanges  ") && text.contains("2 others"), "{text}");
+    refused(&retake.run(&["history", "stats", "--tag", "none"]), &["nothing selected"]);
+}
+
+#[test]
+fn nothing_is_deleted_or_masked_unasked() {
+    let (retake, _origin) = recorded();
+    refused(&retake.run(&["history", "delete"]), &["nothing says", "--all"]);
+    refused(&retake.run(&["history", "delete", "--all"]), &["6 exchanges", "--yes", "--dry-run"]);
+    refused(&retake.run(&["history", "delete", "--session", "first"]), &["3 exchanges", "--yes"]);
+    refused(&retake.run(&["history", "mask"]), &["--yes"]);
+    refused(&retake.run(&["history", "mask", "--rule", "colour=red", "--yes"]), &["colour=red", "field=NAME"]);
+    refused(&retake.run(&["history", "prune", "--keep-tagged"]), &["--older-than"]);
+    refused(&retake.run(&["history", "prune", "--older-than", "a while"]), &["--older-than a while"]);
+    refused(&retake.run(&["history", "tag", "1"]), &["--add"]);
+    refused(&retake.run(&["history", "tag", "--add", "x"]), &["nothing says which"]);
+    refused(&retake.run(&["history", "tag", "1", "--add", "two words"]), &["one word"]);
+    assert_eq!(listed(&retake, &[]).len(), 6);
+}
+
+/// A `tail` that is followed line by line.
+struct Tail {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Tail {
+    fn start(retake: &Retake, args: &[&str]) -> Tail {
+        let args = [&["history", "tail", "--json"], args].concat();
+        let mut child = retake.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Tail { child, lines }
+    }
+
+    /// The number of the next line.
+    fn next(&self) -> u64 {
+        let line = self.lines.recv_timeout(Duration::from_secs(20)).expect("one more line");
+        serde_json::from_str::<Value>(&line).unwrap()["number"].as_u64().unwrap()
+    }
+
+    /// Ctrl-C; the exit code, what was printed beyond, and what was said.
+    fn stop(mut self) -> (Option<i32>, Vec<String>, String) {
+        let status = std::process::Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        let code = self.child.wait().unwrap().code();
+        let said = std::io::read_to_string(self.child.stderr.take().unwrap()).unwrap();
+        (code, self.lines.iter().collect(), said)
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_newest_come_last() {
+    let (retake, _origin) = recorded();
+    let newest = |args: &[&str]| numbers(&retake.json(&[&["history", "tail", "--json"], args].concat()));
+    assert_eq!(newest(&["-n", "2"]), [5, 6]);
+    assert_eq!(newest(&["--session", "first"]), [1, 2, 3]);
+    refused(&retake.run(&["history", "tail", "--tag", "none"]), &["nothing selected"]);
+}
+
+#[test]
+fn a_tail_follows_recorders_that_come_and_go() {
+    let retake = Retake::new();
+    let origin = Origin::plain();
+    let tail = Tail::start(&retake, &["-f"]);
+    let failures = Tail::start(&retake, &["-f", "--status", "5xx"]);
+    let mut expected = 1;
+    for _ in 0..2 {
+        let recorder = retake.record(&[]);
+        for path in ["/json", "/status/503"] {
+            through(&recorder, &origin.url(path)).unwrap();
+            assert_eq!(tail.next(), expected);
+            expected += 1;
+        }
+        assert_eq!(failures.next(), expected - 1);
+        // The last one is written, and the recorder gone, before anybody looks.
+        through(&recorder, &origin.url("/text")).unwrap();
+        assert_eq!(recorder.stop().0, 0);
+        assert_eq!(tail.next(), expected);
+        expected += 1;
+    }
+    let (code, more, said) = tail.stop();
+    assert_eq!((code, more), (Some(0), Vec::new()), "each is shown once: {said}");
+    assert_eq!(said.matches("waiting").count(), 1, "{said}");
+    let (code, more, said) = failures.stop();
+    assert_eq!((code, more), (Some(0), Vec::new()), "{said}");
+}
+
+/// An origin that answers one request, when it is told to.
+fn slow_origin() -> (String, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/slow", listener.local_addr().unwrap());
+    let (go, wait) = channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        wait.recv().unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").unwrap();
+    });
+    (url, go)
+}
+
+#[test]
+fn what_is_slow_is_shown_when_it_ends() {
+    let retake = Retake::new();
+    let origin = Origin::plain();
+    let recorder = retake.record(&[]);
+    through(&recorder, &origin.url("/json")).unwrap();
+    let tail = Tail::start(&retake, &["-f"]);
+    assert_eq!(tail.next(), 1);
+    let (url, go) = slow_origin();
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| through(&recorder, &url).unwrap());
+        // Numbers are given at the start: the slow one has a lower number, and ends later.
+        std::thread::sleep(Duration::from_millis(200));
+        through(&recorder, &origin.url("/json")).unwrap();
+        assert_eq!(tail.next(), 3);
+        go.send(()).unwrap();
+        assert_eq!(slow.join().unwrap().status(), 200);
+        assert_eq!(tail.next(), 2);
+    });
+    assert_eq!(recorder.stop().0, 0);
+    let (code, more, said) = tail.stop();
+    assert_eq!((code, more), (Some(0), Vec::new()), "{said}");
+}
+
+#[test]
+fn a_tail_ends_in_silence_when_nobody_reads() {
+    let (retake, origin) = recorded();
+    let mut child =
+        retake.command(&["history", "tail", "-f"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    drop(stdout);
+    let recorder = retake.record(&[]);
+    let code = crate::harness::eventually("the end of the tail", || {
+        through(&recorder, &origin.url("/json")).unwrap();
+        child.try_wait().unwrap()
+    });
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert!(code.success() && said.is_empty(), "{code} {said}");
+}
