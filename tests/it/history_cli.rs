@@ -147,6 +147,31 @@ fn nothing_is_deleted_or_masked_unasked() {
     assert_eq!(listed(&retake, &[]).len(), 6);
 }
 
+#[test]
+fn tags_go_on_and_off_and_what_is_deleted_is_gone() {
+    let (retake, origin) = recorded();
+    let said = |args: &[&str]| retake.ok(&[&["history"], args].concat());
+    said(&["tag", "1-2", "5", "--add", "smoke", "--note", "looked at"]);
+    said(&["tag", "--tag", "smoke", "--status", "2xx", "--remove", "first"]);
+    assert_eq!(listed(&retake, &["--tag", "smoke"]), [5, 2, 1]);
+    assert_eq!(listed(&retake, &["--tag", "first"]), [3]);
+
+    assert!(said(&["delete", "--tag", "smoke", "--dry-run"]).starts_with("would delete 3 exchanges of "));
+    assert_eq!(listed(&retake, &[]).len(), 6);
+    assert!(said(&["delete", "3"]).starts_with("deleted 1 exchange of "), "one that is named is not asked about");
+    assert!(said(&["prune", "--older-than", "2000-01-01", "--json"]).contains(r#""dry_run":true,"exchanges":0"#));
+    let pruned = said(&["prune", "--max-size", "1", "--keep-tagged", "--yes", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&pruned).unwrap()["exchanges"], 0, "all have tags: {pruned}");
+
+    // A recorder holds the store: it does it.
+    let recorder = retake.record(&[]);
+    through(&recorder, &origin.url("/json")).unwrap();
+    assert!(said(&["delete", "--session", "first", "--yes"]).starts_with("deleted 2 exchanges of "));
+    assert!(said(&["prune", "--max-size", "1", "--keep-tagged", "--yes"]).starts_with("deleted 1 exchange of "));
+    assert_eq!(recorder.stop().0, 0);
+    assert_eq!(listed(&retake, &[]), [6, 5, 4]);
+}
+
 /// A `tail` that is followed line by line.
 struct Tail {
     child: Child,
