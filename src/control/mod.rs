@@ -143,6 +143,36 @@ mod tests {
     }
 
     #[test]
+    fn edits_and_imports_go_through_the_socket_while_exchanges_come_in() {
+        let (dir, run, runtime) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), runtime());
+        let (recording, history) = recorded(dir.path(), &runtime);
+        let _server = {
+            let _entered = runtime.enter();
+            serve(history.clone(), dir.path(), Some(run.path())).unwrap()
+        };
+        let remote = open_history(dir.path()).unwrap();
+        let traffic = runtime.spawn(async move {
+            for number in 1_301..1_800 {
+                recording.append(exchange(number)).await.unwrap();
+            }
+        });
+        let delete = crate::store::Edit::Delete { numbers: vec![(1, 1_000)], dry_run: false };
+        assert_eq!(remote.edit(&delete).unwrap().exchanges, 1_000);
+        let body = remote.import_body(&mut [9; 200_000].as_slice(), crate::model::BodyEnd::Complete).unwrap();
+        let mut large = exchange(5_000);
+        // Larger than a request may be.
+        large.note = Some("n".repeat(2 << 20));
+        large.outcome.response_mut().unwrap().body = body.clone();
+        let number = remote.import(large.clone()).unwrap().unwrap();
+        assert_eq!(remote.import(large).unwrap(), None);
+        assert_eq!(remote.get(number).unwrap().outcome.response().unwrap().body, body);
+        runtime.block_on(traffic).unwrap();
+        let rows = remote.list(&Query::default(), None, usize::MAX).unwrap().rows;
+        assert_eq!(rows.len(), 300 + 499 + 1);
+        assert_eq!(remote.usage().unwrap(), history.usage().unwrap());
+    }
+
+    #[test]
     fn a_socket_left_by_a_dead_process_is_replaced() {
         let (dir, run, runtime) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), runtime());
         let _entered = runtime.enter();

@@ -146,6 +146,7 @@ pub(super) struct Job {
 }
 
 /// What the journal's thread is asked for.
+#[expect(clippy::large_enum_variant, reason = "nearly all are records: a box for each would be an allocation more")]
 pub(super) enum Task {
     Record(Job),
     /// Something to be done between two writes, when all that was written is in the index.

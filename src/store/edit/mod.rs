@@ -2,8 +2,10 @@
 //! anew, makes a new index from them beside the old one, and puts both in place in one step (`docs/history.md`).
 
 mod delete;
+mod files;
 pub(super) mod import;
 mod label;
+mod masked;
 mod prune;
 mod remask;
 mod rewrite;

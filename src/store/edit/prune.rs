@@ -49,8 +49,9 @@ pub(super) fn run(
     let mut ranges = Ranges::default();
     gone.into_iter().for_each(|number| ranges.push((number, number)));
     let mut report = delete::run(history, &ranges, dry_run)?;
-    if !dry_run {
-        sweep::orphans(history)?;
+    let swept = sweep::orphans(history, dry_run)?;
+    if dry_run {
+        report.bytes.1 += swept;
     }
     if spared > 0 {
         report.warnings.push(format!("{spared} exchange(s) were spared because they have a tag"));

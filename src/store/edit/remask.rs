@@ -1,9 +1,52 @@
-//! What is recorded already, masked once more.
+//! What is recorded already, masked once more. Twice over all of it: the first time the values are learnt, so that one
+//! that is recognised late is masked in earlier records too.
 
-use crate::redact::MaskRules;
+use super::masked::Remasker;
+use super::rewrite::{self, Fate};
+use super::{Journal, files, sweep, widen};
+use crate::redact::{MaskKey, MaskRules, Masker};
 use crate::store::history::{EditReport, HistoryError};
+use crate::store::layout;
 use crate::store::reader::DiskHistory;
 
-pub(super) fn run(_history: &DiskHistory, _rules: &MaskRules, _dry_run: bool) -> Result<EditReport, HistoryError> {
-    Err(HistoryError::Unsupported("this history cannot be masked again".into()))
+pub(super) fn run(history: &DiskHistory, rules: &MaskRules, dry_run: bool) -> Result<EditReport, HistoryError> {
+    let layout = &history.layout;
+    let masker = Masker::new(MaskKey(layout::mask_key(layout)?), rules.clone());
+    let mut learning = Remasker::new(layout.clone(), masker.clone(), true);
+    rewrite::dry(history, &mut |kind, exchange| {
+        learning.exchange(kind, exchange)?;
+        Ok(Fate::Keep)
+    })?;
+    let mut files = files::Files::new(layout, masker.clone(), true);
+    files.all()?;
+    let mut remasker = Remasker::new(layout.clone(), masker.clone(), dry_run);
+    let mut change = |kind, exchange: &mut crate::model::Exchange| {
+        Ok(if remasker.exchange(kind, exchange)? { Fate::Changed } else { Fate::Keep })
+    };
+    let outcome = if dry_run { rewrite::dry(history, &mut change)? } else { rewrite::run(history, &mut change)? };
+    layout.in_flight.recorded(&remasker.written);
+    let mut report = EditReport { exchanges: outcome.numbers.len() as u64, ..EditReport::default() };
+    for row in history.rows(|number| outcome.numbers.contains(&number))? {
+        widen(&mut report.span, row.started_at);
+    }
+    let mut files = files::Files::new(layout, masker, dry_run);
+    files.all()?;
+    report.values = remasker.values + files.values;
+    report.warnings = outcome.warnings;
+    report.warnings.append(&mut remasker.warnings);
+    report.warnings.append(&mut files.warnings);
+    if !dry_run {
+        sweep::blobs(history, &outcome.blobs)?;
+        sweep::orphans(history, false)?;
+    }
+    let recorder =
+        matches!(&*history.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner), Journal::Thread(..));
+    if recorder {
+        report.warnings.push(
+            "the recorder goes on with the rules that it was started with: what it records from now on, and what still \
+             streams, is masked by those"
+                .into(),
+        );
+    }
+    Ok(report)
 }

@@ -44,8 +44,9 @@ pub(super) fn blobs(history: &DiskHistory, candidates: &HashSet<ContentHash>) ->
     Ok(())
 }
 
-/// Removes every body file that no record names, such as one whose recorder was killed before the record.
-pub(super) fn orphans(history: &DiskHistory) -> Result<(), HistoryError> {
+/// Removes every body file that no record names, such as one whose recorder was killed before the record; or only
+/// counts. Returns their bytes.
+pub(super) fn orphans(history: &DiskHistory, dry_run: bool) -> Result<u64, HistoryError> {
     let is_alone =
         matches!(&*history.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner), Journal::Own(_));
     let is_old = |path: &Path| {
@@ -58,7 +59,14 @@ pub(super) fn orphans(history: &DiskHistory) -> Result<(), HistoryError> {
             found.insert(hash);
         }
     })?;
-    blobs(history, &found)
+    let living = named(history, |_| true)?;
+    found.retain(|hash| !living.contains(hash));
+    let bytes = found.iter().map(|hash| size(&history.layout.blob(*hash))).sum();
+    if !dry_run {
+        // Looks once more: a recorder may have named one of them meanwhile.
+        blobs(history, &found)?;
+    }
+    Ok(bytes)
 }
 
 /// Visits the body files.

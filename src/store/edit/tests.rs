@@ -223,6 +223,23 @@ fn pruning_takes_the_old_then_the_oldest_and_spares_what_is_tagged() {
 }
 
 #[test]
+fn pruning_sweeps_body_files_that_nobody_names() {
+    let dir = tempfile::tempdir().unwrap();
+    record(dir.path(), [exchange(1)]);
+    let history = open_for_reading(dir.path()).unwrap();
+    history.import_body(&mut [7; 100_000].as_slice(), BodyEnd::Complete).unwrap();
+    drop(history);
+    let history = open_for_reading(dir.path()).unwrap();
+    let prune = |dry_run| Edit::Prune { older_than: None, max_bytes: None, keep_tagged: false, dry_run };
+    for dry_run in [true, false] {
+        assert_eq!(history.usage().unwrap().blob_files, 1);
+        let report = history.edit(&prune(dry_run)).unwrap();
+        assert_eq!((report.exchanges, report.bytes.0 - report.bytes.1), (0, 100_000));
+    }
+    assert_eq!(history.usage().unwrap().blob_files, 0);
+}
+
+#[test]
 fn an_import_gets_a_fresh_number_once() {
     let dir = tempfile::tempdir().unwrap();
     record(dir.path(), (1..=3).map(exchange));
@@ -237,6 +254,64 @@ fn an_import_gets_a_fresh_number_once() {
     let read = history.get(4).unwrap();
     assert_eq!((read.id, &read.outcome.response().unwrap().body), (stranger.id, &body));
     assert_eq!(history.import(exchange(88)).unwrap(), Some(5));
+}
+
+#[test]
+fn what_is_masked_is_in_no_file_also_where_it_was_recognised_late_and_twice_changes_nothing() {
+    let canary = "canary-9f2c41d7aa";
+    let dir = tempfile::tempdir().unwrap();
+    let (recording, history) = open_for_recording(dir.path(), Holder::default()).unwrap();
+    // Early, in places that no rule names: path, a body coded with gzip, a large body in a file, a note.
+    let mut early = exchange(1);
+    early.request.path = format!("/by/{canary}/x");
+    let coded = crate::model::coding::encode(canary.as_bytes(), crate::model::coding::Coding::Gzip).unwrap();
+    let response = early.outcome.response_mut().unwrap();
+    response.fields = crate::model::Fields::new();
+    response.fields.push("Content-Type", "text/plain");
+    response.fields.push("Content-Encoding", "gzip");
+    response.body = Body::inline(coded, BodyEnd::Complete);
+    let mut blob = recording.blob().unwrap();
+    blob.write(format!("{{\"text\":\"{}{canary}\"}}", "x".repeat(200_000)).as_bytes()).unwrap();
+    let (hash, size) = blob.finish().unwrap();
+    let mut large = exchange(2);
+    large.outcome.response_mut().unwrap().body = Body { content: BodyContent::Blob, hash, size, ..Body::empty() };
+    // Late, where the rule names it.
+    let mut late = exchange(3);
+    late.request.fields.push("X-Planted", canary);
+    append(&recording, vec![early, large, late, exchange(4)]);
+    drop((recording, history));
+    for (folder, name, text) in [
+        ("runs/r1", "calls.jsonl", format!("{{\"url\":\"http://x/{canary}\"}}\n").into_bytes()),
+        ("quarantine", "store.json", canary.as_bytes().to_vec()),
+        ("quarantine", "000001.log-9", [&[0, 255], canary.as_bytes()].concat()),
+    ] {
+        std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        std::fs::write(dir.path().join(folder).join(name), text).unwrap();
+    }
+    let history = open_for_reading(dir.path()).unwrap();
+    history.edit(&tag(4, 4, "t", Some(canary))).unwrap();
+    let rules = crate::redact::MaskRules { fields: vec!["x-planted".into()], ..Default::default() };
+    let mask = |dry_run| Edit::Mask { rules: rules.clone(), dry_run };
+    let dry = history.edit(&mask(true)).unwrap();
+    assert_eq!(dry.exchanges, 4, "{dry:?}");
+    assert!(!holding(dir.path(), canary).is_empty(), "nothing was changed");
+    let report = history.edit(&mask(false)).unwrap();
+    assert_eq!((report.exchanges, report.values), (dry.exchanges, dry.values));
+    assert_eq!(holding(dir.path(), canary), Vec::<std::path::PathBuf>::new());
+    assert!(report.warnings.iter().any(|warning| warning.contains("000001.log-9")), "{:?}", report.warnings);
+    let one = history.get(1).unwrap();
+    let body = &one.outcome.response().unwrap().body;
+    assert_eq!((body.coding_removed.as_deref(), body.masked), (Some("gzip"), 1));
+    let BodyContent::Inline(bytes) = &body.content else { panic!("small") };
+    assert!(crate::redact::is_placeholder(std::str::from_utf8(bytes).unwrap()), "{bytes:?}");
+    let two = history.get(2).unwrap();
+    let mut text = String::new();
+    let body = &two.outcome.response().unwrap().body;
+    std::io::Read::read_to_string(&mut history.body(&two, body).unwrap(), &mut text).unwrap();
+    assert!(text.contains("retake-") && !text.contains(canary));
+    assert_eq!(history.usage().unwrap().blob_files, 1);
+    let again = history.edit(&mask(false)).unwrap();
+    assert_eq!((again.exchanges, again.values, again.warnings), (0, 0, Vec::new()));
 }
 
 #[derive(Debug, Clone)]
