@@ -2,5 +2,6 @@
 
 pub mod json;
 mod text;
+pub mod tree;
 
 pub use text::{Line, LineKind, around, first_difference, lines};

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod collection;
+pub mod comparison;
 pub mod exchange;
 pub mod explain;
 pub mod mask;

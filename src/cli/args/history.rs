@@ -270,7 +270,16 @@ pub struct HistoryStatsArgs {
 /// `retake history diff`
 #[derive(Debug, Args)]
 pub struct HistoryDiffArgs {
-    /// JSON
+    /// The exchange on the left: a number, an id, or the last six or more characters of an id
+    #[arg(value_name = "A")]
+    pub before: String,
+    /// The exchange on the right
+    #[arg(value_name = "B")]
+    pub after: String,
+    /// One JSON object
     #[arg(long)]
     pub json: bool,
+    /// Exit code 3 when they differ
+    #[arg(long)]
+    pub exit_code: bool,
 }

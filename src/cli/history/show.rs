@@ -53,7 +53,8 @@ pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
-fn bodies(context: &Context, exchange: &Exchange, limit: u64) -> Bodies {
+/// Both bodies, decoded, up to a limit.
+pub(super) fn bodies(context: &Context, exchange: &Exchange, limit: u64) -> Bodies {
     let request = &exchange.request;
     Bodies {
         request: view(context, exchange, &request.fields, &request.body, limit),
