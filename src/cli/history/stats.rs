@@ -198,8 +198,8 @@ impl Text<'_> {
     fn space(&self, usage: &Usage) {
         self.title("space on disk, of the whole history");
         let parts = [
-            ("journal", usage.journal, format!("{} segments", usage.segments)),
-            ("bodies", usage.blobs, format!("{} files", usage.blob_files)),
+            ("journal", usage.journal, plural(usage.segments, "segment")),
+            ("bodies", usage.blobs, plural(usage.blob_files, "file")),
             ("index", usage.index, "derived from the journal".to_owned()),
             ("call logs", usage.runs, "of replays".to_owned()),
             ("quarantine", usage.quarantine, "damaged things kept aside".to_owned()),
@@ -211,6 +211,10 @@ impl Text<'_> {
         let all: u64 = parts.iter().map(|(_, bytes, _)| bytes).sum();
         self.context.printer.data(format_args!("{:>10}  in all", size(all)));
     }
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// `2026-11-01 to 2026-11-20, at most 312 a day`
