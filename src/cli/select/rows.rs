@@ -11,8 +11,10 @@ use crate::cli::output::Printer;
 use crate::report::terminal::clean;
 use crate::store::{History, Pattern, Query, Row};
 
-/// Rows asked for at a time.
+/// Rows asked for at first, and at most. Each question costs a look at the summaries of all pages, so that long
+/// listings ask for more at a time.
 const PAGE: usize = 1000;
+const PAGE_MAX: usize = 16_000;
 
 /// What a command is about.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,7 +57,16 @@ impl Selection {
         limit: usize,
         printer: Printer,
     ) -> Rows<'a> {
-        Rows { selection: self, history, printer, before, left: limit, ready: VecDeque::new(), ended: limit == 0 }
+        Rows {
+            selection: self,
+            history,
+            printer,
+            before,
+            left: limit,
+            page: PAGE,
+            ready: VecDeque::new(),
+            ended: limit == 0,
+        }
     }
 
     /// The numbers of all that is selected, as ranges, lowest first.
@@ -131,6 +142,7 @@ pub(in crate::cli) struct Rows<'a> {
     printer: Printer,
     before: Option<u64>,
     left: usize,
+    page: usize,
     ready: VecDeque<Row>,
     ended: bool,
 }
@@ -142,7 +154,8 @@ impl Rows<'_> {
     }
 
     fn fetch(&mut self) -> Result<(), CliError> {
-        let limit = self.left.min(PAGE);
+        let limit = self.left.min(self.page);
+        self.page = (self.page * 2).min(PAGE_MAX);
         let query = &self.selection.query;
         let (rows, next) = match &self.selection.text {
             None => {
@@ -186,12 +199,12 @@ mod tests {
 
     #[test]
     fn rows_come_page_by_page_newest_first() {
-        let history = Fake::new((1..=2500).map(row));
+        let history = Fake::new((1..=5500).map(row));
         let printer = Printer::new(true);
         let everything = Selection::default();
         let numbers: Vec<u64> =
             everything.rows(&history, None, usize::MAX, printer).map(|row| row.unwrap().number).collect();
-        assert_eq!(numbers, (1..=2500).rev().collect::<Vec<u64>>());
+        assert_eq!(numbers, (1..=5500).rev().collect::<Vec<u64>>());
         let mut rows = everything.rows(&history, Some(100), 10, printer);
         let numbers: Vec<u64> = rows.by_ref().map(|row| row.unwrap().number).collect();
         assert_eq!((numbers, rows.next_page()), ((90..100).rev().collect(), Some(90)));
