@@ -18,7 +18,7 @@ use crate::recorder::{Observer, Options, Recorder, Tally};
 use crate::redact::Masker;
 use crate::settings::Settings;
 use crate::store::running::{self, Registration, Running};
-use crate::store::{History, HistoryError, Holder, OpenError, Query, open_for_recording};
+use crate::store::{Edit, History, HistoryError, Holder, OpenError, Query, open_for_recording};
 use crate::tls::{Ca, Leaves, TlsError, TrustFiles, UpstreamTrust, client_config, write_trust_files};
 use crate::wire::listener::BindError;
 use crate::wire::own;
@@ -120,6 +120,7 @@ impl RunningRecorder {
             false => Masker::new(recording.mask_key(), settings.mask.clone()),
         };
         let run = Options { session: session.clone(), tags: options.tags.clone(), strict: options.strict };
+        prune(history.clone(), settings, observer.clone());
         let recorder = Recorder::new(recording, masker, run, observer);
         let control = kept(
             control::serve(history, &settings.store, options.runtime_dir.as_deref()),
@@ -166,6 +167,25 @@ impl Drop for RunningRecorder {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Prunes as the settings say, beside the traffic, and tells in one line what went.
+fn prune(history: Arc<dyn History>, settings: &Settings, observer: Arc<dyn Observer>) {
+    let retention = &settings.retention;
+    if retention.keep.is_none() && retention.max_size.is_none() {
+        return;
+    }
+    let older_than = retention.keep.and_then(|keep| Timestamp::now().checked_sub(keep).ok());
+    let (max_bytes, keep_tagged) = (retention.max_size, retention.keep_tagged);
+    let edit = Edit::Prune { older_than, max_bytes, keep_tagged, dry_run: false };
+    tokio::task::spawn_blocking(move || match history.edit(&edit) {
+        Ok(report) if report.exchanges == 0 => {}
+        Ok(report) => observer.note(format!(
+            "{} exchange(s) were removed from the history, as `[history]` in the settings says",
+            report.exchanges
+        )),
+        Err(error) => observer.note(format!("the history could not be pruned as `[history]` says: {error}")),
+    });
 }
 
 /// Listens; when the address is taken by the recorder that holds the store, that is what the user must know.

@@ -6,11 +6,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::SettingsError;
+use super::retention::{self, Retention};
 
 /// Keys at the top of a file.
-const KEYS: &[&str] = &["store", "mocks", "mask"];
+const KEYS: &[&str] = &["store", "mocks", "mask", "history"];
 /// Keys of its `[mask]` table.
 const MASK_KEYS: &[&str] = &["fields", "members"];
+
+/// Keys of its `[history]` table.
+const HISTORY_KEYS: &[&str] = &["keep", "max_size", "keep_tagged"];
 
 /// What one settings file says; paths are absolute or relative to where retake runs, as the file's own path is.
 #[derive(Debug, Default)]
@@ -21,6 +25,8 @@ pub(super) struct SettingsFile {
     pub(super) mocks: Option<PathBuf>,
     pub(super) mask_fields: Vec<String>,
     pub(super) mask_members: Vec<String>,
+    /// None when there is no `[history]`.
+    pub(super) retention: Option<Retention>,
 }
 
 impl SettingsFile {
@@ -68,6 +74,7 @@ impl Reader<'_> {
                 "store" => self.file.store = self.path("store", value),
                 "mocks" => self.file.mocks = self.path("mocks", value),
                 "mask" => self.mask(value),
+                "history" => self.history(value),
                 other => self.unknown(key.span().start, other, KEYS),
             }
         }
@@ -84,6 +91,32 @@ impl Reader<'_> {
                 other => self.unknown(key.span().start, other, MASK_KEYS),
             }
         }
+    }
+
+    fn history(&mut self, value: &Spanned<DeValue<'_>>) {
+        let Some(table) = value.get_ref().as_table() else {
+            return self.fault(value.span().start, "`history` must be a table, with `keep` and `max_size`");
+        };
+        let mut found = Retention::default();
+        for (key, value) in table.iter() {
+            let (at, said) = (value.span().start, value.get_ref());
+            match key.get_ref().as_ref() {
+                "keep" => match said.as_str().and_then(retention::duration) {
+                    Some(keep) => found.keep = Some(keep),
+                    None => self.fault(at, "`history.keep` must be a time, such as \"30d\""),
+                },
+                "max_size" => match said.as_str().and_then(retention::size) {
+                    Some(size) => found.max_size = Some(size),
+                    None => self.fault(at, "`history.max_size` must be a size, such as \"5GB\""),
+                },
+                "keep_tagged" => match said.as_bool() {
+                    Some(keep) => found.keep_tagged = keep,
+                    None => self.fault(at, "`history.keep_tagged` must be true or false"),
+                },
+                other => self.unknown(key.span().start, other, HISTORY_KEYS),
+            }
+        }
+        self.file.retention = Some(found);
     }
 
     fn path(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<PathBuf> {
@@ -164,7 +197,10 @@ mod tests {
 
     #[test]
     fn an_unknown_key_like_none_lists_the_known_ones() {
-        assert_eq!(read("zzz = 1").unwrap_err(), "line 1: unknown key `zzz`: known are `store`, `mocks`, `mask`");
+        assert_eq!(
+            read("zzz = 1").unwrap_err(),
+            "line 1: unknown key `zzz`: known are `store`, `mocks`, `mask`, `history`"
+        );
     }
 
     #[test]

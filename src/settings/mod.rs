@@ -2,6 +2,7 @@
 //! only module that reads the environment.
 
 mod file;
+mod retention;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 use file::SettingsFile;
+pub use retention::Retention;
 
 /// The settings file of a project, looked for upward from the current folder.
 pub const PROJECT_FILE: &str = "retake.toml";
@@ -27,6 +29,8 @@ pub struct Settings {
     pub mocks: PathBuf,
     /// What the user adds to masking.
     pub mask: crate::redact::MaskRules,
+    /// How much of the history is kept.
+    pub retention: Retention,
 }
 
 /// Why the settings could not be resolved.
@@ -70,6 +74,7 @@ impl Settings {
             ca_dir: dir.join("ca"),
             mocks: dir.join("mocks"),
             mask: crate::redact::MaskRules::default(),
+            retention: Retention::default(),
         }
     }
 
@@ -113,6 +118,7 @@ impl Surroundings {
         let beside_project = project.as_ref().map_or(self.current.as_path(), |file| file.folder.as_path());
         let mut mocks = beside_project.join("mocks");
         let mut mask = crate::redact::MaskRules::default();
+        let mut retention = Retention::default();
         let mut from_file = None;
         // The project's file comes last: what it says replaces what the user's says. Masks add up: neither file may
         // take away what the other wants hidden.
@@ -122,6 +128,9 @@ impl Surroundings {
             }
             if let Some(path) = &file.store {
                 from_file = Some(path.clone());
+            }
+            if let Some(said) = &file.retention {
+                retention.clone_from(said);
             }
             mask.fields.extend(file.mask_fields.iter().cloned());
             mask.members.extend(file.mask_members.iter().cloned());
@@ -138,7 +147,7 @@ impl Surroundings {
             .ok_or(SettingsError::NoHome)?;
         // Without a home, as in some containers, the CA goes where the user told us to keep things.
         let ca_dir = data.unwrap_or_else(|| store.clone()).join("ca");
-        Ok(Settings { store, ca_dir, mocks, mask })
+        Ok(Settings { store, ca_dir, mocks, mask, retention })
     }
 
     /// The nearest `retake.toml`, from the current folder upward.
@@ -218,6 +227,16 @@ mod tests {
         let world = world();
         world.write("project/retake.toml", "");
         assert_eq!(world.resolve().mocks, world.path("project/mocks"));
+    }
+
+    #[test]
+    fn the_history_is_kept_as_long_as_the_project_says() {
+        let world = world();
+        world.write("config/retake/config.toml", "[history]\nkeep = '90d'");
+        assert_eq!(world.resolve().retention.keep, Some(jiff::SignedDuration::from_hours(90 * 24)));
+        world.write("project/retake.toml", "[history]\nmax_size = '5GB'\nkeep_tagged = true");
+        let retention = world.resolve().retention;
+        assert_eq!(retention, Retention { keep: None, max_size: Some(5_000_000_000), keep_tagged: true });
     }
 
     #[test]
