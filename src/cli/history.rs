@@ -15,13 +15,10 @@ use crate::store::History;
 mod delete;
 mod diff;
 mod edit;
-mod export;
 mod groups;
-mod import;
 mod list;
 mod mask;
 mod prune;
-mod search;
 mod show;
 mod stats;
 mod style;
@@ -71,10 +68,7 @@ pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outco
         HistoryCommand::Days(args) => groups::days(&context, &args),
         HistoryCommand::Sessions(args) => groups::sessions(&context, &args),
         HistoryCommand::Show(args) => show::run(&context, &args),
-        HistoryCommand::Search(args) => search::run(&context, &args),
         HistoryCommand::Tail(args) => tail::run(&settings.store, context.zone, &args, printer),
-        HistoryCommand::Export(args) => export::run(&context, &args),
-        HistoryCommand::Import(args) => import::run(&context, &args),
         HistoryCommand::Tag(args) => tag::run(&context, &args),
         HistoryCommand::Mask(args) => mask::run(&context, &settings.mask, &args),
         HistoryCommand::Delete(args) => delete::run(&context, &args),

@@ -99,18 +99,18 @@ impl OutcomeArg {
     }
 }
 
-/// A text that exchanges must have.
+/// A text that exchanges must have. No flag sets it: no history can be searched yet.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct TextArgs {
     /// With this text in URL, fields or text bodies, upper and lower case alike
-    #[arg(long, value_name = "TEXT")]
+    #[arg(skip)]
     pub text: Option<String>,
     /// --text is a regular expression
-    #[arg(long, requires = "text")]
+    #[arg(skip)]
     pub regex: bool,
     /// Upper and lower case differ in --text
-    #[arg(long, requires = "text")]
+    #[arg(skip)]
     pub case_sensitive: bool,
 }
 

@@ -37,14 +37,8 @@ pub enum HistoryCommand {
     Sessions(HistoryGroupsArgs),
     /// Show exchanges whole
     Show(HistoryShowArgs),
-    /// Find text in URLs, fields and bodies, newest first
-    Search(HistorySearchArgs),
     /// Show exchanges as they are recorded
     Tail(HistoryTailArgs),
-    /// Write exchanges as a HAR 1.2 file
-    Export(HistoryExportArgs),
-    /// Bring exchanges of a HAR 1.2 file into the history, masked
-    Import(HistoryImportArgs),
     /// Tag exchanges, or note something about them
     Tag(HistoryTagArgs),
     /// Apply the masking rules of today to what is already recorded
@@ -132,14 +126,6 @@ pub enum RawPart {
     ResponseBody,
 }
 
-/// `retake history search`
-#[derive(Debug, Args)]
-pub struct HistorySearchArgs {
-    /// JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `retake history tail`
 #[derive(Debug, Args)]
 pub struct HistoryTailArgs {
@@ -156,22 +142,6 @@ pub struct HistoryTailArgs {
     #[arg(long)]
     pub exact: bool,
     /// JSON Lines
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `retake history export`
-#[derive(Debug, Args)]
-pub struct HistoryExportArgs {
-    /// JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `retake history import`
-#[derive(Debug, Args)]
-pub struct HistoryImportArgs {
-    /// JSON
     #[arg(long)]
     pub json: bool,
 }
