@@ -151,9 +151,11 @@ mod tests {
             serve(history.clone(), dir.path(), Some(run.path())).unwrap()
         };
         let remote = open_history(dir.path()).unwrap();
+        // The recorder must outlive its traffic, however soon that is over: one that ends takes no edit.
+        let recorder = recording.clone();
         let traffic = runtime.spawn(async move {
             for number in 1_301..1_800 {
-                recording.append(exchange(number)).await.unwrap();
+                recorder.append(exchange(number)).await.unwrap();
             }
         });
         let delete = crate::store::Edit::Delete { numbers: vec![(1, 1_000)], dry_run: false };
@@ -170,6 +172,7 @@ mod tests {
         let rows = remote.list(&Query::default(), None, usize::MAX).unwrap().rows;
         assert_eq!(rows.len(), 300 + 499 + 1);
         assert_eq!(remote.usage().unwrap(), history.usage().unwrap());
+        drop(recording);
     }
 
     #[test]
