@@ -188,7 +188,6 @@ fn prune(history: Arc<dyn History>, settings: &Settings, observer: Arc<dyn Obser
     });
 }
 
-/// Listens; when the address is taken by the recorder that holds the store, that is what the user must know.
 /// An address in use by the recorder that has the store: that one is named, not just the address.
 fn of_the_store(error: RecordError, settings: &Settings, options: &RecordOptions) -> RecordError {
     if !matches!(error, RecordError::Bind(BindError::InUse(_))) {

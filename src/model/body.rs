@@ -33,6 +33,9 @@ impl fmt::Debug for ContentHash {
     }
 }
 
+/// Bodies up to this many stored bytes stay in the record of their exchange; larger ones have a file.
+pub const INLINE_MAX: usize = 64 << 10;
+
 /// Where the stored bytes of a body are.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BodyContent {

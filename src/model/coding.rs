@@ -84,6 +84,12 @@ pub fn codings(fields: &super::Fields) -> Result<Vec<Coding>, DecodeError> {
     named.map(|member| Coding::named(member).ok_or_else(|| DecodeError::Unknown(member.clone()))).collect()
 }
 
+/// How many bytes a body of `coded` bytes may decode to before it counts as a bomb: 64 MiB for any, and a hundred times
+/// its size beyond.
+pub fn plausible(coded: u64) -> u64 {
+    (64 << 20) + coded.saturating_mul(100)
+}
+
 /// Wraps `reader` so that it gives the bytes before `coding` was applied. Streaming: memory does not grow with size.
 pub fn reader<'a>(coding: Coding, reader: impl io::BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match coding {

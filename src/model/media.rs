@@ -73,6 +73,15 @@ pub fn parameter(content_type: &str, name: &str) -> Option<String> {
     parsed.get_param(name).map(|value| value.as_str().to_owned())
 }
 
+/// UTF-8 without control characters that text does not have; a character cut off at the end is no fault.
+pub fn looks_like_text(bytes: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    valid && !bytes.iter().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | b'\n' | 0x1b | 0x0c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -230,7 +230,7 @@ pub struct EditReport {
     pub exchanges: u64,
     /// Values masked; only for [`Edit::Mask`].
     pub values: u64,
-    /// Bytes on disk before, and after.
+    /// Bytes of journal and body files before, and after.
     pub bytes: (u64, u64),
     /// When the first and the last of the exchanges started, if there was any.
     pub span: Option<(Timestamp, Timestamp)>,

@@ -12,10 +12,9 @@ use super::layout::{Layout, make_folder};
 use super::reader::interrupted;
 use super::segment::{Found, HEADER, Kind, Scan, decode, encode, read_record};
 use super::writer::SegmentWriter;
+use crate::model::body::INLINE_MAX;
 use crate::model::{Body, BodyContent, BodyEnd, ExchangeId};
 
-/// Bodies up to this size stay in the record.
-const INLINE_MAX: u64 = 64 << 10;
 /// While catching up, rows go into pages in larger batches.
 const BATCH_ROWS: usize = 8 * FLUSH_ROWS;
 
@@ -321,7 +320,7 @@ fn finish_open(layout: &Layout, index: &Index, writer: &mut SegmentWriter, at: P
         let body = &mut response.body;
         size = body.size;
         if matches!(body.content, BodyContent::Stream) {
-            if size <= INLINE_MAX {
+            if size <= INLINE_MAX as u64 {
                 let wire_size = body.wire_size;
                 *body = Body { wire_size, ..Body::inline(fs::read(&stream).map_err(text)?, BodyEnd::Cancelled) };
             } else {

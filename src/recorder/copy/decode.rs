@@ -2,16 +2,12 @@
 
 use std::io::{self, Write};
 
-use crate::model::coding::Coding;
+use crate::model::coding::{self, Coding};
 
 /// Input goes in in pieces of this size, so that one call cannot give out without bound.
 const PIECE: usize = 1024;
 /// What one piece may become: far above any text's ratio.
 const MOST_PER_PIECE: usize = 8 << 20;
-/// So many decoded bytes are always allowed,
-const FREE: u64 = 64 << 20;
-/// and beyond them so many for each byte received.
-const RATIO: u64 = 100;
 
 /// Undoes the codings of one body, last applied first.
 pub(super) struct Decoder {
@@ -102,7 +98,7 @@ impl Decoder {
         }
         next.shrink_to(256 * 1024);
         self.scratch = [current, next];
-        if self.decoded > FREE + RATIO * self.received {
+        if self.decoded > coding::plausible(self.received) {
             return Err(too_large());
         }
         result
@@ -223,7 +219,9 @@ mod tests {
                 largest = largest.max(bytes.len());
             });
             assert!(done.is_err(), "{coding:?}");
-            assert!(largest <= MOST_PER_PIECE && total <= (FREE as usize) + MOST_PER_PIECE + 100 * coded.len());
+            assert!(
+                largest <= MOST_PER_PIECE && total <= coding::plausible(coded.len() as u64) as usize + MOST_PER_PIECE
+            );
         }
     }
 }

@@ -2,11 +2,9 @@
 
 use std::io;
 
+use crate::model::body::INLINE_MAX;
 use crate::model::{BodyContent, ContentHash};
 use crate::store::{BlobWriter, StreamFile};
-
-/// Bodies up to this size are kept inside the journal's record.
-pub(super) const INLINE: usize = 64 * 1024;
 
 /// Opens a blob when one is needed.
 pub(super) type Opener = Box<dyn Fn() -> io::Result<BlobWriter> + Send>;
@@ -79,7 +77,7 @@ impl Keep {
     pub(super) fn replace(&mut self, bytes: &[u8]) {
         if self.error.is_none() {
             self.place = Place::Memory(Vec::new());
-            self.in_memory = INLINE;
+            self.in_memory = INLINE_MAX;
             self.write(bytes);
         }
     }
@@ -93,7 +91,7 @@ impl Keep {
             return Err(error);
         }
         if let Place::Memory(kept) = &self.place
-            && kept.len() > INLINE
+            && kept.len() > INLINE_MAX
         {
             let mut blob = (self.open)()?;
             blob.write(kept)?;
@@ -102,7 +100,7 @@ impl Keep {
         match self.place {
             Place::Memory(kept) => Ok(inline(kept)),
             Place::Blob(blob) => blob.finish().map(|(hash, size)| Kept { content: BodyContent::Blob, size, hash }),
-            Place::Stream(stream) => Ok(match stream.take_small(INLINE as u64)? {
+            Place::Stream(stream) => Ok(match stream.take_small(INLINE_MAX as u64)? {
                 Ok(kept) => inline(kept),
                 Err((hash, size)) => Kept { content: BodyContent::Blob, size, hash },
             }),

@@ -13,6 +13,7 @@
 mod decode;
 mod keep;
 
+use crate::model::body::INLINE_MAX;
 use crate::model::coding::{self, Coding};
 use crate::model::media::{self, Kind};
 use crate::model::{Body, BodyEnd, Fields};
@@ -72,7 +73,7 @@ impl BodyCopy {
         let recording = recording.clone();
         let is_stream = stream.is_some();
         let way = Way::of(masker, fields, is_stream);
-        let in_memory = if matches!(way, Way::Coded(_)) { WINDOW } else { keep::INLINE };
+        let in_memory = if matches!(way, Way::Coded(_)) { WINDOW } else { INLINE_MAX };
         let keep = Keep::new(Box::new(move || recording.blob()), stream, in_memory);
         BodyCopy { way, keep, wire_size: 0 }
     }
@@ -151,7 +152,7 @@ impl Text {
         if let Some(masker) = &self.unsure
             && !bytes.is_empty()
         {
-            if looks_like_text(&bytes[..bytes.len().min(SNIFFED)]) {
+            if media::looks_like_text(&bytes[..bytes.len().min(SNIFFED)]) {
                 self.masker = masker.body(Kind::Text, None);
             }
             self.unsure = None;
@@ -243,15 +244,6 @@ impl Coded {
         // received where nothing had to be masked in it, else there are no bytes left that could be served.
         self.failed |= cut_off && self.received.is_none();
     }
-}
-
-/// UTF-8 without control characters that text does not have; a character cut off at the end is no fault.
-fn looks_like_text(bytes: &[u8]) -> bool {
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(_) => true,
-        Err(error) => error.error_len().is_none(),
-    };
-    valid && !bytes.iter().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | b'\n' | 0x1b | 0x0c))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::rewrite::{self, Fate};
+use super::rewrite::{self, Damage, Fate};
 use super::{Ranges, sweep, widen};
 use crate::store::history::{EditReport, HistoryError};
 use crate::store::layout::{replace_file, sync_folder};
@@ -34,7 +34,7 @@ pub(super) fn run(history: &DiskHistory, ranges: &Ranges, dry_run: bool) -> Resu
     let layout = &history.layout;
     replace_file(&layout.highest(), history.index().highest().to_string().as_bytes())?;
     sync_folder(layout.root())?;
-    let outcome = rewrite::run(history, &mut fate)?;
+    let outcome = rewrite::run(history, Damage::Leave, &mut fate)?;
     sweep::blobs(history, &outcome.blobs)?;
     report.warnings = outcome.warnings;
     Ok(report)

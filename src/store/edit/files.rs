@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
-use super::masked::looks_like_text;
-use crate::model::media::Kind;
+use crate::model::media::{Kind, looks_like_text};
 use crate::redact::Masker;
 use crate::store::layout::Layout;
 use crate::store::running;

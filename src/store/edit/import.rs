@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::Journal;
+use crate::model::body::INLINE_MAX;
 use crate::model::{Body, BodyContent, BodyEnd, Exchange};
 use crate::store::BlobWriter;
 use crate::store::history::HistoryError;
@@ -13,8 +14,8 @@ use crate::store::index::{Entry, row_of};
 use crate::store::reader::DiskHistory;
 use crate::store::segment::{Kind, encode};
 
-/// Bodies up to this size stay in the record.
-const INLINE: usize = 64 << 10;
+/// Bodies are read in pieces of this size.
+const PIECE: usize = 64 << 10;
 
 /// Stores the bytes of a body: small ones for the record, others in a file.
 pub(in crate::store) fn body(
@@ -23,13 +24,13 @@ pub(in crate::store) fn body(
     end: BodyEnd,
 ) -> Result<Body, HistoryError> {
     let mut head = Vec::new();
-    content.take(INLINE as u64 + 1).read_to_end(&mut head)?;
-    if head.len() <= INLINE {
+    content.take(INLINE_MAX as u64 + 1).read_to_end(&mut head)?;
+    if head.len() <= INLINE_MAX {
         return Ok(Body::inline(head, end));
     }
     let mut blob = BlobWriter::create(history.layout.clone())?;
     blob.write(&head)?;
-    let mut piece = vec![0; INLINE];
+    let mut piece = vec![0; PIECE];
     loop {
         match content.read(&mut piece) {
             Ok(0) => break,

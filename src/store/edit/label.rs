@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::rewrite::{self, Fate};
+use super::rewrite::{self, Damage, Fate};
 use super::{Ranges, widen};
 use crate::model::Exchange;
 use crate::store::history::{EditReport, HistoryError, Row};
@@ -27,7 +27,7 @@ pub(super) fn run(
     let rows = history.rows(|number| ranges.contains(number))?;
     let mut report = EditReport::default();
     if rows.len() >= MANY {
-        let outcome = rewrite::run(history, &mut |_, exchange| {
+        let outcome = rewrite::run(history, Damage::Leave, &mut |_, exchange| {
             let wanted = ranges.contains(exchange.number);
             Ok(if wanted && labelled(exchange, add, remove, note) { Fate::Changed } else { Fate::Keep })
         })?;

@@ -1,25 +1,22 @@
 //! One exchange and its bodies, masked once more.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
+use crate::model::body::INLINE_MAX;
 use crate::model::coding::{self, Coding};
 use crate::model::media::{self, Kind as Media};
 use crate::model::{Body, BodyContent, BodyEnd, ContentHash, Exchange, Fields, Outcome};
 use crate::redact::{BodyMasker, Masker};
 use crate::store::BlobWriter;
-use crate::store::layout::Layout;
+use crate::store::layout::{Layout, sync_folder};
 use crate::store::segment::Kind;
 
-/// Bodies up to this size stay in the record.
-const INLINE: usize = 64 << 10;
+/// Bodies are read in pieces of this size.
+const PIECE: usize = 64 << 10;
 /// So many bytes tell whether a body without a type is text.
 const SNIFFED: usize = 4096;
-/// So many decoded bytes are always allowed, and so many more for each stored one.
-const FREE: u64 = 64 << 20;
-const RATIO: u64 = 100;
 
 /// Masks exchanges, and counts.
 pub(super) struct Remasker {
@@ -125,6 +122,11 @@ impl Remasker {
             return Ok(());
         }
         self.values += u64::from(masked.hits.max(1));
+        if masked.is_damaged {
+            self.warnings.push(format!(
+                "a body of exchange {number} does not decode to its end: as it had to be masked, what decodes is kept"
+            ));
+        }
         let end = if masked.is_damaged && body.end.is_whole() { BodyEnd::Failed } else { body.end };
         let (wire_size, count) = (body.wire_size, body.masked.saturating_add(masked.hits));
         let names = (!codings.is_empty() && masked.is_decoded).then(|| fields.members("content-encoding").join(", "));
@@ -134,7 +136,10 @@ impl Remasker {
             None => BodyContent::Inline(masked.memory),
             Some(blob) => {
                 let (hash, _) = blob.finish()?;
-                File::open(self.layout.blob(hash))?.sync_all()?;
+                // The old bytes go when the segment is written anew: the new ones, and their name, must be there.
+                let path = self.layout.blob(hash);
+                File::open(&path)?.sync_all()?;
+                path.parent().map_or(Ok(()), sync_folder)?;
                 self.written.push(hash);
                 BodyContent::Blob
             }
@@ -163,8 +168,8 @@ impl Remasker {
         }
         let mut masked = Masked::new(&self.layout, self.dry, !codings.is_empty());
         let mut masker = None;
-        let (mut piece, mut out) = (vec![0; INLINE], Vec::new());
-        let limit = FREE + RATIO * body.size;
+        let (mut piece, mut out) = (vec![0; PIECE], Vec::new());
+        let limit = coding::plausible(body.size);
         let mut taken = 0u64;
         loop {
             let count = match reader.read(&mut piece) {
@@ -197,7 +202,7 @@ impl Remasker {
     }
 
     fn masker_of(&self, media: Media, content_type: Option<&str>, as_text: bool, first: &[u8]) -> BodyMasker {
-        if as_text && looks_like_text(&first[..first.len().min(SNIFFED)]) {
+        if as_text && media::looks_like_text(&first[..first.len().min(SNIFFED)]) {
             return self.masker.body(Media::Text, None);
         }
         self.masker.body(media, content_type)
@@ -253,7 +258,7 @@ impl Masked {
         self.size += out.len() as u64;
         if !self.dry {
             self.memory.append(out);
-            if self.blob.is_none() && self.memory.len() > INLINE {
+            if self.blob.is_none() && self.memory.len() > INLINE_MAX {
                 self.blob = Some(BlobWriter::create(self.layout.clone())?);
             }
             if let Some(blob) = &mut self.blob {
@@ -268,14 +273,4 @@ impl Masked {
     fn is_changed(&self) -> bool {
         self.hits > 0 && self.before.finalize() != self.after.finalize()
     }
-}
-
-/// UTF-8 without control characters that text does not have; a character cut off at the end is no fault.
-pub(super) fn looks_like_text(bytes: &[u8]) -> bool {
-    let text: Cow<'_, str> = match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(error) if error.error_len().is_none() => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
-        Err(_) => return false,
-    };
-    !text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | b'\n' | 0x1b | 0x0c))
 }

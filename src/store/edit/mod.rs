@@ -100,20 +100,20 @@ pub(super) fn run(history: &DiskHistory, edit: &Edit) -> Result<EditReport, Hist
         let text = "the store cannot be written, so nothing in it can be changed";
         return Err(HistoryError::Unsupported(text.into()));
     }
-    let before = usage::counted(history)?;
+    let before = usage::recorded(history);
     let mut report = match edit {
         Edit::Label { numbers, add, remove, note } => label::run(history, numbers, add, remove, note.as_deref())?,
         Edit::Delete { numbers, dry_run } => delete::run(history, &Ranges::of(numbers), *dry_run)?,
         Edit::Prune { older_than, max_bytes, keep_tagged, dry_run } => {
             let wanted = prune::Wanted { older_than: *older_than, max_bytes: *max_bytes, keep_tagged: *keep_tagged };
-            prune::run(history, &wanted, before, *dry_run)?
+            prune::run(history, &wanted, *dry_run)?
         }
         Edit::Mask { rules, dry_run } => remask::run(history, rules, *dry_run)?,
     };
     // A dry run has put what would go into the second figure.
     let after = match edit {
         Edit::Delete { dry_run: true, .. } | Edit::Prune { dry_run: true, .. } => before.saturating_sub(report.bytes.1),
-        _ => usage::counted(history)?,
+        _ => usage::recorded(history),
     };
     report.bytes = (before, after);
     Ok(report)

@@ -17,12 +17,7 @@ pub(super) struct Wanted {
     pub(super) keep_tagged: bool,
 }
 
-pub(super) fn run(
-    history: &DiskHistory,
-    wanted: &Wanted,
-    before: u64,
-    dry_run: bool,
-) -> Result<EditReport, HistoryError> {
+pub(super) fn run(history: &DiskHistory, wanted: &Wanted, dry_run: bool) -> Result<EditReport, HistoryError> {
     let mut rows = history.rows(|_| true)?;
     rows.sort_by_key(|row| (row.started_at, row.number));
     let is_old = |row: &Row| wanted.older_than.is_some_and(|moment| row.started_at < moment);
@@ -31,7 +26,7 @@ pub(super) fn run(
     let mut gone: Vec<u64> = rows.iter().filter(|row| is_old(row) && !is_spared(row)).map(|row| row.number).collect();
     if let Some(max) = wanted.max_bytes {
         let mut sizes = Sizes::of(history, rows.len())?;
-        let mut left = before;
+        let mut left = usage::counted(history);
         gone.iter().for_each(|number| left = left.saturating_sub(sizes.take(*number)));
         for row in rows.iter().filter(|row| !is_old(row)) {
             if left <= max {
@@ -59,7 +54,7 @@ pub(super) fn run(
     if let Some(max) = wanted.max_bytes
         && !dry_run
     {
-        let left = usage::counted(history)?;
+        let left = usage::counted(history);
         if left > max {
             report.warnings.push(format!("the history still takes {left} bytes, more than {max}"));
         }

@@ -1,9 +1,12 @@
 //! What is recorded already, masked once more. Twice over all of it: the first time the values are learnt, so that one
 //! that is recognised late is masked in earlier records too.
 
+use std::collections::HashMap;
+
 use super::masked::Remasker;
-use super::rewrite::{self, Fate};
+use super::rewrite::{self, Damage, Fate};
 use super::{Journal, files, sweep, widen};
+use crate::model::Exchange;
 use crate::redact::{MaskKey, MaskRules, Masker};
 use crate::store::history::{EditReport, HistoryError};
 use crate::store::layout;
@@ -20,10 +23,20 @@ pub(super) fn run(history: &DiskHistory, rules: &MaskRules, dry_run: bool) -> Re
     let mut files = files::Files::new(layout, masker.clone(), true);
     files.all()?;
     let mut remasker = Remasker::new(layout.clone(), masker.clone(), dry_run);
-    let mut change = |kind, exchange: &mut crate::model::Exchange| {
-        Ok(if remasker.exchange(kind, exchange)? { Fate::Changed } else { Fate::Keep })
+    // An exchange with several records counts with what its newest has.
+    let mut values: HashMap<u64, u64> = HashMap::new();
+    let mut change = |kind, exchange: &mut Exchange| {
+        let before = remasker.values;
+        let is_changed = remasker.exchange(kind, exchange)?;
+        if is_changed {
+            values.insert(exchange.number, remasker.values - before);
+        }
+        Ok(if is_changed { Fate::Changed } else { Fate::Keep })
     };
-    let outcome = if dry_run { rewrite::dry(history, &mut change)? } else { rewrite::run(history, &mut change)? };
+    let outcome = match dry_run {
+        true => rewrite::dry(history, &mut change)?,
+        false => rewrite::run(history, Damage::Drop, &mut change)?,
+    };
     layout.in_flight.recorded(&remasker.written);
     let mut report = EditReport { exchanges: outcome.numbers.len() as u64, ..EditReport::default() };
     for row in history.rows(|number| outcome.numbers.contains(&number))? {
@@ -31,7 +44,7 @@ pub(super) fn run(history: &DiskHistory, rules: &MaskRules, dry_run: bool) -> Re
     }
     let mut files = files::Files::new(layout, masker, dry_run);
     files.all()?;
-    report.values = remasker.values + files.values;
+    report.values = values.values().sum::<u64>() + files.values;
     report.warnings = outcome.warnings;
     report.warnings.append(&mut remasker.warnings);
     report.warnings.append(&mut files.warnings);

@@ -34,6 +34,15 @@ pub(super) enum Fate {
     Gone,
 }
 
+/// What becomes of damaged stretches: a copy of them lies in quarantine since they were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// They stay where their segment has no reason to be written anew.
+    Leave,
+    /// They go: nobody can tell what is in them.
+    Drop,
+}
+
 /// Decides on a record, and changes it.
 pub(super) type Change<'a> = dyn FnMut(Kind, &mut Exchange) -> io::Result<Fate> + 'a;
 
@@ -144,14 +153,14 @@ pub(super) fn dry(history: &DiskHistory, change: &mut Change<'_>) -> Result<Outc
 
 /// Writes every segment anew in which the change changes something. When it returns, the journal and the index hold
 /// nothing of what was.
-pub(super) fn run(history: &DiskHistory, change: &mut Change<'_>) -> Result<Outcome, HistoryError> {
+pub(super) fn run(history: &DiskHistory, damage: Damage, change: &mut Change<'_>) -> Result<Outcome, HistoryError> {
     let (segments, superseded) = closed(history)?;
     let layout = &*history.layout;
     let mut outcome = Outcome::default();
     let view = history.current().view();
     let mut renamed = false;
     for &number in &segments {
-        let Some(is_empty) = written_anew(layout, number, &superseded, change, &mut outcome)? else { continue };
+        let Some(is_empty) = written_anew(layout, number, &superseded, damage, change, &mut outcome)? else { continue };
         step()?;
         if !renamed {
             let text = format!("{EDITED}: the index does not fit the journal");
@@ -180,6 +189,7 @@ fn written_anew(
     layout: &Layout,
     number: u32,
     superseded: &Superseded,
+    damage: Damage,
     change: &mut Change<'_>,
     outcome: &mut Outcome,
 ) -> io::Result<Option<bool>> {
@@ -193,9 +203,15 @@ fn written_anew(
             Found::Record { offset, payload } => (start + offset, payload),
             Found::Damage(range) | Found::Torn(range) => {
                 let range = start + range.start..start + range.end;
-                damaged.push(range.clone());
-                if copy.is_some() {
-                    outcome.warnings.push(left_out(layout, number, &range));
+                if copy.is_none() && damage == Damage::Drop {
+                    copy = Some(Copy::begin(layout, number)?);
+                    if let Some(copy) = &mut copy {
+                        copy.write(&bytes[start..range.start])?;
+                    }
+                }
+                match copy {
+                    Some(_) => outcome.warnings.push(left_out(layout, number, &range)),
+                    None => damaged.push(range),
                 }
                 continue;
             }
@@ -203,6 +219,11 @@ fn written_anew(
         let whole = &bytes[offset..offset + FRAME + payload.len()];
         let Ok((kind, mut exchange)) = decode(payload) else {
             // Of another version of retake: it stays.
+            if damage == Damage::Drop {
+                let path = layout.segment(number);
+                let (path, start) = (path.display(), offset);
+                outcome.warnings.push(format!("a record of {path}, byte {start}, cannot be read: it stays as it is"));
+            }
             copy.as_mut().map_or(Ok(()), |copy| copy.write(whole))?;
             records += 1;
             continue;

@@ -314,6 +314,38 @@ fn what_is_masked_is_in_no_file_also_where_it_was_recognised_late_and_twice_chan
     assert_eq!((again.exchanges, again.values, again.warnings), (0, 0, Vec::new()));
 }
 
+#[test]
+fn a_damaged_stretch_does_not_outlive_masking_and_values_count_once() {
+    let canary = "canary-9f2c41d7aa";
+    let dir = tempfile::tempdir().unwrap();
+    record(dir.path(), [exchange(1), planted(2, canary), exchange(3)]);
+    let segment = dir.path().join("journal/000001.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = memchr::memmem::find(&bytes, canary.as_bytes()).unwrap();
+    bytes[at + canary.len()] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let history = open_for_reading(dir.path()).unwrap();
+    assert_eq!(numbers(&*history), [1, 3]);
+    assert!(!holding(dir.path(), canary).is_empty());
+    let mut rules = crate::redact::MaskRules { fields: vec!["x-planted".into()], ..Default::default() };
+    let report = history.edit(&Edit::Mask { rules: rules.clone(), dry_run: false }).unwrap();
+    assert_eq!(report.exchanges, 0);
+    assert!(report.warnings.iter().any(|warning| warning.contains("were left out")), "{:?}", report.warnings);
+    assert_eq!(holding(dir.path(), canary), Vec::<std::path::PathBuf>::new());
+    assert_eq!(numbers(&*history), [1, 3]);
+    // An exchange that was labelled has two records, and its values count once.
+    rules.fields.push("x-late".into());
+    drop(history);
+    let mut late = exchange(4);
+    late.request.fields.push("X-Late", "late-value-4711");
+    record(dir.path(), [late]);
+    let history = open_for_reading(dir.path()).unwrap();
+    history.edit(&tag(4, 4, "t", None)).unwrap();
+    let report = history.edit(&Edit::Mask { rules, dry_run: false }).unwrap();
+    assert_eq!((report.exchanges, report.values), (1, 1));
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Append(u8),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::store::history::{HistoryError, Query, Usage};
+use crate::store::history::{Query, Usage};
 use crate::store::index::{Index, IndexError};
 use crate::store::layout::Layout;
 use crate::store::reader::DiskHistory;
@@ -28,9 +28,15 @@ pub(in crate::store) fn of(layout: &Layout, index: &Index) -> Result<Usage, Inde
 }
 
 /// Bytes of journal, blobs and index: what a limit is about.
-pub(super) fn counted(history: &DiskHistory) -> Result<u64, HistoryError> {
-    let usage = of(&history.layout, &history.index()).map_err(|error| history.failed(error))?;
-    Ok(usage.journal + usage.blobs + usage.index)
+pub(super) fn counted(history: &DiskHistory) -> u64 {
+    let indexes = history.layout.index_folders();
+    recorded(history) + indexes.iter().map(|index| folder(index).0).sum::<u64>()
+}
+
+/// Bytes of journal and blobs. The index stays out of what an edit tells: its file grows by half a megabyte at a time, and
+/// later than it is written.
+pub(super) fn recorded(history: &DiskHistory) -> u64 {
+    ["journal", "blobs"].iter().map(|name| folder(&history.layout.root().join(name)).0).sum()
 }
 
 fn exchanges(index: &Index) -> Result<u64, IndexError> {
@@ -44,13 +50,11 @@ fn exchanges(index: &Index) -> Result<u64, IndexError> {
     Ok(count.get())
 }
 
-/// Bytes on disk, and number of files, of a file or of a folder with all that is in it. What goes meanwhile counts not.
+/// Bytes, by their lengths, and number of files, of a file or of a folder with all that is in it. What goes meanwhile counts not.
 fn folder(path: &Path) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
     let Ok(found) = path.symlink_metadata() else { return (0, 0) };
     if !found.is_dir() {
-        // A file with holes, as sled makes them, takes less than its length.
-        return (found.len().min(found.blocks().saturating_mul(512)), 1);
+        return (found.len(), 1);
     }
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     entries.map(|entry| folder(&entry.path())).fold((0, 0), |sum, (bytes, files)| (sum.0 + bytes, sum.1 + files))
