@@ -68,6 +68,37 @@ fn filters_are_combined_freely() {
 }
 
 #[test]
+fn two_exchanges_are_compared_and_scripts_can_tell() {
+    let (retake, _origin) = recorded();
+    let alike = retake.run(&["history", "diff", "1", "6", "--exit-code"]);
+    assert!(alike.code == 0 && alike.stdout.contains("alike"), "{alike}");
+    let plain = retake.run(&["history", "diff", "1", "4"]);
+    assert!(plain.code == 0 && plain.stdout.contains("503"), "{plain}");
+    assert_eq!(retake.run(&["history", "diff", "1", "4", "--exit-code"]).code, 3);
+    let json = retake.run(&["history", "diff", "1", "4", "--json"]);
+    assert!(serde_json::from_str::<Value>(&json.stdout).is_ok(), "{json}");
+    refused(&retake.run(&["history", "diff", "1", "77"]), &["77"]);
+}
+
+#[test]
+fn a_recorder_prunes_at_its_start_as_the_settings_say_and_spares_what_is_tagged() {
+    let (retake, origin) = recorded();
+    retake.ok(&["history", "tag", "2", "--remove", "first"]);
+    std::fs::write(retake.work().join("retake.toml"), "[history]\nmax_size = \"1kB\"\nkeep_tagged = true\n").unwrap();
+    let recorder = retake.record(&[]);
+    through(&recorder, &origin.url("/json")).unwrap();
+    // It goes on beside the traffic: the tagged ones stay, and the one that has just come goes or stays.
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while listed(&retake, &["--all"]).contains(&2) && std::time::Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let left = listed(&retake, &["--all"]);
+    assert!(!left.contains(&2) && [6, 5, 4, 3, 1].iter().all(|number| left.contains(number)), "{left:?}");
+    let (code, said) = recorder.stop();
+    assert!(code == 0 && said.contains("`[history]`"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_understood_is_never_guessed() {
     let (retake, _origin) = recorded();
     for (filters, words) in [

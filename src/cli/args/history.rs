@@ -166,12 +166,9 @@ pub struct HistoryTagArgs {
     pub json: bool,
 }
 
-/// `retake history mask`
+/// How a change that cannot be taken back is made.
 #[derive(Debug, Default, Args)]
-pub struct HistoryMaskArgs {
-    /// One more rule, such as field=X-Device or member=nickname; repeatable
-    #[arg(long = "rule", value_name = "KIND=VALUE")]
-    pub rules: Vec<String>,
+pub struct EditArgs {
     /// Only tell what would be done
     #[arg(long)]
     pub dry_run: bool,
@@ -183,6 +180,17 @@ pub struct HistoryMaskArgs {
     pub json: bool,
 }
 
+/// `retake history mask`
+#[derive(Debug, Default, Args)]
+pub struct HistoryMaskArgs {
+    /// One more rule, such as field=X-Device or member=nickname; repeatable
+    #[arg(long = "rule", value_name = "KIND=VALUE")]
+    pub rules: Vec<String>,
+    /// How it is done.
+    #[command(flatten)]
+    pub how: EditArgs,
+}
+
 /// `retake history delete`
 #[derive(Debug, Default, Args)]
 pub struct HistoryDeleteArgs {
@@ -192,15 +200,9 @@ pub struct HistoryDeleteArgs {
     /// Everything that is recorded
     #[arg(long, conflicts_with = "which")]
     pub all: bool,
-    /// Only tell what would be done
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(long, short, conflicts_with = "dry_run")]
-    pub yes: bool,
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How it is done.
+    #[command(flatten)]
+    pub how: EditArgs,
 }
 
 /// `retake history prune`

@@ -16,25 +16,25 @@ pub(super) fn run(context: &Context, args: &HistoryDeleteArgs) -> Outcome {
         return Err(context.nothing_selected(&args.which.select));
     }
     let exchanges = edit::exchanges(edit::count(&ranges));
-    if !args.dry_run
-        && !args.yes
+    if !args.how.dry_run
+        && !args.how.yes
         && must_ask(args, edit::count(&ranges))
         && !edit::agreed(context.printer, &format!("{exchanges} will be deleted for good"))?
     {
         context.printer.say("nothing was deleted");
         return Ok(Exit::SUCCESS);
     }
-    let report = edit::in_steps(context, &ranges, |numbers| Edit::Delete { numbers, dry_run: args.dry_run })?;
+    let report = edit::in_steps(context, &ranges, |numbers| Edit::Delete { numbers, dry_run: args.how.dry_run })?;
     edit::warnings(context, &report);
-    if args.json {
-        context.printer.json(&edit::json(&report, args.dry_run));
+    if args.how.json {
+        context.printer.json(&edit::json(&report, args.how.dry_run));
         return Ok(Exit::SUCCESS);
     }
-    let verb = if args.dry_run { "would delete" } else { "deleted" };
+    let verb = if args.how.dry_run { "would delete" } else { "deleted" };
     let span = report.span.map(|span| format!(" of {}", edit::span(context, span))).unwrap_or_default();
-    let room = edit::room(&report, args.dry_run);
+    let room = edit::room(&report, args.how.dry_run);
     context.printer.data(format_args!("{verb} {}{span}; {room}", edit::exchanges(report.exchanges)));
-    if args.dry_run {
+    if args.how.dry_run {
         context.printer.say("next: the same without `--dry-run`");
     }
     Ok(Exit::SUCCESS)
@@ -52,7 +52,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cli::args::{FilterArgs, SelectArgs, WhichArgs};
+    use crate::cli::args::{EditArgs, FilterArgs, SelectArgs, WhichArgs};
     use crate::cli::testing::{Fake, context, row};
 
     fn args(which: &[&str], tag: Option<&str>) -> HistoryDeleteArgs {
@@ -72,9 +72,10 @@ mod tests {
         for refused in [args(&[], None), args(&[], Some("old")), args(&[], Some("new")), args(&["77"], None)] {
             assert_eq!(run(&context, &refused).unwrap_err().exit.0, 2);
         }
-        let yes = HistoryDeleteArgs { yes: true, ..args(&[], Some("old")) };
+        let yes = HistoryDeleteArgs { how: EditArgs { yes: true, ..EditArgs::default() }, ..args(&[], Some("old")) };
         assert_eq!(run(&context, &yes).unwrap(), Exit::SUCCESS);
-        let dry = HistoryDeleteArgs { all: true, dry_run: true, ..args(&[], None) };
+        let dry =
+            HistoryDeleteArgs { all: true, how: EditArgs { dry_run: true, ..EditArgs::default() }, ..args(&[], None) };
         assert_eq!(run(&context, &dry).unwrap(), Exit::SUCCESS);
         assert_eq!(
             *history.edits.lock().unwrap(),

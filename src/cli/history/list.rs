@@ -203,20 +203,7 @@ mod tests {
     fn json_lines_have_the_members_of_the_design() {
         let value = row_json(&Row { status: None, ..row() });
         let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        for member in [
-            "number",
-            "id",
-            "started_at",
-            "session",
-            "method",
-            "url",
-            "status",
-            "outcome",
-            "request_bytes",
-            "response_bytes",
-            "response_blake3",
-            "duration_ms",
-        ] {
+        for member in crate::report::exchange::MEMBERS {
             assert!(members.contains(&member), "{member}");
         }
         assert!(value["status"].is_null());

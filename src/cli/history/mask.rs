@@ -8,23 +8,23 @@ use crate::store::Edit;
 
 pub(super) fn run(context: &Context, settings: &MaskRules, args: &HistoryMaskArgs) -> Outcome {
     let rules = rules(settings, &args.rules)?;
-    if !args.dry_run && !args.yes {
+    if !args.how.dry_run && !args.how.yes {
         let effect = "what the rules mask will be gone from every file of the history for good";
         if !edit::agreed(context.printer, effect)? {
             context.printer.say("nothing was masked");
             return Ok(Exit::SUCCESS);
         }
     }
-    let report = edit::apply(context, &Edit::Mask { rules, dry_run: args.dry_run })?;
+    let report = edit::apply(context, &Edit::Mask { rules, dry_run: args.how.dry_run })?;
     edit::warnings(context, &report);
-    if args.json {
-        context.printer.json(&edit::json(&report, args.dry_run));
+    if args.how.json {
+        context.printer.json(&edit::json(&report, args.how.dry_run));
         return Ok(Exit::SUCCESS);
     }
-    let verb = if args.dry_run { "would mask" } else { "masked" };
+    let verb = if args.how.dry_run { "would mask" } else { "masked" };
     let values = if report.values == 1 { "1 value".to_owned() } else { format!("{} values", report.values) };
     context.printer.data(format_args!("{verb} {values} in {}", edit::exchanges(report.exchanges)));
-    if args.dry_run {
+    if args.how.dry_run {
         context.printer.say("next: the same without `--dry-run`");
     } else if report.values > 0 {
         context
@@ -61,6 +61,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::cli::args::EditArgs;
     use crate::cli::testing::{Fake, context};
 
     #[test]
@@ -77,11 +78,13 @@ mod tests {
         let context = context(history.clone());
         let settings = MaskRules::default();
         for rule in ["", "field", "field=", "=x", "colour=red"] {
-            let args = HistoryMaskArgs { rules: vec![rule.into()], yes: true, ..HistoryMaskArgs::default() };
+            let how = EditArgs { yes: true, ..EditArgs::default() };
+            let args = HistoryMaskArgs { rules: vec![rule.into()], how };
             assert_eq!(run(&context, &settings, &args).unwrap_err().exit.0, 2, "{rule}");
         }
         assert_eq!(run(&context, &settings, &HistoryMaskArgs::default()).unwrap_err().exit.0, 2);
-        let dry = HistoryMaskArgs { dry_run: true, ..HistoryMaskArgs::default() };
+        let how = EditArgs { dry_run: true, ..EditArgs::default() };
+        let dry = HistoryMaskArgs { how, ..HistoryMaskArgs::default() };
         assert_eq!(run(&context, &settings, &dry).unwrap(), Exit::SUCCESS);
         assert_eq!(*history.edits.lock().unwrap(), [Edit::Mask { rules: settings, dry_run: true }]);
     }

@@ -16,6 +16,23 @@ use crate::redact::is_placeholder;
 pub use figures::{duration, size};
 pub use json::json;
 
+/// Members that scripts rely on, in a line of a listing as in an exchange shown whole.
+#[cfg(test)]
+pub(crate) const MEMBERS: [&str; 12] = [
+    "number",
+    "id",
+    "started_at",
+    "session",
+    "method",
+    "url",
+    "status",
+    "outcome",
+    "request_bytes",
+    "response_bytes",
+    "response_blake3",
+    "duration_ms",
+];
+
 /// The bodies of an exchange after content coding, as far as they could be read.
 #[derive(Debug, Clone, Default)]
 pub struct Bodies {

@@ -101,21 +101,7 @@ fn binary_is_described_and_long_text_is_cut() {
 #[test]
 fn json_has_the_members_that_scripts_rely_on() {
     let value = super::json(&exchange(), &bodies());
-    for member in [
-        "number",
-        "id",
-        "started_at",
-        "session",
-        "method",
-        "url",
-        "status",
-        "outcome",
-        "request_bytes",
-        "response_bytes",
-        "response_blake3",
-        "duration_ms",
-        "timings",
-    ] {
+    for member in super::MEMBERS.into_iter().chain(["timings"]) {
         assert!(value.get(member).is_some(), "{member}");
     }
     assert_eq!(value["response"]["body"]["json"], json!({"b": 1, "a": [true]}));

@@ -9,15 +9,19 @@ use crate::report::terminal::clean_line;
 /// One word; none if it holds NUL, which no argument can.
 pub(super) fn word(pieces: &[Piece<'_>]) -> Option<String> {
     let mut out = String::new();
+    // Pieces of text that follow each other are quoted as one.
+    let mut text = Vec::new();
     for piece in pieces {
         match piece {
             Piece::Secret(label) => {
+                quote(&std::mem::take(&mut text), &mut out);
                 let _ = write!(out, "\"${{{VARIABLE}{label}:?}}\"");
             }
             Piece::Bytes(bytes) if bytes.contains(&0) => return None,
-            Piece::Bytes(bytes) => quote(bytes, &mut out),
+            Piece::Bytes(bytes) => text.extend_from_slice(bytes),
         }
     }
+    quote(&text, &mut out);
     Some(if out.is_empty() { "''".to_owned() } else { out })
 }
 
