@@ -3,10 +3,11 @@
 //! The servers run on one core and the load on another; what counts is the CPU time of the server's process per
 //! request, which hardly depends on what else the machine does. The limit is a bare hyper server that answers from a
 //! hash map, or a bare hyper proxy that records nothing. Words choose among the figures, `cargo bench -- replay start
-//! hosts record large`; `quick` takes fewer calls of each.
+//! hosts record durability large`; `quick` takes fewer calls of each.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod durability;
 mod limit;
 mod load;
 mod machine;
@@ -33,11 +34,12 @@ fn figures(words: &[&str]) {
     println!("{}\n", machine::describe());
     machine::pin(1);
     type Take = fn(bool);
-    let tables: [(&str, Take); 5] = [
+    let tables: [(&str, Take); 6] = [
         ("replay", replay::throughput),
         ("start", replay::starting),
         ("hosts", replay::new_hosts),
         ("record", record::throughput),
+        ("durability", durability::waiting),
         ("large", record::large),
     ];
     tables.iter().filter(|(name, _)| chosen(name)).for_each(|(_, take)| take(quick));

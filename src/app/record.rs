@@ -18,7 +18,7 @@ use crate::recorder::{Observer, Options, Recorder, Tally};
 use crate::redact::Masker;
 use crate::settings::Settings;
 use crate::store::running::{self, Registration, Running};
-use crate::store::{Edit, History, HistoryError, Holder, OpenError, Query, open_for_recording};
+use crate::store::{Durability, Edit, History, HistoryError, Holder, OpenError, Query, open_for_recording};
 use crate::tls::{Ca, Leaves, TlsError, TrustFiles, UpstreamTrust, client_config, write_trust_files};
 use crate::wire::listener::BindError;
 use crate::wire::own;
@@ -41,6 +41,8 @@ pub struct RecordOptions {
     pub keep_secrets: bool,
     /// Whether a call fails whose exchange cannot be written.
     pub strict: bool,
+    /// What a recorded exchange survives; none leaves it to the settings.
+    pub durability: Option<Durability>,
     /// Hosts that clients are to call directly.
     pub no_proxy: Vec<String>,
     /// The command line, for people who ask who holds the store; without secrets.
@@ -110,6 +112,9 @@ impl RunningRecorder {
         let trust = write_trust_files(&ca, &settings.ca_dir)?;
         let upstream = Upstream::new(client_config(&options.trust)?, Limits::default());
         let (recording, history) = open_for_recording(&settings.store, holder(address, &options))?;
+        let recording = recording
+            .durable(options.durability.unwrap_or(settings.durability))
+            .map_err(|source| RecordError::Store(OpenError::Io { path: settings.store.clone(), source }))?;
         let mut notices = recording.repairs();
         let session = match &options.session {
             Some(name) => name.clone(),

@@ -58,6 +58,7 @@ fn options(args: &RecordArgs) -> Result<RecordOptions, CliError> {
         trust: UpstreamTrust { extra_roots: args.upstream_ca.clone(), insecure: args.insecure.clone() },
         keep_secrets: args.keep_secrets,
         strict: args.strict_recording,
+        durability: args.durability.map(Into::into),
         no_proxy: wiring::no_proxy_of_record(&args.bypass),
         command: child::shown(&["retake", "record"], &args.command),
         runtime_dir: settings::inherited("XDG_RUNTIME_DIR").map(PathBuf::from),

@@ -35,7 +35,7 @@ impl RemoteHistory {
     pub fn connect(store: &Path) -> Result<RemoteHistory, HistoryError> {
         let socket = ControlFile::read(store)?.socket;
         let history = RemoteHistory { store: store.to_owned(), socket, disk: OnceLock::new() };
-        history.exchange_frames(&Ask::Repairs)?;
+        history.exchange_frames(&Ask::Hello)?;
         Ok(history)
     }
 
@@ -86,7 +86,11 @@ impl RemoteHistory {
         let (answer, stream) = match asked {
             Ok(answered) => answered,
             Err(error) if has_ended(&error) => match store::open_for_reading(&self.store) {
-                Ok(disk) => return otherwise(&**self.disk.get_or_init(|| disk)),
+                Ok(disk) => {
+                    // Nobody asks for repairs in the middle of a command: they are told here.
+                    disk.repairs().iter().for_each(|repair| tracing::warn!("{repair}"));
+                    return otherwise(&**self.disk.get_or_init(|| disk));
+                }
                 Err(_) => return Err(error.into()),
             },
             Err(error) => return Err(error.into()),
@@ -164,8 +168,8 @@ impl History for RemoteHistory {
     }
 
     fn repairs(&self) -> Vec<String> {
-        let take = |answer, _| if let Answer::Repairs(repairs) = answer { Some(repairs) } else { None };
-        self.ask(Ask::Repairs, take, |disk| Ok(disk.repairs())).unwrap_or_default()
+        // What the recorder repaired it has told.
+        Vec::new()
     }
 
     fn body(&self, exchange: &Exchange, body: &Body) -> Result<Box<dyn Read + Send>, HistoryError> {
@@ -212,6 +216,11 @@ impl History for RemoteHistory {
         let asked = self.exchange_with(&Ask::Import, Some(&mut bytes.as_slice()));
         let take = |answer, _| if let Answer::Imported(number) = answer { Some(number) } else { None };
         self.taken(asked, take, |disk| disk.import(exchange))
+    }
+
+    fn sync(&self) -> Result<(), HistoryError> {
+        let take = |answer, _| matches!(answer, Answer::Done).then_some(());
+        self.ask(Ask::Sync, take, |disk| disk.sync())
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) struct Request {
 /// The calls of [`crate::store::History`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Ask {
-    Repairs,
+    /// Is anybody there?
+    Hello,
     List {
         query: Query,
         before: Option<u64>,
@@ -53,6 +54,7 @@ pub(super) enum Ask {
     ImportBody(BodyEnd),
     /// Frames with the exchange follow: it may be larger than a request.
     Import,
+    Sync,
 }
 
 impl Ask {
@@ -69,7 +71,7 @@ pub(super) struct Zone(#[serde(with = "jiff::fmt::serde::tz::required")] pub(sup
 /// What is answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    Repairs(Vec<String>),
+    Done,
     Page(Page),
     Days(Vec<Group>),
     Exchange(Box<Exchange>),

@@ -167,6 +167,7 @@ mod tests {
         large.outcome.response_mut().unwrap().body = body.clone();
         let number = remote.import(large.clone()).unwrap().unwrap();
         assert_eq!(remote.import(large).unwrap(), None);
+        remote.sync().unwrap();
         assert_eq!(remote.get(number).unwrap().outcome.response().unwrap().body, body);
         runtime.block_on(traffic).unwrap();
         let rows = remote.list(&Query::default(), None, usize::MAX).unwrap().rows;

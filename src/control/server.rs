@@ -258,7 +258,11 @@ enum Reply {
 
 fn reply(history: &dyn History, ask: Ask, mut content: Upload) -> Result<Reply, HistoryError> {
     Ok(Reply::Answer(match ask {
-        Ask::Repairs => Answer::Repairs(history.repairs()),
+        Ask::Hello => Answer::Done,
+        Ask::Sync => {
+            history.sync()?;
+            Answer::Done
+        }
         Ask::List { query, before, limit } => Answer::Page(history.list(&query, before, limit.min(ROWS_MAX))?),
         Ask::Days { query, zone } => Answer::Days(history.days(&query, &zone.0)?),
         Ask::Get(number) => Answer::Exchange(Box::new(history.get(number)?)),

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::SettingsError;
 use super::retention::{self, Retention};
+use crate::store::Durability;
 
 /// Keys at the top of a file.
 const KEYS: &[&str] = &["store", "mocks", "mask", "history"];
@@ -14,7 +15,7 @@ const KEYS: &[&str] = &["store", "mocks", "mask", "history"];
 const MASK_KEYS: &[&str] = &["fields", "members"];
 
 /// Keys of its `[history]` table.
-const HISTORY_KEYS: &[&str] = &["keep", "max_size", "keep_tagged"];
+const HISTORY_KEYS: &[&str] = &["keep", "max_size", "keep_tagged", "durability"];
 
 /// What one settings file says; paths are absolute or relative to where retake runs, as the file's own path is.
 #[derive(Debug, Default)]
@@ -27,6 +28,7 @@ pub(super) struct SettingsFile {
     pub(super) mask_members: Vec<String>,
     /// None when there is no `[history]`.
     pub(super) retention: Option<Retention>,
+    pub(super) durability: Option<Durability>,
 }
 
 impl SettingsFile {
@@ -112,6 +114,10 @@ impl Reader<'_> {
                 "keep_tagged" => match said.as_bool() {
                     Some(keep) => found.keep_tagged = keep,
                     None => self.fault(at, "`history.keep_tagged` must be true or false"),
+                },
+                "durability" => match said.as_str().and_then(Durability::named) {
+                    Some(durability) => self.file.durability = Some(durability),
+                    None => self.fault(at, "`history.durability` must be \"process\" or \"disk\""),
                 },
                 other => self.unknown(key.span().start, other, HISTORY_KEYS),
             }

@@ -31,6 +31,8 @@ pub struct Settings {
     pub mask: crate::redact::MaskRules,
     /// How much of the history is kept.
     pub retention: Retention,
+    /// What a recorded exchange survives.
+    pub durability: crate::store::Durability,
 }
 
 /// Why the settings could not be resolved.
@@ -75,6 +77,7 @@ impl Settings {
             mocks: dir.join("mocks"),
             mask: crate::redact::MaskRules::default(),
             retention: Retention::default(),
+            durability: crate::store::Durability::default(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Surroundings {
         let mut mocks = beside_project.join("mocks");
         let mut mask = crate::redact::MaskRules::default();
         let mut retention = Retention::default();
+        let mut durability = crate::store::Durability::default();
         let mut from_file = None;
         // The project's file comes last: what it says replaces what the user's says. Masks add up: neither file may
         // take away what the other wants hidden.
@@ -132,6 +136,7 @@ impl Surroundings {
             if let Some(said) = &file.retention {
                 retention.clone_from(said);
             }
+            durability = file.durability.unwrap_or(durability);
             mask.fields.extend(file.mask_fields.iter().cloned());
             mask.members.extend(file.mask_members.iter().cloned());
         }
@@ -147,7 +152,7 @@ impl Surroundings {
             .ok_or(SettingsError::NoHome)?;
         // Without a home, as in some containers, the CA goes where the user told us to keep things.
         let ca_dir = data.unwrap_or_else(|| store.clone()).join("ca");
-        Ok(Settings { store, ca_dir, mocks, mask, retention })
+        Ok(Settings { store, ca_dir, mocks, mask, retention, durability })
     }
 
     /// The nearest `retake.toml`, from the current folder upward.
@@ -234,6 +239,8 @@ mod tests {
         let world = world();
         world.write("config/retake/config.toml", "[history]\nkeep = '90d'");
         assert_eq!(world.resolve().retention.keep, Some(jiff::SignedDuration::from_hours(90 * 24)));
+        world.write("config/retake/config.toml", "[history]\ndurability = 'disk'");
+        assert_eq!(world.resolve().durability, crate::store::Durability::Disk);
         world.write("project/retake.toml", "[history]\nmax_size = '5GB'\nkeep_tagged = true");
         let retention = world.resolve().retention;
         assert_eq!(retention, Retention { keep: None, max_size: Some(5_000_000_000), keep_tagged: true });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::model::{ContentHash, ExchangeId};
 
-use super::layout::{Layout, make_folder, private};
+use super::layout::{Layout, make_folder, private, sync_folder};
 
 /// A body being written to `blobs/tmp/`. Dropped unfinished, it leaves nothing behind.
 pub struct BlobWriter {
@@ -46,9 +46,10 @@ impl BlobWriter {
         // From here until its record is in the journal, no sweep may take it for an orphan.
         self.layout.in_flight.begin(hash);
         let target = self.layout.blob(hash);
-        if !is_there(&target, self.size) {
+        if !is_there(&self.layout, hash, self.size) {
             make_parent(&target)?;
             fs::rename(&self.path, &target)?;
+            self.layout.in_flight.trust(hash);
         }
         Ok((hash, self.size))
     }
@@ -110,20 +111,22 @@ impl StreamFile {
 pub(super) fn link_blob(layout: &Layout, from: &Path, hash: ContentHash, size: u64) -> io::Result<()> {
     layout.in_flight.begin(hash);
     let target = layout.blob(hash);
-    if is_there(&target, size) {
+    if is_there(layout, hash, size) {
         return Ok(());
     }
     make_parent(&target)?;
     // A file of the right name and the wrong size was cut off: the link would be refused because of it.
     let _ = fs::remove_file(&target);
     if fs::hard_link(from, &target).is_ok() {
+        layout.in_flight.trust(hash);
         return Ok(());
     }
     // Not every file system links.
     let copy = layout.blob_tmp().join(uuid::Uuid::new_v4().simple().to_string());
     let copied = fs::copy(from, &copy).and_then(|_| fs::rename(&copy, &target));
-    if copied.is_err() {
-        let _ = fs::remove_file(&copy);
+    match &copied {
+        Ok(()) => layout.in_flight.trust(hash),
+        Err(_) => drop(fs::remove_file(&copy)),
     }
     copied
 }
@@ -154,8 +157,22 @@ pub(super) fn sweep_tmp(layout: &Layout) -> io::Result<usize> {
     Ok(swept)
 }
 
-fn is_there(path: &Path, size: u64) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.len() == size)
+/// Makes a body file durable, with its name.
+///
+/// # Errors
+/// Those of the disk. The file is then believed no more: the next body of this content is written anew.
+pub(super) fn sync_blob(layout: &Layout, hash: ContentHash) -> io::Result<()> {
+    let path = layout.blob(hash);
+    let synced = File::open(&path).and_then(|file| file.sync_data());
+    let named = || path.ancestors().skip(1).take(2).try_for_each(sync_folder);
+    synced.and_then(|()| named()).map_err(|error| {
+        layout.in_flight.distrust(hash);
+        io::Error::new(error.kind(), format!("the disk did not keep {}: {error}", path.display()))
+    })
+}
+
+fn is_there(layout: &Layout, hash: ContentHash, size: u64) -> bool {
+    !layout.in_flight.is_distrusted(hash) && fs::metadata(layout.blob(hash)).is_ok_and(|file| file.len() == size)
 }
 
 fn make_parent(path: &Path) -> io::Result<()> {
@@ -198,6 +215,28 @@ mod tests {
         fs::write(layout.blob(hash), b"a").unwrap();
         blob(&layout, &[b"abc"]);
         assert_eq!(fs::read(layout.blob(hash)).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_blob_that_the_disk_lost_is_written_anew() {
+        use std::os::unix::fs::MetadataExt;
+        let (_dir, layout) = layout();
+        let (hash, _) = blob(&layout, &[b"abc"]);
+        sync_blob(&layout, hash).unwrap();
+        let inode = || fs::metadata(layout.blob(hash)).unwrap().ino();
+        let first = inode();
+        blob(&layout, &[b"abc"]);
+        assert_eq!(inode(), first);
+        layout.in_flight.distrust(hash);
+        let kept = File::open(layout.blob(hash)).unwrap();
+        blob(&layout, &[b"abc"]);
+        assert_ne!(inode(), first);
+        drop(kept);
+        let second = inode();
+        blob(&layout, &[b"abc"]);
+        assert_eq!(inode(), second, "the new one is believed");
+        fs::remove_file(layout.blob(hash)).unwrap();
+        assert!(sync_blob(&layout, hash).unwrap_err().to_string().contains("did not keep"));
     }
 
     #[test]

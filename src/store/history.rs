@@ -287,7 +287,7 @@ pub trait History: Send + Sync {
     /// The numbers that a selector of the command line means: a number, a range, an id, or the end of an id. Ranges
     /// skip numbers that are not there; a range without any is [`HistoryError::Unknown`].
     fn resolve(&self, selector: &str) -> Result<Vec<u64>, HistoryError>;
-    /// What had to be repaired when the store was opened, a sentence each; the user is told.
+    /// What had to be repaired when this process opened the store, a sentence each. Who opens it tells the user, once.
     fn repairs(&self) -> Vec<String> {
         Vec::new()
     }
@@ -320,9 +320,13 @@ pub trait History: Send + Sync {
         Err(HistoryError::Unsupported("this history cannot be added to".into()))
     }
     /// Adds an exchange from elsewhere, masked already, and gives it its number, which is returned; `None` when one of
-    /// its id is there.
+    /// its id is there. After the last one, [`History::sync`].
     fn import(&self, exchange: Exchange) -> Result<Option<u64>, HistoryError> {
         let _ = exchange;
         Err(HistoryError::Unsupported("this history cannot be added to".into()))
+    }
+    /// Makes durable what was imported: it outlives the machine, too.
+    fn sync(&self) -> Result<(), HistoryError> {
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Body files that have their name and no record yet: a sweep that ran just then would take them for orphans.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ struct State {
     /// While a sweep looks for references, what is done meanwhile is kept too: it may not have seen the record.
     sweeping: bool,
     done: Vec<ContentHash>,
+    /// Body files that could not be synced: whether the disk has them nobody knows, whatever the kernel still shows.
+    distrusted: HashSet<ContentHash>,
 }
 
 impl State {
@@ -55,6 +57,21 @@ impl InFlight {
         } else {
             bodies.iter().for_each(|hash| state.end(*hash));
         }
+    }
+
+    /// A body file could not be synced.
+    pub(super) fn distrust(&self, hash: ContentHash) {
+        self.state().distrusted.insert(hash);
+    }
+
+    /// A body file was written anew.
+    pub(super) fn trust(&self, hash: ContentHash) {
+        self.state().distrusted.remove(&hash);
+    }
+
+    /// Whether a body file of this content must be written anew.
+    pub(super) fn is_distrusted(&self, hash: ContentHash) -> bool {
+        self.state().distrusted.contains(&hash)
     }
 
     /// Begins a sweep, which ends when what is returned is dropped.

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::blobs::{BlobWriter, StreamFile};
+use super::blobs::{BlobWriter, StreamFile, sync_blob};
 use super::current::Current;
 use super::in_flight::blobs_of;
 use super::index::row_of;
-use super::layout::Layout;
+use super::layout::{Layout, sync_folder};
 use super::reader::DiskHistory;
 use super::segment::{Kind, encode};
 use super::writer::{self, Job, SegmentWriter, Streams, Task};
-use crate::model::{Exchange, ExchangeId};
+use crate::model::{ContentHash, Exchange, ExchangeId};
 use crate::redact::MaskKey;
 
 /// How long an append may take.
@@ -25,13 +25,37 @@ const QUEUE: usize = 256;
 /// How long the end of a recording waits for a disk that does not answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a large body file may add to that before it is on the disk: the slowest disk takes so many bytes a second.
+const SLOWEST_DISK: u64 = 20 << 20;
+
+/// What an exchange that counts as recorded survives (`docs/history.md`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of this process.
+    #[default]
+    Process,
+    /// The end of the machine: record, body files and their names were synced.
+    Disk,
+}
+
+impl Durability {
+    /// By name.
+    pub fn named(name: &str) -> Option<Durability> {
+        match name {
+            "process" => Some(Durability::Process),
+            "disk" => Some(Durability::Disk),
+            _ => None,
+        }
+    }
+}
+
 /// Why an exchange did not reach the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// The disk refused.
     #[error("the history could not be written: {0}")]
     Disk(#[source] std::sync::Arc<io::Error>),
-    /// The disk did not answer within five seconds.
+    /// The disk did not answer in time: five seconds, more for large body files that must be synced.
     #[error("the history could not be written within {0:?}")]
     TimedOut(std::time::Duration),
 }
@@ -47,6 +71,7 @@ impl From<io::Error> for AppendError {
 #[derive(Clone)]
 pub struct Recording {
     shared: Arc<Shared>,
+    durability: Durability,
 }
 
 struct Shared {
@@ -91,7 +116,22 @@ impl Recording {
         })?;
         let ended = std::sync::Mutex::new(ended);
         let shared = Shared { tasks: Some(tasks), layout, streams, next, key, history, ended };
-        Ok(Recording { shared: Arc::new(shared) })
+        Ok(Recording { shared: Arc::new(shared), durability: Durability::Process })
+    }
+
+    /// The same store, recorded into with another durability.
+    ///
+    /// # Errors
+    /// Those of the disk: the store's own names must be durable before anything in it is.
+    pub fn durable(mut self, durability: Durability) -> io::Result<Recording> {
+        if durability == Durability::Disk {
+            let root = self.shared.layout.root();
+            // Whose folder it lies in may not be ours to open.
+            let _ = root.parent().map(sync_folder);
+            [root, &self.shared.layout.blobs()].into_iter().try_for_each(sync_folder)?;
+        }
+        self.durability = durability;
+        Ok(self)
     }
 
     /// Takes a new id (UUID v7) and number for a request that has just begun.
@@ -115,8 +155,8 @@ impl Recording {
         self.shared.history.index().failed()
     }
 
-    /// Appends the record of a finished exchange. Resolves when one `write` has put it into the journal: from then on
-    /// it survives the death of this process, and readers see it. Dropping the future does not take the append back,
+    /// Appends the record of a finished exchange. Resolves when one `write` has put it into the journal, and, with
+    /// [`Durability::Disk`], everything of it was synced: from then on it survives, and readers see it. Dropping the future does not take the append back,
     /// unless the queue was full and it had not entered it.
     ///
     /// # Errors
@@ -127,7 +167,8 @@ impl Recording {
 
     /// Appends an `open` record: the head of a response without known length, whose chunks go to the [`StreamFile`].
     /// A later [`Recording::append`] with the same id replaces it; after a kill it is listed as `interrupted`. Until
-    /// then listings do not show it: it is no exchange yet.
+    /// then listings do not show it: it is no exchange yet. It is not synced: only whole answers are promised to
+    /// outlive the machine.
     ///
     /// # Errors
     /// As [`Recording::append`].
@@ -147,9 +188,14 @@ impl Recording {
         let gone = || AppendError::from(io::Error::other("the journal's thread has ended"));
         let (done, written) = oneshot::channel();
         let blobs = blobs_of(exchange);
-        let job = Job { kind, record: encode(kind, exchange)?, row: row_of(exchange), blobs, done };
+        let durable = self.durability == Durability::Disk && kind != Kind::Open;
+        let to_sync = if durable { blobs.clone() } else { Vec::new() };
+        let patience = APPEND_TIMEOUT
+            + Duration::from_secs(if to_sync.is_empty() { 0 } else { bytes_of(exchange) / SLOWEST_DISK });
+        let job = Job { kind, record: encode(kind, exchange)?, row: row_of(exchange), blobs, durable, done };
         let tasks = self.shared.tasks.as_ref().ok_or_else(gone)?;
         let work = async {
+            self.sync_blobs(to_sync).await?;
             match tasks.try_send(Task::Record(job)) {
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Full(task)) => tasks.send(task).await.map_err(|_| gone())?,
@@ -157,7 +203,17 @@ impl Recording {
             }
             written.await.map_err(|_| gone())?.map_err(AppendError::Disk)
         };
-        tokio::time::timeout(APPEND_TIMEOUT, work).await.unwrap_or(Err(AppendError::TimedOut(APPEND_TIMEOUT)))
+        tokio::time::timeout(patience, work).await.unwrap_or(Err(AppendError::TimedOut(patience)))
+    }
+
+    /// Makes body files durable, beside the journal's thread: a large one must not hold up the others.
+    async fn sync_blobs(&self, blobs: Vec<ContentHash>) -> Result<(), AppendError> {
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let layout = self.shared.layout.clone();
+        let synced = tokio::task::spawn_blocking(move || blobs.iter().try_for_each(|hash| sync_blob(&layout, *hash)));
+        synced.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(AppendError::from)
     }
 
     /// A new body file.
@@ -177,6 +233,12 @@ impl Recording {
         self.shared.streams.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         Ok(file)
     }
+}
+
+/// The bytes of the bodies of an exchange.
+fn bytes_of(exchange: &Exchange) -> u64 {
+    let response = exchange.outcome.response().map_or(0, |response| response.body.size);
+    exchange.request.body.size.saturating_add(response)
 }
 
 struct CloseIndex(Arc<Current>);

@@ -111,17 +111,21 @@ impl Layout {
         self.root.join("quarantine")
     }
 
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
     pub(super) fn blob_tmp(&self) -> PathBuf {
-        self.root.join("blobs").join("tmp")
+        self.blobs().join("tmp")
     }
 
     pub(super) fn blob(&self, hash: ContentHash) -> PathBuf {
         let hex = hash.to_hex();
-        self.root.join("blobs").join(&hex[..2]).join(hex)
+        self.blobs().join(&hex[..2]).join(hex)
     }
 
     pub(super) fn streams(&self) -> PathBuf {
-        self.root.join("blobs").join("streams")
+        self.blobs().join("streams")
     }
 
     pub(super) fn stream(&self, id: ExchangeId) -> PathBuf {

@@ -31,7 +31,7 @@ pub use days::group_by_day;
 pub use history::{
     Edit, EditReport, Found, Group, History, HistoryError, Hit, Page, Pattern, Place, Query, Row, Usage,
 };
-pub use journal::{AppendError, Recording};
+pub use journal::{AppendError, Durability, Recording};
 pub use layout::{STORE_VERSION, random_key, replace_file};
 pub use lock::Holder;
 pub use open::{OpenError, journal_end, open_for_reading, open_for_recording};

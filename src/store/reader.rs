@@ -225,6 +225,10 @@ impl History for DiskHistory {
     fn import(&self, exchange: Exchange) -> Result<Option<u64>, HistoryError> {
         super::edit::import::exchange(self, exchange)
     }
+
+    fn sync(&self) -> Result<(), HistoryError> {
+        super::edit::import::sync(self)
+    }
 }
 
 /// What was typed for one exchange or several.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::current::Current;
 use super::history::Row;
 use super::index::{Entry, Index, Position};
-use super::layout::{Layout, private};
+use super::layout::{Layout, private, sync_folder};
 use super::segment::{HEADER, Kind};
 use crate::model::{ContentHash, ExchangeId};
 
@@ -28,9 +28,16 @@ pub(super) struct SegmentWriter {
     /// Bytes of the segment that are good: header and whole records.
     length: u64,
     roll_at: u64,
+    /// Whether the segment's name is durable, too.
+    named: bool,
+    /// The first segment that may hold what was appended since the last sync.
+    unsynced: u32,
     /// Stands in for a disk that is full: bytes still free.
     #[cfg(test)]
     pub(super) free: Option<Arc<std::sync::atomic::AtomicU64>>,
+    /// Stands in for a disk that loses what it took.
+    #[cfg(test)]
+    pub(super) forgetful: bool,
 }
 
 impl SegmentWriter {
@@ -42,8 +49,12 @@ impl SegmentWriter {
             number: last.0,
             length: last.1,
             roll_at: SEGMENT_BYTES,
+            named: false,
+            unsynced: last.0,
             #[cfg(test)]
             free: None,
+            #[cfg(test)]
+            forgetful: false,
         }
     }
 
@@ -84,9 +95,59 @@ impl SegmentWriter {
         Ok(at)
     }
 
+    /// [`SegmentWriter::append`], and makes durable what was appended.
+    ///
+    /// # Errors
+    /// Those of the disk. Records that may be lost are taken back: who waits for them is told that they are not there.
+    pub(super) fn append_synced(&mut self, records: &[u8]) -> io::Result<Position> {
+        let at = self.append(records)?;
+        self.sync_or(|file| drop(file.set_len(at.1)))?;
+        Ok(at)
+    }
+
     /// Makes what was appended durable.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), File::sync_data)
+    ///
+    /// # Errors
+    /// Those of the disk; the segment is left then.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.sync_or(|_| ())
+    }
+
+    /// After a failed sync nobody knows what the disk has, and a second one would call good what the first one lost
+    /// (the kernel tells once). So the segment is never synced again: the next append begins a new one.
+    fn sync_or(&mut self, lost: impl FnOnce(&File)) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        #[cfg(test)]
+        let synced = if self.forgetful { Err(io::ErrorKind::Other.into()) } else { file.sync_data() };
+        #[cfg(not(test))]
+        let synced = file.sync_data();
+        let named = || if self.named { Ok(()) } else { sync_folder(&self.layout.journal()) };
+        if let Err(error) = synced.and_then(|()| self.sync_full_segments()).and_then(|()| named()) {
+            lost(file);
+            self.leave();
+            self.unsynced = self.number.saturating_add(1);
+            return Err(io::Error::new(error.kind(), format!("the disk did not keep what was written: {error}")));
+        }
+        (self.named, self.unsynced) = (true, self.number);
+        Ok(())
+    }
+
+    /// Segments that were full before the last sync.
+    fn sync_full_segments(&self) -> io::Result<()> {
+        for number in self.unsynced.max(1)..self.number {
+            match File::open(self.layout.segment(number)) {
+                // An edit removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                file => file?.sync_data()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next append begins a new segment.
+    fn leave(&mut self) {
+        self.file = None;
+        self.length = self.roll_at.max(self.length);
     }
 
     /// Begins a new segment, unless the last one is empty. Returns its number: those below it grow no more.
@@ -108,8 +169,7 @@ impl SegmentWriter {
     fn repair(&mut self) {
         let cut = self.file.as_ref().map(|file| file.set_len(self.length));
         if !matches!(cut, Some(Ok(()))) {
-            self.file = None;
-            self.length = self.roll_at.max(self.length);
+            self.leave();
         }
     }
 
@@ -131,6 +191,7 @@ impl SegmentWriter {
             }
         }
         (self.file, self.number, self.length) = (Some(file), number, length.max(HEADER.len() as u64));
+        self.named = false;
         Ok(())
     }
 }
@@ -142,6 +203,8 @@ pub(super) struct Job {
     pub(super) row: Row,
     /// The body files that the record names.
     pub(super) blobs: Vec<ContentHash>,
+    /// Whether it must be durable before it counts; its body files are already.
+    pub(super) durable: bool,
     pub(super) done: oneshot::Sender<Result<(), Arc<io::Error>>>,
 }
 
@@ -207,12 +270,15 @@ fn write_group(
     group: &mut Vec<Job>,
     buffer: &mut Vec<u8>,
 ) {
+    // One sync for all that wait: while it lasts, the next group gathers.
+    let durable = group.iter().any(|job| job.durable);
+    let mut append = |records: &[u8]| if durable { writer.append_synced(records) } else { writer.append(records) };
     let written = if let [one] = group.as_slice() {
-        writer.append(&one.record)
+        append(&one.record)
     } else {
         buffer.clear();
         group.iter().for_each(|job| buffer.extend_from_slice(&job.record));
-        let written = writer.append(buffer);
+        let written = append(buffer);
         buffer.shrink_to(GROUP_BYTES);
         written
     };
@@ -317,5 +383,21 @@ mod tests {
         free.store(1 << 20, std::sync::atomic::Ordering::Relaxed);
         writer.append(&record).unwrap();
         assert_eq!(records(&layout, 1), 2);
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_records_are_taken_back_and_the_segment_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Layout::new(dir.path()));
+        layout.make_folders().unwrap();
+        let record = encode(Kind::Exchange, &exchange(1)).unwrap();
+        let mut writer = SegmentWriter::new(layout.clone(), (0, 0));
+        assert_eq!(writer.append_synced(&record).unwrap(), (1, 16));
+        writer.forgetful = true;
+        assert!(writer.append_synced(&record).unwrap_err().to_string().contains("did not keep"));
+        assert_eq!(records(&layout, 1), 1, "nobody may take for recorded what was lost");
+        writer.forgetful = false;
+        assert_eq!(writer.append_synced(&record).unwrap(), (2, 16), "the old segment is never synced again");
+        assert_eq!([1, 2].map(|number| records(&layout, number)), [1, 1]);
     }
 }

@@ -110,9 +110,30 @@ pub struct RecordArgs {
     /// Fail a call whose exchange cannot be written, rather than letting it pass unrecorded
     #[arg(long)]
     pub strict_recording: bool,
+    /// What an exchange survives once its answer is out [default: process]
+    #[arg(long, env = "RETAKE_DURABILITY", value_name = "HOW")]
+    pub durability: Option<DurabilityArg>,
     /// A command to run with every proxy and trust variable set
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
+}
+
+/// What a recorded exchange survives.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DurabilityArg {
+    /// The end of retake, however it ends
+    Process,
+    /// The end of the machine too: each answer waits until its record is synced to the disk
+    Disk,
+}
+
+impl From<DurabilityArg> for crate::store::Durability {
+    fn from(durability: DurabilityArg) -> Self {
+        match durability {
+            DurabilityArg::Process => crate::store::Durability::Process,
+            DurabilityArg::Disk => crate::store::Durability::Disk,
+        }
+    }
 }
 
 /// `retake replay`

@@ -8,6 +8,7 @@ use super::Journal;
 use crate::model::body::INLINE_MAX;
 use crate::model::{Body, BodyContent, BodyEnd, Exchange};
 use crate::store::BlobWriter;
+use crate::store::blobs::sync_blob;
 use crate::store::history::HistoryError;
 use crate::store::in_flight::blobs_of;
 use crate::store::index::{Entry, row_of};
@@ -40,7 +41,13 @@ pub(in crate::store) fn body(
         }
     }
     let (hash, size) = blob.finish()?;
+    sync_blob(&history.layout, hash)?;
     Ok(Body { content: BodyContent::Blob, size, wire_size: size, hash, end, coding_removed: None, masked: 0 })
+}
+
+/// Makes durable what was appended.
+pub(in crate::store) fn sync(history: &DiskHistory) -> Result<(), HistoryError> {
+    history.between(|writer, _| writer.sync())
 }
 
 /// Appends an exchange under a number of this store, unless one of its id is there.
