@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::body::{BodySpec, JsonStyle};
 use super::locate::Place;
 use super::manifest::{Manifest, OriginPattern, ServerStub};
-use super::rule::{self, Rule};
+use super::rule::{self, Rule, RuleAction, RuleSide};
 use super::stub::{ResponseSpec, Scenario, Stub};
 use super::{Collection, FORMAT_VERSION, StubFile, schema, shape};
 
@@ -250,16 +250,44 @@ impl Faults {
 
     fn rules(&mut self, rules: &[Rule], place: &Place) {
         for (at, rule) in rules.iter().enumerate() {
-            let place = place.index(at).key("name");
+            let place = place.index(at);
+            let name = place.key("name");
             match rule.place {
                 rule::Place::Json if !rule.name.is_empty() && !rule.name.starts_with('/') => {
                     let message = format!("`{}` is no JSON pointer (RFC 6901): write `/{}`", rule.name, rule.name);
-                    self.add(&place, message);
+                    self.add(&name, message);
                 }
                 rule::Place::Json => {}
-                _ if rule.name.is_empty() => self.add(&place, format!("`{place}` is empty")),
+                _ if rule.name.is_empty() => self.add(&name, format!("`{name}` is empty")),
                 _ => {}
             }
+            self.rule_members(rule, &place);
+        }
+    }
+
+    /// What members of a rule say that its action cannot do.
+    fn rule_members(&mut self, rule: &Rule, place: &Place) {
+        let response = rule.side == RuleSide::Response;
+        let (action, shape) = (place.key("action"), place.key("shape"));
+        match rule.action {
+            RuleAction::Fresh if response => self.add(&action, "`fresh` is for requests: say `any` of an answer"),
+            RuleAction::Echo if !response => self.add(&action, "`echo` is for answers: add `\"in\": \"response\"`"),
+            RuleAction::Echo if rule.from.is_none() => {
+                self.add(&action, "`echo` needs `from`: where in the request the value comes from, such as `path id`");
+            }
+            _ => {}
+        }
+        if response && !matches!(rule.place, rule::Place::Json | rule::Place::Field) {
+            self.add(&place.key("place"), "an answer has no such part: a rule about one looks at `json` or `field`");
+        }
+        if rule.shape.is_some() && !matches!(rule.action, RuleAction::Any | RuleAction::Fresh) {
+            self.add(&shape, "`shape` goes with `any` or `fresh`");
+        }
+        if !rule.except.is_empty() && rule.action != RuleAction::Fresh {
+            self.add(&place.key("except"), "`except` goes with `fresh`");
+        }
+        if rule.from.is_some() && rule.action != RuleAction::Echo {
+            self.add(&place.key("from"), "`from` goes with `echo`");
         }
     }
 

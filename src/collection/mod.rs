@@ -21,7 +21,7 @@ pub use check::Problem;
 pub use manifest::{Manifest, OriginPattern, PortPattern, Profile, ServerStub, Settings};
 pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern};
-pub use rule::{Place, Rule, RuleAction};
+pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
 pub use shape::nearest;
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
 

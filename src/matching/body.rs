@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::collection::{BodySpec, RuleAction};
+use crate::collection::BodySpec;
 use crate::diff::json::{Leaf, leaves};
 use crate::model::media::{self, Kind};
 
@@ -156,7 +156,7 @@ fn compare_parsed(
     rules: &Rules,
     result: &mut PartResult,
 ) {
-    let form = |name: &str| -> Option<RuleAction> { rules.form(name) };
+    let form = |name: &str| rules.form(name);
     match (ours, theirs) {
         (Parsed::Json(ours), Parsed::Json(theirs)) => json::compare(ours, theirs, rules, result),
         (Parsed::Form(ours), Parsed::Form(theirs)) => pairs::compare(ours, theirs, form, result),

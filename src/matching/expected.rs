@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::collection::{EndPolicy, MatchParts, OriginPattern, Rule, RuleAction, Scenario, SegmentPattern, Stub};
+use crate::collection::{EndPolicy, MatchParts, OriginPattern, Rule, Scenario, SegmentPattern, Stub};
 use crate::model::path;
 
 use super::ScenarioRef;
@@ -12,7 +12,7 @@ use super::pairs::{self, Pair};
 use super::paths;
 use super::placeholder;
 use super::received::Received;
-use super::rules::Rules;
+use super::rules::{Compiled, Rules};
 
 /// What all scenarios of a stub have in common.
 pub(super) struct CompiledStub {
@@ -36,7 +36,7 @@ impl CompiledStub {
             specificity: paths::specificity(stub.path.segments()),
             file: file.to_owned(),
             parts: stub.parts,
-            rules: Rules::new(&stub.rules, collection),
+            rules: Rules::new(stub, collection),
         }
     }
 }
@@ -110,9 +110,9 @@ impl Expected {
             let got = path::segments(received.path()).nth(capture.segment).unwrap_or_default();
             let same = capture.value == got || placeholder::stands_for(&capture.value, got);
             match stub.rules.capture(&capture.name) {
-                Some(RuleAction::Ignore) => {}
-                Some(RuleAction::Any) if !got.is_empty() => result.same(1),
-                _ if same => result.same(1),
+                Some(rule) if rule.ignores() => {}
+                Some(rule) if same || rule.accepts(&capture.value, got) => result.same(1),
+                None if same => result.same(1),
                 _ => result.add(Verdict::Different, &capture.name, Some(&capture.value), Some(got)),
             }
         }
@@ -121,16 +121,16 @@ impl Expected {
     fn compare_fields(&self, stub: &CompiledStub, received: &Received<'_>, result: &mut PartResult) {
         for (name, expected) in &self.fields {
             let rule = stub.rules.field(name);
-            if rule == Some(RuleAction::Ignore) {
+            if rule.is_some_and(Compiled::ignores) {
                 continue;
             }
-            let any = rule == Some(RuleAction::Any);
+            let will_do = |got: &str| rule.is_some_and(|rule| rule.takes_any() || rule.accepts(expected, got));
+            let needed = rule.is_some_and(Compiled::needs_one) || placeholder::is_placeholder(expected);
             match combined(received.call().fields.all(name)) {
-                Some(got) if any || *expected == got || placeholder::stands_for_field(name, expected, &got) => {
-                    result.same(1);
-                }
+                Some(got) if *expected == got || placeholder::stands_for_field(name, expected, &got) => result.same(1),
+                Some(got) if will_do(&got) => result.same(1),
                 Some(got) => result.add(Verdict::Different, name, Some(expected), Some(&got)),
-                None if any || placeholder::is_placeholder(expected) => {
+                None if needed => {
                     result.add(Verdict::Different, name, Some(expected), None);
                 }
                 None => result.add(Verdict::Missing, name, Some(expected), None),

@@ -297,8 +297,10 @@ fn consider_all<'i>(entry: &'i Entry, role: Role, consider: &mut dyn FnMut(&'i E
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{call, collection, index, name_of};
+    use super::super::tests::{call, collection, index, name_of, scenario, stub};
     use super::*;
+    use crate::collection::{Place, Rule, RuleAction};
+    use crate::model::Shape;
 
     /// The scenario that answers, with `~` for an inexact hit; `miss` if none.
     fn answer(index: &Index, line: &str, profile: Profile) -> String {
@@ -317,6 +319,30 @@ mod tests {
         for (line, best, strict) in cases {
             assert_eq!(answer(&index, line, Profile::Best), *best, "best: {line}");
             assert_eq!(answer(&index, line, Profile::Strict), *strict, "strict: {line}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_value_is_taken_for_a_recorded_one_and_recorded_ones_are_told_apart() {
+        let first = stub("GET /orders/{id} | tea {id=1001}");
+        let mut file = StubFile { path: first.path, stub: first.stub };
+        file.stub.scenarios.push(scenario("coffee {id=1002}"));
+        file.stub.scenarios.push(scenario("none {id=9999}"));
+        file.stub.scenarios.push(scenario("odd {id=new}"));
+        let fresh = Rule::new(Place::Path, "id", RuleAction::Fresh);
+        file.stub.rules = vec![Rule { shape: Some(Shape::Integer), except: vec!["9999".into()], ..fresh }];
+        let mut source = collection(&[], &[]);
+        std::sync::Arc::get_mut(&mut source.collection).unwrap().stubs.push(file);
+        let index = index(vec![source]);
+        for (line, expected) in [
+            ("GET /orders/1001", "tea"),
+            ("GET /orders/1002", "coffee"),
+            ("GET /orders/1003", "tea"),
+            ("GET /orders/9999", "none"),
+            ("GET /orders/new", "odd"),
+            ("GET /orders/old", "miss"),
+        ] {
+            assert_eq!(answer(&index, line, Profile::Strict), expected, "{line}");
         }
     }
 

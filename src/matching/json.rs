@@ -12,7 +12,7 @@ pub(super) fn compare(expected: &[Leaf], got: &[Leaf], rules: &Rules, result: &m
     if rules.touch_json() {
         let (ours, our_any) = ruled(expected, rules);
         let (theirs, their_any) = ruled(got, rules);
-        merge(&ours, &theirs, result);
+        merge(&ours, &theirs, rules, result);
         for pointer in &our_any {
             match their_any.binary_search(pointer) {
                 Ok(_) => result.same(1),
@@ -25,15 +25,15 @@ pub(super) fn compare(expected: &[Leaf], got: &[Leaf], rules: &Rules, result: &m
         return;
     }
     let (ours, theirs): (Vec<&Leaf>, Vec<&Leaf>) = (expected.iter().collect(), got.iter().collect());
-    merge(&ours, &theirs, result);
+    merge(&ours, &theirs, rules, result);
 }
 
-/// The leaves that no rule touches, and the pointers of values of which any will do; both sorted.
-fn ruled<'a>(leaves: &'a [Leaf], rules: &Rules) -> (Vec<&'a Leaf>, Vec<&'a str>) {
+/// The leaves that are compared, and the pointers of values of which any will do; both sorted.
+fn ruled<'a>(leaves: &'a [Leaf], rules: &'a Rules) -> (Vec<&'a Leaf>, Vec<&'a str>) {
     let (mut kept, mut any) = (Vec::new(), Vec::new());
     for leaf in leaves {
         match rules.json(&leaf.pointer) {
-            JsonAction::Compare => kept.push(leaf),
+            JsonAction::Compare | JsonAction::Judge(_) => kept.push(leaf),
             JsonAction::Ignore => {}
             JsonAction::Any(pointer) => any.push(pointer),
         }
@@ -43,20 +43,20 @@ fn ruled<'a>(leaves: &'a [Leaf], rules: &Rules) -> (Vec<&'a Leaf>, Vec<&'a str>)
     (kept, any)
 }
 
-fn merge(expected: &[&Leaf], got: &[&Leaf], result: &mut PartResult) {
+fn merge(expected: &[&Leaf], got: &[&Leaf], rules: &Rules, result: &mut PartResult) {
     let (mut left, mut right) = (0, 0);
     loop {
         match (expected.get(left), got.get(right)) {
             (Some(one), Some(other)) if one.pointer == other.pointer => {
-                pair(one, other, result);
+                pair(one, other, rules, result);
                 (left, right) = (left + 1, right + 1);
             }
             (Some(one), other) if other.is_none_or(|other| one.pointer < other.pointer) => {
-                only(one, got, Verdict::Missing, result);
+                only(one, got, Verdict::Missing, rules, result);
                 left += 1;
             }
             (_, Some(other)) => {
-                only(other, expected, Verdict::Extra, result);
+                only(other, expected, Verdict::Extra, rules, result);
                 right += 1;
             }
             _ => return,
@@ -64,8 +64,8 @@ fn merge(expected: &[&Leaf], got: &[&Leaf], result: &mut PartResult) {
     }
 }
 
-fn pair(expected: &Leaf, got: &Leaf, result: &mut PartResult) {
-    if same(&expected.pointer, &expected.value, &got.value) {
+fn pair(expected: &Leaf, got: &Leaf, rules: &Rules, result: &mut PartResult) {
+    if same(&expected.pointer, &expected.value, &got.value) || judged(expected, got, rules) {
         result.same(1);
     } else {
         let (ours, theirs) = (expected.value.text(), got.value.text());
@@ -73,13 +73,25 @@ fn pair(expected: &Leaf, got: &Leaf, result: &mut PartResult) {
     }
 }
 
+/// Whether a rule finds the one value as good as the other.
+fn judged(expected: &Leaf, got: &Leaf, rules: &Rules) -> bool {
+    let JsonAction::Judge(rule) = rules.json(&expected.pointer) else { return false };
+    match (&expected.value, &got.value) {
+        (Value::String(one), Value::String(other)) | (Value::Number(one), Value::Number(other)) => {
+            rule.accepts(one, other)
+        }
+        _ => false,
+    }
+}
+
 /// A leaf without a partner: missing or extra, unless the other side has something that contradicts it there, such
 /// as an object instead of a number.
-fn only(leaf: &Leaf, others: &[&Leaf], verdict: Verdict, result: &mut PartResult) {
+fn only(leaf: &Leaf, others: &[&Leaf], verdict: Verdict, rules: &Rules, result: &mut PartResult) {
     let under = format!("{}/", leaf.pointer);
     let at = others.partition_point(|other| *other.pointer < *under);
     let inside = others.get(at).filter(|other| other.pointer.starts_with(&under));
-    let placeholder = verdict == Verdict::Missing && is_placeholder(&leaf.value);
+    let needed = matches!(rules.json(&leaf.pointer), JsonAction::Judge(rule) if rule.needs_one());
+    let placeholder = verdict == Verdict::Missing && (needed || is_placeholder(&leaf.value));
     let contradicts = inside.is_some_and(|inside| {
         let array = inside.pointer[under.len()..].split('/').next().is_some_and(|token| token == "0");
         !matches!((&leaf.value, array), (Value::Word("[]"), true) | (Value::Word("{}"), false))
@@ -152,8 +164,10 @@ mod tests {
 
     #[test]
     fn rules_cover_subtrees() {
-        let rule = |name: &str, action| Rule { place: Place::Json, name: name.into(), action, why: None };
-        let rules = Rules::new(&[rule("/meta", RuleAction::Ignore), rule("/items/*/id", RuleAction::Any)], &[]);
+        let rule = |name: &str, action| Rule::new(Place::Json, name, action);
+        let mut stub = crate::matching::tests::stub("POST /p | it").stub;
+        stub.rules = vec![rule("/meta", RuleAction::Ignore), rule("/items/*/id", RuleAction::Any)];
+        let rules = Rules::new(&stub, &[]);
         let run = |expected: &str, got: &str| {
             let mut result = PartResult::default();
             compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &rules, &mut result);

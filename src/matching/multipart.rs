@@ -1,10 +1,10 @@
 //! Multipart bodies (RFC 2046 section 5.1), as far as comparing needs: parts by name and position.
 
-use crate::collection::RuleAction;
 use crate::model::media;
 
 use super::evaluation::{PartResult, Verdict};
 use super::placeholder;
+use super::rules::Compiled;
 
 /// More parts than this are compared as bytes.
 const MAX_PARTS: usize = 10_000;
@@ -120,10 +120,10 @@ fn parameter(value: &str, name: &str) -> Option<String> {
 }
 
 /// Compares two sorted lists of parts.
-pub(super) fn compare(
+pub(super) fn compare<'r>(
     expected: &[MultiPart],
     got: &[MultiPart],
-    rule: impl Fn(&str) -> Option<RuleAction>,
+    rule: impl Fn(&str) -> Option<&'r Compiled>,
     result: &mut PartResult,
 ) {
     let (mut left, mut right) = (0, 0);
@@ -145,17 +145,22 @@ pub(super) fn compare(
     }
 }
 
-fn judge(one: Option<&MultiPart>, other: Option<&MultiPart>, rule: Option<RuleAction>, result: &mut PartResult) {
-    let any = rule == Some(RuleAction::Any);
+fn judge(one: Option<&MultiPart>, other: Option<&MultiPart>, rule: Option<&Compiled>, result: &mut PartResult) {
+    let any = rule.is_some_and(Compiled::takes_any);
+    let will_do = |one: &MultiPart, other: &MultiPart| {
+        let texts = std::str::from_utf8(&one.content).ok().zip(std::str::from_utf8(&other.content).ok());
+        rule.zip(texts).is_some_and(|(rule, (one, other))| rule.accepts(one, other))
+    };
     match (one, other) {
-        _ if rule == Some(RuleAction::Ignore) => {}
-        (Some(one), Some(other)) if any || same(one, other) => result.same(1),
+        _ if rule.is_some_and(Compiled::ignores) => {}
+        (Some(one), Some(other)) if any || same(one, other) || will_do(one, other) => result.same(1),
         (Some(one), Some(other)) => {
             result.add(Verdict::Different, &one.name, Some(&describe(one)), Some(&describe(other)));
         }
         (Some(one), None) => {
             let secret = std::str::from_utf8(&one.content).is_ok_and(placeholder::is_placeholder);
-            let verdict = if any || secret { Verdict::Different } else { Verdict::Missing };
+            let needed = rule.is_some_and(Compiled::needs_one);
+            let verdict = if needed || secret { Verdict::Different } else { Verdict::Missing };
             result.add(verdict, &one.name, Some(&describe(one)), None);
         }
         (None, Some(other)) => result.add(Verdict::Extra, &other.name, None, Some(&describe(other))),

@@ -1,9 +1,8 @@
 //! Names with values, compared as multisets: query pairs and form members.
 
-use crate::collection::RuleAction;
-
 use super::evaluation::{PartResult, Verdict};
 use super::placeholder;
+use super::rules::Compiled;
 
 /// A decoded pair.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,10 +34,10 @@ pub(super) fn pair(raw: &[u8]) -> Option<Pair> {
 }
 
 /// Compares two sorted lists.
-pub(super) fn compare(
+pub(super) fn compare<'r>(
     expected: &[Pair],
     got: &[Pair],
-    rule: impl Fn(&str) -> Option<RuleAction>,
+    rule: impl Fn(&str) -> Option<&'r Compiled>,
     result: &mut PartResult,
 ) {
     let (mut expected, mut got) = (expected, got);
@@ -46,9 +45,9 @@ pub(super) fn compare(
         let (ours, expected_rest) = take(expected, name);
         let (theirs, got_rest) = take(got, name);
         match rule(name) {
-            Some(RuleAction::Ignore) => {}
-            Some(RuleAction::Any) => any(name, ours, theirs, result),
-            None => group(name, ours, theirs, result),
+            Some(rule) if rule.ignores() => {}
+            Some(rule) if rule.takes_any() => any(name, ours, theirs, result),
+            rule => group(name, ours, theirs, rule, result),
         }
         (expected, got) = (expected_rest, got_rest);
     }
@@ -78,8 +77,9 @@ fn any(name: &str, expected: &[Pair], got: &[Pair], result: &mut PartResult) {
     }
 }
 
-/// The values of one name: equal ones are the same, then placeholders take what is left, the rest pairs up.
-fn group(name: &str, expected: &[Pair], got: &[Pair], result: &mut PartResult) {
+/// The values of one name: equal ones are the same, then placeholders take what is left, the rest pairs up. A rule may
+/// find one value as good as another.
+fn group(name: &str, expected: &[Pair], got: &[Pair], rule: Option<&Compiled>, result: &mut PartResult) {
     let (mut ours, mut theirs) = leftovers(expected, got, result);
     let mut unmet = Vec::new();
     ours.retain(|value| {
@@ -100,10 +100,16 @@ fn group(name: &str, expected: &[Pair], got: &[Pair], result: &mut PartResult) {
     }
     let both = ours.len().min(theirs.len());
     for (value, got) in ours.iter().zip(&theirs) {
-        result.add(Verdict::Different, name, Some(value), Some(got));
+        if rule.is_some_and(|rule| rule.accepts(value, got)) {
+            result.same(1);
+        } else {
+            result.add(Verdict::Different, name, Some(value), Some(got));
+        }
     }
     for value in &ours[both..] {
-        result.add(Verdict::Missing, name, Some(value), None);
+        let needed = rule.is_some_and(Compiled::needs_one);
+        let verdict = if needed { Verdict::Different } else { Verdict::Missing };
+        result.add(verdict, name, Some(value), None);
     }
     for value in &theirs[both..] {
         result.add(Verdict::Extra, name, None, Some(value));
@@ -132,7 +138,10 @@ fn leftovers<'a>(expected: &'a [Pair], got: &'a [Pair], result: &mut PartResult)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collection::{Place, Rule, RuleAction};
     use crate::matching::Tally;
+    use crate::matching::rules::Rules;
+    use crate::model::Shape;
 
     #[track_caller]
     fn check(expected: &str, got: &str, tally: [u32; 4]) {
@@ -157,19 +166,25 @@ mod tests {
 
     #[test]
     fn rules_act_first_and_a_failing_one_contradicts() {
-        let rule = |name: &str| match name {
-            "ts" => Some(RuleAction::Ignore),
-            "id" => Some(RuleAction::Any),
-            _ => None,
-        };
+        let mut stub = crate::matching::tests::stub("GET /p | it").stub;
+        stub.rules = vec![
+            Rule::new(Place::Query, "ts", RuleAction::Ignore),
+            Rule::new(Place::Query, "id", RuleAction::Any),
+            Rule { shape: Some(Shape::Uuid), ..Rule::new(Place::Query, "ref", RuleAction::Any) },
+        ];
+        let rules = Rules::new(&stub, &[]);
         let run = |expected: &str, got: &str| {
             let mut result = PartResult::default();
-            compare(&parse(expected.as_bytes()), &parse(got.as_bytes()), rule, &mut result);
+            compare(&parse(expected.as_bytes()), &parse(got.as_bytes()), |name| rules.query(name), &mut result);
             result.tally
         };
         assert_eq!(run("ts=1&id=1", "id=2"), Tally { same: 1, ..Tally::default() });
         assert_eq!(run("id=1", "ts=5"), Tally { different: 1, ..Tally::default() });
         assert_eq!(run("", "ts=5"), Tally::default());
+        let (one, other) = ("ref=0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", "ref=0193f3a2-7c1e-7d30-9a55-2f6f0c1be002");
+        assert_eq!(run(one, other), Tally { same: 1, ..Tally::default() });
+        assert_eq!(run(one, "ref=mine"), Tally { different: 1, ..Tally::default() });
+        assert_eq!(run(one, ""), Tally { different: 1, ..Tally::default() });
     }
 
     #[test]

@@ -1,15 +1,67 @@
 //! The rules that hold for a stub, sorted by place.
 
-use crate::collection::{Place, Rule, RuleAction};
+use std::collections::HashSet;
 
-/// Compiled rules. A stub's own go before those of the collection; the first that names an item decides.
+use serde_json::Value;
+
+use super::{pairs, paths};
+use crate::collection::{Place, Rule, RuleAction, RuleSide, Scenario, Stub};
+use crate::model::Shape;
+
+/// Compiled rules about requests. A stub's own go before those of the collection; the first that names an item decides.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    path: Vec<(String, RuleAction)>,
-    query: Vec<(String, RuleAction)>,
-    fields: Vec<(String, RuleAction)>,
-    form: Vec<(String, RuleAction)>,
-    json: Vec<(Vec<Token>, RuleAction)>,
+    path: Vec<(String, Compiled)>,
+    query: Vec<(String, Compiled)>,
+    fields: Vec<(String, Compiled)>,
+    form: Vec<(String, Compiled)>,
+    json: Vec<(Vec<Token>, Compiled)>,
+}
+
+/// What a rule does with the values of its item.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    action: RuleAction,
+    shape: Option<Shape>,
+    /// With `fresh`: what scenarios of the stub have there, and what is never taken for another.
+    told_apart: HashSet<String>,
+    /// With `fresh`: a scenario with one of these takes no other value.
+    except: Vec<String>,
+}
+
+impl Compiled {
+    fn new(rule: &Rule) -> Self {
+        let told_apart = rule.except.iter().cloned().collect();
+        Compiled { action: rule.action, shape: rule.shape, told_apart, except: rule.except.clone() }
+    }
+
+    /// Whether the item is left out.
+    pub(super) fn ignores(&self) -> bool {
+        self.action == RuleAction::Ignore
+    }
+
+    /// Whether any value will do, whatever it looks like.
+    pub(super) fn takes_any(&self) -> bool {
+        self.action == RuleAction::Any && self.shape.is_none()
+    }
+
+    /// Whether there must be a value.
+    pub(super) fn needs_one(&self) -> bool {
+        self.action == RuleAction::Any
+    }
+
+    /// Whether `got` does for the recorded `expected`, which it does not equal.
+    pub(super) fn accepts(&self, expected: &str, got: &str) -> bool {
+        let looks_right = self.shape.is_none_or(|shape| shape.fits(got));
+        match self.action {
+            RuleAction::Any => looks_right && !got.is_empty(),
+            RuleAction::Fresh => {
+                let taken = !self.except.iter().any(|value| value == expected) && !self.told_apart.contains(got);
+                taken && looks_right && !got.is_empty() && self.shape.is_none_or(|shape| shape.fits(expected))
+            }
+            RuleAction::Ignore | RuleAction::Echo => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -21,7 +73,7 @@ enum Token {
 }
 
 /// What the JSON rules say of a leaf.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum JsonAction<'a> {
     /// Nothing.
     Compare,
@@ -29,42 +81,54 @@ pub(super) enum JsonAction<'a> {
     Ignore,
     /// It is part of the value at this pointer, of which any will do.
     Any(&'a str),
+    /// It is compared, and another value may do.
+    Judge(&'a Compiled),
 }
 
 impl Rules {
-    /// Compiles the rules of a stub and of its collection.
-    pub(super) fn new(stub: &[Rule], collection: &[Rule]) -> Self {
+    /// Compiles the rules of a stub and of its collection. Rules about answers and those that are off have no part.
+    pub(super) fn new(stub: &Stub, collection: &[Rule]) -> Self {
         let mut rules = Rules::default();
-        for rule in stub.iter().chain(collection) {
-            let named = (rule.name.clone(), rule.action);
-            match rule.place {
-                Place::Path => rules.path.push(named),
-                Place::Query => rules.query.push(named),
-                Place::Field => rules.fields.push(named),
-                Place::Form => rules.form.push(named),
-                Place::Json => rules.json.push((tokens(&rule.name), rule.action)),
+        for rule in stub.rules.iter().chain(collection) {
+            if rule.off || rule.side == RuleSide::Response {
+                continue;
             }
+            let mut compiled = Compiled::new(rule);
+            if rule.action == RuleAction::Fresh {
+                compiled.told_apart.extend(stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule)));
+            }
+            let named = match rule.place {
+                Place::Path => &mut rules.path,
+                Place::Query => &mut rules.query,
+                Place::Field => &mut rules.fields,
+                Place::Form => &mut rules.form,
+                Place::Json => {
+                    rules.json.push((tokens(&rule.name), compiled));
+                    continue;
+                }
+            };
+            named.push((rule.name.clone(), compiled));
         }
         rules
     }
 
     /// The rule for a capture.
-    pub(super) fn capture(&self, name: &str) -> Option<RuleAction> {
+    pub(super) fn capture(&self, name: &str) -> Option<&Compiled> {
         named(&self.path, |rule| rule == name)
     }
 
     /// The rule for a query parameter.
-    pub(super) fn query(&self, name: &str) -> Option<RuleAction> {
+    pub(super) fn query(&self, name: &str) -> Option<&Compiled> {
         named(&self.query, |rule| rule == name)
     }
 
     /// The rule for a field.
-    pub(super) fn field(&self, name: &str) -> Option<RuleAction> {
+    pub(super) fn field(&self, name: &str) -> Option<&Compiled> {
         named(&self.fields, |rule| rule.eq_ignore_ascii_case(name))
     }
 
     /// The rule for a form member or multipart part.
-    pub(super) fn form(&self, name: &str) -> Option<RuleAction> {
+    pub(super) fn form(&self, name: &str) -> Option<&Compiled> {
         named(&self.form, |rule| rule == name)
     }
 
@@ -73,22 +137,78 @@ impl Rules {
         !self.json.is_empty()
     }
 
-    /// What the rules say of the leaf at `pointer`. A rule for a member holds for all that is under it.
-    pub(super) fn json<'a>(&self, pointer: &'a str) -> JsonAction<'a> {
-        for (tokens, action) in &self.json {
-            if let Some(covered) = covers(tokens, pointer) {
-                return match action {
-                    RuleAction::Ignore => JsonAction::Ignore,
-                    RuleAction::Any => JsonAction::Any(&pointer[..covered]),
-                };
+    /// What the rules say of the leaf at `pointer`. A rule that ignores a member or takes any holds for all that is under
+    /// it; one that looks at the value holds for that value alone.
+    pub(super) fn json<'a>(&'a self, pointer: &'a str) -> JsonAction<'a> {
+        for (tokens, compiled) in &self.json {
+            match covers(tokens, pointer) {
+                Some(_) if compiled.ignores() => return JsonAction::Ignore,
+                Some(covered) if compiled.takes_any() => return JsonAction::Any(&pointer[..covered]),
+                Some(covered) if covered == pointer.len() => return JsonAction::Judge(compiled),
+                _ => {}
             }
         }
         JsonAction::Compare
     }
 }
 
-fn named(rules: &[(String, RuleAction)], is: impl Fn(&str) -> bool) -> Option<RuleAction> {
-    rules.iter().find(|(name, _)| is(name)).map(|(_, action)| *action)
+fn named(rules: &[(String, Compiled)], is: impl Fn(&str) -> bool) -> Option<&Compiled> {
+    rules.iter().find(|(name, _)| is(name)).map(|(_, compiled)| compiled)
+}
+
+/// The values that a scenario has in the place of a rule, as far as they stand in the stub's file.
+fn values(stub: &Stub, scenario: &Scenario, rule: &Rule) -> Vec<String> {
+    let request = &scenario.request;
+    let body = request.body.as_ref();
+    match rule.place {
+        Place::Path => {
+            request.captures.get(&rule.name).map(|value| paths::segment_key(value).into_owned()).into_iter().collect()
+        }
+        Place::Query => {
+            let decoded = request.query.iter().chain(&stub.defaults.query).map(|pair| pair.decoded());
+            decoded.filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect()
+        }
+        Place::Field => {
+            let lines = request.fields.iter().chain(&stub.defaults.fields).filter(|line| line.0.is(&rule.name));
+            lines.map(|line| line.0.text().trim().to_owned()).collect()
+        }
+        Place::Form => {
+            let text = body.and_then(|body| body.text.as_ref()).map(String::as_bytes).unwrap_or_default();
+            pairs::parse(text).into_iter().filter(|pair| pair.name == rule.name).map(|pair| pair.value).collect()
+        }
+        Place::Json => {
+            let mut found = Vec::new();
+            if let Some(json) = body.and_then(|body| body.json.as_ref()) {
+                scalars(json, &tokens(&rule.name), &mut found);
+            }
+            found
+        }
+    }
+}
+
+/// The scalars at a pointer, as texts.
+fn scalars(value: &Value, at: &[Token], found: &mut Vec<String>) {
+    let Some((token, rest)) = at.split_first() else {
+        match value {
+            Value::String(text) => found.push(text.clone()),
+            Value::Number(number) => found.push(number.to_string()),
+            _ => {}
+        }
+        return;
+    };
+    match (value, token) {
+        (Value::Object(members), Token::Any) => members.values().for_each(|value| scalars(value, rest, found)),
+        (Value::Array(items), Token::Any) => items.iter().for_each(|value| scalars(value, rest, found)),
+        (Value::Object(members), Token::Name(name)) => {
+            let inside = members.get(&name.replace("~1", "/").replace("~0", "~"));
+            inside.into_iter().for_each(|value| scalars(value, rest, found));
+        }
+        (Value::Array(items), Token::Name(name)) => {
+            let inside = name.parse().ok().and_then(|at: usize| items.get(at));
+            inside.into_iter().for_each(|value| scalars(value, rest, found));
+        }
+        _ => {}
+    }
 }
 
 fn tokens(pointer: &str) -> Vec<Token> {
@@ -118,26 +238,50 @@ fn covers(tokens: &[Token], pointer: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matching::tests::stub;
 
-    fn json(name: &str, action: RuleAction) -> Rule {
-        Rule { place: Place::Json, name: name.into(), action, why: None }
+    fn rules(stub_rules: &[Rule], collection: &[Rule]) -> Rules {
+        let mut stub = stub("GET /p | it").stub;
+        stub.rules = stub_rules.to_vec();
+        Rules::new(&stub, collection)
+    }
+
+    /// What is said of a pointer, in a word.
+    fn said(rules: &Rules, pointer: &str) -> String {
+        match rules.json(pointer) {
+            JsonAction::Compare => "compare".into(),
+            JsonAction::Ignore => "ignore".into(),
+            JsonAction::Any(pointer) => format!("any {pointer}"),
+            JsonAction::Judge(_) => "judge".into(),
+        }
     }
 
     #[test]
     fn a_json_rule_covers_what_is_under_it() {
-        let rules = Rules::new(&[json("/items/*/id", RuleAction::Any)], &[json("/meta", RuleAction::Ignore)]);
-        assert_eq!(rules.json("/items/0/id"), JsonAction::Any("/items/0/id"));
-        assert_eq!(rules.json("/items/0/id/deep"), JsonAction::Any("/items/0/id"));
-        assert_eq!(rules.json("/items/0/idx"), JsonAction::Compare);
-        assert_eq!(rules.json("/items/0"), JsonAction::Compare);
-        assert_eq!(rules.json("/meta/trace"), JsonAction::Ignore);
-        assert_eq!(rules.json("/metadata"), JsonAction::Compare);
+        let json = |name: &str, action| Rule::new(Place::Json, name, action);
+        let shaped = Rule { shape: Some(Shape::Uuid), ..json("/ref", RuleAction::Any) };
+        let rules = rules(&[json("/items/*/id", RuleAction::Any), shaped], &[json("/meta", RuleAction::Ignore)]);
+        for (pointer, expected) in [
+            ("/items/0/id", "any /items/0/id"),
+            ("/items/0/id/deep", "any /items/0/id"),
+            ("/items/0/idx", "compare"),
+            ("/items/0", "compare"),
+            ("/meta/trace", "ignore"),
+            ("/metadata", "compare"),
+            ("/ref", "judge"),
+            ("/ref/deep", "compare"),
+        ] {
+            assert_eq!(said(&rules, pointer), expected, "{pointer}");
+        }
     }
 
     #[test]
-    fn the_stubs_rule_goes_first() {
-        let stub = [Rule { place: Place::Field, name: "X-Id".into(), action: RuleAction::Any, why: None }];
-        let all = [Rule { place: Place::Field, name: "x-id".into(), action: RuleAction::Ignore, why: None }];
-        assert_eq!(Rules::new(&stub, &all).field("x-ID"), Some(RuleAction::Any));
+    fn the_stubs_rule_goes_first_and_one_that_is_off_has_no_part() {
+        let field = |name: &str, action| Rule::new(Place::Field, name, action);
+        let all = [field("x-id", RuleAction::Ignore)];
+        let own = field("X-Id", RuleAction::Any);
+        assert!(rules(std::slice::from_ref(&own), &all).field("x-ID").is_some_and(Compiled::takes_any));
+        assert!(rules(&[Rule { off: true, ..own.clone() }], &all).field("x-ID").is_some_and(Compiled::ignores));
+        assert!(rules(&[own.in_response()], &[]).field("x-ID").is_none());
     }
 }

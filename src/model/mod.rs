@@ -13,6 +13,7 @@ pub mod media;
 pub mod multipart;
 pub mod origin;
 pub mod path;
+pub mod shape;
 
 pub use body::{Body, BodyContent, BodyEnd, ContentHash};
 pub use exchange::{
@@ -21,3 +22,4 @@ pub use exchange::{
 };
 pub use fields::{Field, Fields};
 pub use origin::{Authority, Origin, Scheme};
+pub use shape::Shape;

@@ -6,28 +6,61 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{Content, is_placeholder};
-use crate::collection::{Place, Rule, RuleAction};
-use crate::model::ContentHash;
+use crate::collection::{Place, Rule, RuleAction, RuleSide};
 use crate::model::media::{self, Kind};
+use crate::model::{ContentHash, Shape};
 
 /// Stands for a value that only has to be there; no recorded text contains it as a tag.
 const PRESENT: u8 = b'p';
 
-/// The rules that hold for one endpoint.
+/// The rules that hold for one side of one endpoint: the stub's before the collection's, the first that names an item
+/// decides.
 #[derive(Default)]
 pub(super) struct Lens<'a> {
     rules: Vec<&'a Rule>,
 }
 
+/// What a rule does with an item before it is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It vanishes.
+    Nothing,
+    /// Only that there is a value.
+    Presence,
+    /// Only that there is a value that looks so; another one is seen whole.
+    Looks(Shape),
+    /// The value.
+    Value,
+}
+
+impl Seen {
+    /// Whether only the presence of this value counts.
+    fn hides(self, value: &str) -> bool {
+        match self {
+            Seen::Presence => true,
+            Seen::Looks(shape) => shape.fits(value),
+            Seen::Nothing | Seen::Value => false,
+        }
+    }
+}
+
 impl<'a> Lens<'a> {
-    pub(super) fn new(rules: impl IntoIterator<Item = &'a Rule>) -> Self {
-        Lens { rules: rules.into_iter().collect() }
+    /// The rules among these about that side.
+    pub(super) fn new(side: RuleSide, rules: impl IntoIterator<Item = &'a Rule>) -> Self {
+        Lens { rules: rules.into_iter().filter(|rule| rule.side == side && !rule.off).collect() }
     }
 
-    /// What the first rule for that item does with it.
-    pub(super) fn action(&self, place: Place, name: &str) -> Option<RuleAction> {
+    /// What is seen of an item.
+    pub(super) fn seen(&self, place: Place, name: &str) -> Seen {
         let meant = |rule: &&&Rule| rule.place == place && names_match(place, &rule.name, name);
-        self.rules.iter().find(meant).map(|rule| rule.action)
+        let Some(rule) = self.rules.iter().find(meant) else { return Seen::Value };
+        match (rule.action, rule.shape) {
+            (RuleAction::Ignore, _) => Seen::Nothing,
+            (RuleAction::Any, None) | (RuleAction::Echo, _) => Seen::Presence,
+            (RuleAction::Any, Some(shape)) => Seen::Looks(shape),
+            // Recorded values are told apart.
+            (RuleAction::Fresh, _) => Seen::Value,
+        }
     }
 }
 
@@ -70,10 +103,10 @@ pub(super) fn push_pairs(
     for (name, value) in pairs {
         let mut item = Vec::new();
         push_text(&mut item, name.as_bytes());
-        match lens.action(place, &name) {
-            Some(RuleAction::Ignore) => continue,
-            Some(RuleAction::Any) => item.push(PRESENT),
-            None => push_value(&mut item, &value),
+        match lens.seen(place, &name) {
+            Seen::Nothing => continue,
+            seen if seen.hides(&value) => item.push(PRESENT),
+            _ => push_value(&mut item, &value),
         }
         items.push(item);
     }
@@ -86,10 +119,12 @@ pub(super) fn push_pairs(
 
 /// Appends JSON: members in any order, arrays by position, numbers by value.
 pub(super) fn push_json(out: &mut Vec<u8>, lens: &Lens<'_>, pointer: &mut String, value: &Value) {
-    match lens.action(Place::Json, pointer) {
-        Some(RuleAction::Ignore) => return,
-        Some(RuleAction::Any) => return out.push(PRESENT),
-        None => {}
+    match (lens.seen(Place::Json, pointer), value) {
+        (Seen::Nothing, _) => return,
+        (Seen::Presence, _) => return out.push(PRESENT),
+        (Seen::Looks(shape), Value::String(text)) if shape.fits(text) => return out.push(PRESENT),
+        (Seen::Looks(shape), Value::Number(number)) if shape.fits(&number.to_string()) => return out.push(PRESENT),
+        _ => {}
     }
     match value {
         Value::Null => out.push(b'n'),
@@ -113,7 +148,7 @@ pub(super) fn push_json(out: &mut Vec<u8>, lens: &Lens<'_>, pointer: &mut String
             sorted.sort_by_key(|(name, _)| *name);
             for (name, member) in sorted {
                 under(pointer, &name.replace('~', "~0").replace('/', "~1"), |pointer| {
-                    if lens.action(Place::Json, pointer) != Some(RuleAction::Ignore) {
+                    if lens.seen(Place::Json, pointer) != Seen::Nothing {
                         push_text(out, name.as_bytes());
                         push_json(out, lens, pointer, member);
                     }
@@ -308,9 +343,11 @@ mod tests {
 
     #[test]
     fn rules_act_first() {
-        let rule = |place, name: &str, action| Rule { place, name: name.to_owned(), action, why: None };
-        let rules = [rule(Place::Json, "/items/*/id", RuleAction::Any), rule(Place::Json, "/at", RuleAction::Ignore)];
-        let lens = Lens::new(&rules);
+        let json = |name: &str, action| Rule::new(Place::Json, name, action);
+        let shaped = Rule { shape: Some(Shape::Uuid), ..json("/ref", RuleAction::Any) };
+        let off = Rule { off: true, ..json("/n", RuleAction::Ignore) };
+        let rules = [json("/items/*/id", RuleAction::Any), json("/at", RuleAction::Ignore), shaped, off];
+        let lens = Lens::new(RuleSide::Request, &rules);
         let canonical = |text: &str| {
             let mut out = Vec::new();
             push_json(&mut out, &lens, &mut String::new(), &serde_json::from_str(text).unwrap());
@@ -318,5 +355,10 @@ mod tests {
         };
         assert_eq!(canonical(r#"{"items":[{"id":1}],"at":5}"#), canonical(r#"{"items":[{"id":"x"}]}"#));
         assert_ne!(canonical(r#"{"items":[{"id":1}]}"#), canonical(r#"{"items":[{}]}"#));
+        let with = |value: &str| canonical(&format!(r#"{{"ref":"{value}","n":1}}"#));
+        let uuid = with("0193f3a2-7c1e-7d30-9a55-2f6f0c1be001");
+        assert_eq!(uuid, with("0193f3a2-7c1e-7d30-9a55-2f6f0c1be002"));
+        assert_ne!(uuid, with("mine"));
+        assert_ne!(canonical(r#"{"n":1}"#), canonical(r#"{"n":2}"#));
     }
 }

@@ -8,7 +8,7 @@ use super::canonical::{Lens, without_placeholders};
 use super::endpoint::captures_of;
 use super::request::{self, Compared, RequestKey};
 use super::{Content, Existing, Recorded};
-use crate::collection::{Scenario, SegmentPattern, Stub};
+use crate::collection::{RuleSide, Scenario, SegmentPattern, Stub};
 use crate::matching::{Call, Candidate, Target};
 use crate::model::RequestRecord;
 
@@ -61,14 +61,14 @@ impl<'a> Committed<'a> {
         &self.existing.collection.stubs[stub].stub.scenarios[scenario]
     }
 
-    /// The rules that hold for a stub.
+    /// The rules for requests that hold for a stub.
     pub(super) fn lens(&self, stub: &'a Stub) -> Lens<'a> {
-        Lens::new(self.existing.collection.manifest.rules.iter().chain(&stub.rules))
+        Lens::new(RuleSide::Request, stub.rules.iter().chain(&self.existing.collection.manifest.rules))
     }
 
-    /// The rules that hold for a new stub.
+    /// The rules for requests that hold for a new stub.
     pub(super) fn common_lens(&self) -> Lens<'a> {
-        Lens::new(&self.existing.collection.manifest.rules)
+        Lens::new(RuleSide::Request, &self.existing.collection.manifest.rules)
     }
 
     /// The stubs whose method, origin and path this request has, the most literal first.
