@@ -387,6 +387,7 @@ mod tests {
                 tls: None,
                 note: None,
                 partial: false,
+                vendor: Default::default(),
             };
             self.exchanges.insert(number, exchange);
             number

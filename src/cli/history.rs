@@ -15,6 +15,7 @@ use crate::store::History;
 mod delete;
 mod diff;
 mod edit;
+mod export;
 mod groups;
 mod list;
 mod mask;
@@ -69,6 +70,7 @@ pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outco
         HistoryCommand::Sessions(args) => groups::sessions(&context, &args),
         HistoryCommand::Show(args) => show::run(&context, &args),
         HistoryCommand::Tail(args) => tail::run(&settings.store, context.zone, &args, printer),
+        HistoryCommand::Export(args) => export::run(&context, &args),
         HistoryCommand::Tag(args) => tag::run(&context, &args),
         HistoryCommand::Mask(args) => mask::run(&context, &settings.mask, &args),
         HistoryCommand::Delete(args) => delete::run(&context, &args),

@@ -59,7 +59,10 @@ impl Printer {
     /// Those of the stream; a closed pipe is none.
     pub fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
         match std::io::stdout().lock().write_all(bytes) {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                CLOSED.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             other => other,
         }
     }

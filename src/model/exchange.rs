@@ -317,7 +317,14 @@ pub struct Exchange {
     /// The response ended before the request did, and the rest of the request is not in this record (yet).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// What the file of another tool said of it and nothing above has room for, by place (`entry`, `request`,
+    /// `response`, …; `formats::har`), masked. Empty for what was recorded here.
+    #[serde(default, skip_serializing_if = "Vendor::is_empty")]
+    pub vendor: Vendor,
 }
+
+/// Members of another tool's file, by the place where they stood.
+pub type Vendor = serde_json::Map<String, serde_json::Value>;
 
 impl Exchange {
     /// The status code, if a response came.

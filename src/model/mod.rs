@@ -18,7 +18,7 @@ pub mod shape;
 pub use body::{Body, BodyContent, BodyEnd, ContentHash};
 pub use exchange::{
     Chunk, Exchange, ExchangeId, Failure, FailureKind, HttpVersion, Informational, Outcome, Relayed, RequestRecord,
-    ResponseRecord, Timings, TlsFacts,
+    ResponseRecord, Timings, TlsFacts, Vendor,
 };
 pub use fields::{Field, Fields};
 pub use origin::{Authority, Origin, Scheme};

@@ -47,6 +47,7 @@ pub(super) fn exchange(number: u64, method: &str, url: &str, status: u16) -> Rec
         tls: None,
         note: None,
         partial: false,
+        vendor: Default::default(),
     };
     Recorded { exchange, request: Decoded::plain(""), response: Decoded::plain("") }
 }

@@ -14,7 +14,7 @@ use super::{Recorder, RequestBody};
 use crate::model::fields::is_steering;
 use crate::model::{
     Body, BodyContent, BodyEnd, ContentHash, Exchange, ExchangeId, Failure, FailureKind, Fields, HttpVersion,
-    Informational, Origin, Outcome, RequestRecord, ResponseRecord, Timings, TlsFacts,
+    Informational, Origin, Outcome, RequestRecord, ResponseRecord, Timings, TlsFacts, Vendor,
 };
 use crate::store::AppendError;
 use crate::wire::Call;
@@ -277,6 +277,7 @@ impl State {
             timings: self.timings.clone(),
             tls: self.tls.clone(),
             partial,
+            vendor: Vendor::new(),
         }
     }
 

@@ -82,6 +82,7 @@ impl Recorder {
             tls: None,
             note: None,
             partial: false,
+            vendor: Default::default(),
         }
     }
 }

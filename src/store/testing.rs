@@ -44,6 +44,7 @@ pub(crate) fn exchange(number: u64) -> Exchange {
         tls: None,
         note: None,
         partial: false,
+        vendor: Default::default(),
     }
 }
 

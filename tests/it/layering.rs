@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["collection", "redact", "diff"],
     &["matching"],
     &["promote"],
-    &["report", "store", "tls"],
+    &["report", "store", "tls", "formats"],
     &["wire"],
     &["recorder"],
     &["forward", "replay"],

@@ -1,5 +1,7 @@
 //! What can be typed after `retake history`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{PageArgs, SelectArgs, WhichArgs, ZoneArgs};
@@ -39,6 +41,8 @@ pub enum HistoryCommand {
     Show(HistoryShowArgs),
     /// Show exchanges as they are recorded
     Tail(HistoryTailArgs),
+    /// Write exchanges to a file that other tools read
+    Export(HistoryExportArgs),
     /// Tag exchanges, or note something about them
     Tag(HistoryTagArgs),
     /// Apply the masking rules of today to what is already recorded
@@ -103,7 +107,7 @@ pub struct HistoryShowArgs {
     #[arg(long, value_name = "BYTES", num_args = 0..=1, default_missing_value = "512", require_equals = true,
         conflicts_with_all = ["json", "raw"])]
     pub hexdump: Option<usize>,
-    /// The request, written so that it can be made again elsewhere
+    /// Written so that the request can be made again elsewhere, or another tool reads the exchange
     #[arg(long = "as", value_name = "FORM", conflicts_with_all = ["json", "raw", "full", "hexdump"])]
     pub form: Option<ShowAs>,
 }
@@ -115,6 +119,8 @@ pub enum ShowAs {
     Curl,
     /// The bytes of HTTP/1.1
     Raw,
+    /// HAR 1.2, with the response
+    Har,
 }
 
 /// A part of an exchange that can be written raw.
@@ -144,6 +150,33 @@ pub struct HistoryTailArgs {
     /// JSON Lines
     #[arg(long)]
     pub json: bool,
+}
+
+/// `retake history export`
+#[derive(Debug, Default, Args)]
+pub struct HistoryExportArgs {
+    /// Which exchanges; without any, all.
+    #[command(flatten)]
+    pub which: WhichArgs,
+    /// The form of the file
+    #[arg(long, value_name = "FORM", default_value = "har")]
+    pub format: ExportFormat,
+    /// The file to write, readable by its owner only; stdout without it
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "output")]
+    pub force: bool,
+}
+
+/// A form of an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// HAR 1.2, an HTTP Archive
+    #[default]
+    Har,
+    /// The objects of `show --json`, one a line
+    Jsonl,
 }
 
 /// `retake history tag`

@@ -5,8 +5,8 @@ use std::io::{BufReader, Read};
 use super::super::args::{HistoryShowArgs, RawPart, ShowAs};
 use super::super::exit::{CliError, Exit, Outcome};
 use super::super::select;
-use super::Context;
 use super::style::styled;
+use super::{Context, export};
 use crate::model::coding::{self, DecodeError};
 use crate::model::{Body, Exchange, Fields, Outcome as ExchangeOutcome};
 use crate::redact::is_placeholder;
@@ -17,7 +17,7 @@ use crate::report::styled::Limits;
 /// Decoded bytes of a body that are read for the text.
 const TEXT_LIMIT: u64 = 1 << 20;
 /// Decoded bytes of a body that are read for JSON, or for all of the text.
-const WHOLE_LIMIT: u64 = 64 << 20;
+pub(super) const WHOLE_LIMIT: u64 = 64 << 20;
 
 pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
     let numbers = select::numbers(&*context.history, &args.which)?;
@@ -27,8 +27,11 @@ pub(super) fn run(context: &Context, args: &HistoryShowArgs) -> Outcome {
         };
         return raw(context, *number, part, args.wire);
     }
-    if let Some(form) = args.form {
-        return repeat(context, &numbers, form);
+    match args.form {
+        Some(ShowAs::Curl) => return curl(context, &numbers),
+        Some(ShowAs::Raw) => return message(context, &numbers),
+        Some(ShowAs::Har) => return export::shown(context, &numbers),
+        None => {}
     }
     let shown = usize::try_from(WHOLE_LIMIT).unwrap_or(usize::MAX);
     let options = Options {
@@ -98,37 +101,42 @@ fn decoded(context: &Context, exchange: &Exchange, fields: &Fields, body: &Body)
     Ok(reader)
 }
 
-/// Requests in a form in which they can be made again.
-fn repeat(context: &Context, numbers: &[u64], form: ShowAs) -> Outcome {
-    if form == ShowAs::Raw && numbers.len() > 1 {
-        return Err(CliError::usage(format!("`--as raw` writes one request, and {} are named", numbers.len())));
-    }
+/// Requests as command lines of curl.
+fn curl(context: &Context, numbers: &[u64]) -> Outcome {
     for (place, &number) in numbers.iter().enumerate() {
-        let exchange = context.history.get(number).map_err(select::failed)?;
-        if let ExchangeOutcome::Relayed(_) = exchange.outcome {
-            let message = format!("exchange {number} was relayed without a look inside: there is no request to repeat");
-            return Err(CliError::usage(message));
+        let (exchange, body) = repeatable(context, number)?;
+        if place > 0 {
+            context.printer.data("");
         }
-        let request = &exchange.request;
-        let body = sent(context, &exchange)?;
-        match form {
-            ShowAs::Curl => {
-                if place > 0 {
-                    context.printer.data("");
-                }
-                context.printer.data(repeat::curl(request, &body));
-            }
-            ShowAs::Raw => {
-                if request.fields.iter().any(|field| is_placeholder(&field.text())) || request.body.masked > 0 {
-                    context.printer.warn("masked values stand as placeholders: put the real ones in their place");
-                }
-                let message = repeat::raw(request, &body);
-                let written = context.printer.bytes(&message);
-                written.map_err(|error| CliError::failure(format!("stdout: {error}")))?;
-            }
-        }
+        context.printer.data(repeat::curl(&exchange.request, &body));
     }
     Ok(Exit::SUCCESS)
+}
+
+/// One request as the bytes of HTTP/1.1.
+fn message(context: &Context, numbers: &[u64]) -> Outcome {
+    let [number] = numbers else {
+        return Err(CliError::usage(format!("`--as raw` writes one request, and {} are named", numbers.len())));
+    };
+    let (exchange, body) = repeatable(context, *number)?;
+    let request = &exchange.request;
+    if request.fields.iter().any(|field| is_placeholder(&field.text())) || request.body.masked > 0 {
+        context.printer.warn("masked values stand as placeholders: put the real ones in their place");
+    }
+    let written = context.printer.bytes(&repeat::raw(request, &body));
+    written.map_err(|error| CliError::failure(format!("stdout: {error}")))?;
+    Ok(Exit::SUCCESS)
+}
+
+/// An exchange whose request can be made again, and the request's body.
+fn repeatable(context: &Context, number: u64) -> Result<(Exchange, Vec<u8>), CliError> {
+    let exchange = context.history.get(number).map_err(select::failed)?;
+    if let ExchangeOutcome::Relayed(_) = exchange.outcome {
+        let message = format!("exchange {number} was relayed without a look inside: there is no request to repeat");
+        return Err(CliError::usage(message));
+    }
+    let body = sent(context, &exchange)?;
+    Ok((exchange, body))
 }
 
 /// The request's body as it is stored, whole.

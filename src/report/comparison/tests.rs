@@ -40,6 +40,7 @@ fn exchange(target: &str, status: u16, content_type: &str, sent: &str, got: &[u8
         timings: Timings { total_us: 1500, ..Timings::default() },
         tls: None,
         partial: false,
+        vendor: Default::default(),
     };
     (exchange, Bodies { request: View::Whole(sent.into()), response: View::Whole(got.into()) })
 }

@@ -42,6 +42,7 @@ fn exchange() -> Exchange {
         tls: None,
         note: None,
         partial: false,
+        vendor: Default::default(),
     }
 }
 
