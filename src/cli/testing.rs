@@ -100,7 +100,14 @@ impl History for Fake {
     }
 
     /// Looks at a hundred exchanges at a time, so that pieces without a hit come too.
-    fn search(&self, query: &Query, text: &Pattern, before: Option<u64>, limit: usize) -> Result<Found, HistoryError> {
+    fn search(
+        &self,
+        query: &Query,
+        text: &Pattern,
+        before: Option<u64>,
+        limit: usize,
+        _stop: &dyn Fn() -> bool,
+    ) -> Result<Found, HistoryError> {
         let page = self.list(query, before, 100)?;
         let mut found = Found { next: page.next, looked_at: page.rows.len() as u64, ..Found::default() };
         for row in page.rows {

@@ -14,7 +14,7 @@ use super::message::{
 };
 use crate::model::{Body, BodyContent, BodyEnd, Exchange};
 use crate::store::history::Group;
-use crate::store::{self, Edit, EditReport, History, HistoryError, Page, Query, Usage};
+use crate::store::{self, Edit, EditReport, Found, History, HistoryError, Page, Pattern, Query, Usage};
 
 /// How long the holder may take for an answer, or for the next piece of one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -184,6 +184,20 @@ impl History for RemoteHistory {
         };
         let ask = Ask::Body { number: exchange.number, hash: body.hash };
         self.ask(ask, take, |disk| disk.body(exchange, body))
+    }
+
+    fn search(
+        &self,
+        query: &Query,
+        pattern: &Pattern,
+        before: Option<u64>,
+        limit: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Found, HistoryError> {
+        // Who is not waited for any more ends, and the holder notices: `stop` is for the disk.
+        let ask = Ask::Search { query: query.clone(), pattern: pattern.clone(), before, limit };
+        let take = |answer, _| if let Answer::Found(found) = answer { Some(found) } else { None };
+        self.ask(ask, take, |disk| disk.search(query, pattern, before, limit, stop))
     }
 
     fn usage(&self) -> Result<Usage, HistoryError> {

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Body, BodyEnd, ContentHash, Exchange};
 use crate::store::history::Group;
-use crate::store::{Edit, EditReport, HistoryError, Page, Query, Usage};
+use crate::store::{Edit, EditReport, Found, HistoryError, Page, Pattern, Query, Usage};
 
 /// The version of the messages; a recorder and a command of different versions say so instead of guessing.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 /// No request is larger.
 pub(super) const REQUEST_MAX: usize = 1 << 20;
 /// No answer is larger: an exchange has 16 MiB at most.
@@ -41,6 +41,12 @@ pub(super) enum Ask {
     Days {
         query: Query,
         zone: Zone,
+    },
+    Search {
+        query: Query,
+        pattern: Pattern,
+        before: Option<u64>,
+        limit: usize,
     },
     Get(u64),
     Resolve(String),
@@ -74,6 +80,7 @@ pub(super) enum Answer {
     Done,
     Page(Page),
     Days(Vec<Group>),
+    Found(Found),
     Exchange(Box<Exchange>),
     Numbers(Vec<u64>),
     /// Frames of the body follow.

@@ -151,7 +151,12 @@ async fn answer(mut stream: UnixStream, history: Arc<dyn History>) -> io::Result
     drop(upload);
     let mut begun = false;
     loop {
-        let piece = match tokio::time::timeout(STILL_WORKING, answer.recv()).await {
+        let piece = tokio::select! {
+            piece = tokio::time::timeout(STILL_WORKING, answer.recv()) => piece,
+            // Nobody waits for the answer any more: who works on it sees its channel closed.
+            gone = closed(&stream) => return gone,
+        };
+        let piece = match piece {
             Ok(Some(piece)) => piece,
             Ok(None) => return stream.shutdown().await,
             Err(_) if begun => continue,
@@ -163,6 +168,19 @@ async fn answer(mut stream: UnixStream, history: Arc<dyn History>) -> io::Result
         };
         begun = true;
         tokio::time::timeout(CLIENT_TIMEOUT, stream.write_all(&piece)).await??;
+    }
+}
+
+/// Waits until the client closes its side. It says nothing more after its question.
+async fn closed(stream: &UnixStream) -> io::Result<()> {
+    loop {
+        stream.readable().await?;
+        match stream.try_read(&mut [0]) {
+            Ok(0) => return Ok(()),
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "more came after the question")),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -240,7 +258,7 @@ fn work(history: &dyn History, request: Request, content: Upload, pieces: &mpsc:
         send(&Answer::Error(WireError::Other(text)));
         return;
     }
-    match reply(history, request.ask, content) {
+    match reply(history, request.ask, content, &|| pieces.is_closed()) {
         Ok(Reply::Answer(answer)) => drop(send(&answer)),
         Ok(Reply::Body(body)) => {
             if send(&Answer::Body) {
@@ -256,7 +274,13 @@ enum Reply {
     Body(Box<dyn Read + Send>),
 }
 
-fn reply(history: &dyn History, ask: Ask, mut content: Upload) -> Result<Reply, HistoryError> {
+/// `is_left` tells whether the client has gone.
+fn reply(
+    history: &dyn History,
+    ask: Ask,
+    mut content: Upload,
+    is_left: &dyn Fn() -> bool,
+) -> Result<Reply, HistoryError> {
     Ok(Reply::Answer(match ask {
         Ask::Hello => Answer::Done,
         Ask::Sync => {
@@ -265,6 +289,9 @@ fn reply(history: &dyn History, ask: Ask, mut content: Upload) -> Result<Reply, 
         }
         Ask::List { query, before, limit } => Answer::Page(history.list(&query, before, limit.min(ROWS_MAX))?),
         Ask::Days { query, zone } => Answer::Days(history.days(&query, &zone.0)?),
+        Ask::Search { query, pattern, before, limit } => {
+            Answer::Found(history.search(&query, &pattern, before, limit.min(ROWS_MAX), is_left)?)
+        }
         Ask::Get(number) => Answer::Exchange(Box::new(history.get(number)?)),
         Ask::Resolve(selector) => Answer::Numbers(history.resolve(&selector)?),
         Ask::Usage => Answer::Usage(history.usage()?),

@@ -3,6 +3,7 @@
 //! Everything above speaks in these types. Nothing here does I/O or reads a clock.
 
 pub mod body;
+pub mod charset;
 pub mod coding;
 pub mod date;
 pub mod exchange;

@@ -36,7 +36,8 @@ impl View {
         Ok(())
     }
 
-    fn segment(&self, number: u32) -> io::Result<Arc<File>> {
+    /// A segment as it fits the index.
+    pub(super) fn segment(&self, number: u32) -> io::Result<Arc<File>> {
         if let Some(file) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&number) {
             return Ok(file.clone());
         }

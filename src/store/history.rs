@@ -103,7 +103,7 @@ pub struct Group {
     pub last: Timestamp,
 }
 
-/// What is looked for in the text of exchanges: URL, field lines, decoded text bodies.
+/// What is looked for in the text of exchanges: method and URL, field lines, decoded text bodies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pattern {
     /// The text, or the regular expression.
@@ -137,7 +137,7 @@ pub struct Hit {
     pub row: Row,
     /// Where it was found first.
     pub place: Place,
-    /// The text around the first match, on one line, cut to some 200 characters.
+    /// The text around the first match, on one line, cut to some 200 characters; `…` stands for what was left out.
     pub excerpt: String,
     /// The bytes of `excerpt` that matched, from and to.
     pub matched: (u32, u32),
@@ -153,6 +153,9 @@ pub struct Found {
     pub next: Option<u64>,
     /// How many exchanges were looked at.
     pub looked_at: u64,
+    /// When the last one looked at started.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
     /// What could not be looked at (a damaged record, a body that cannot be decoded), a sentence each.
     pub warnings: Vec<String>,
 }
@@ -244,8 +247,8 @@ pub enum HistoryError {
     /// This history cannot do that.
     #[error("{0}")]
     Unsupported(String),
-    /// The pattern cannot be read: the pattern, and what is wrong with it.
-    #[error("`{0}` is no regular expression: {1}")]
+    /// The pattern cannot be looked for: the pattern, and what is wrong with it.
+    #[error("`{0}` cannot be looked for: {1}")]
     BadPattern(String, String),
     /// No exchange of that number or id.
     #[error("there is no exchange `{0}` in this history")]
@@ -294,15 +297,17 @@ pub trait History: Send + Sync {
     /// The stored bytes of a body, streaming.
     fn body(&self, exchange: &Exchange, body: &Body) -> Result<Box<dyn Read + Send>, HistoryError>;
     /// Looks for a pattern, newest first, starting below the number `before`: until `limit` hits are found, or some
-    /// time has gone by; `next` of the answer goes on.
+    /// time has gone by; `next` of the answer goes on. `stop` is asked often: when it says so, nobody waits for the
+    /// answer any more.
     fn search(
         &self,
         query: &Query,
         pattern: &Pattern,
         before: Option<u64>,
         limit: usize,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Found, HistoryError> {
-        let _ = (query, pattern, before, limit);
+        let _ = (query, pattern, before, limit, stop);
         Err(HistoryError::Unsupported("this history cannot be searched".into()))
     }
     /// What the store takes on disk.

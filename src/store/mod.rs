@@ -19,6 +19,7 @@ mod reader;
 mod recovery;
 pub mod running;
 pub mod runs;
+mod search;
 mod segment;
 #[cfg(test)]
 pub(crate) mod testing;

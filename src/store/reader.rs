@@ -1,7 +1,7 @@
 //! The history as the disk gives it: rows from the index, exchanges from the journal, bodies from their files.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Take};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
@@ -12,12 +12,12 @@ use super::current::Current;
 use super::days::Days;
 use super::edit::Journal;
 use super::filter::Filter;
-use super::history::{Edit, EditReport, Group, History, HistoryError, Page, Query, Row, Usage};
+use super::history::{Edit, EditReport, Found, Group, History, HistoryError, Page, Pattern, Query, Row, Usage};
 use super::index::{Index, IndexError, StoredRow, Summary};
 use super::layout::Layout;
 use super::lock::Lock;
 use super::segment::Kind;
-use crate::model::{Body, BodyContent, BodyEnd, Exchange, Outcome};
+use crate::model::{Body, BodyContent, BodyEnd, ContentHash, Exchange, ExchangeId, Outcome};
 
 /// The ending of an id must have at least this many characters.
 const SUFFIX_MIN: usize = 6;
@@ -81,7 +81,8 @@ impl DiskHistory {
         Ok(if kind == Kind::Open { interrupted(&self.layout, exchange) } else { exchange })
     }
 
-    fn unreadable(&self, row: &Row, cause: &str) -> HistoryError {
+    /// The error for a record that cannot be read.
+    pub(super) fn unreadable(&self, row: &Row, cause: &str) -> HistoryError {
         let (path, offset) = (self.layout.segment(row.at.0), row.at.1);
         let number = row.number;
         HistoryError::Damaged(format!(
@@ -190,24 +191,23 @@ impl History for DiskHistory {
     }
 
     fn body(&self, exchange: &Exchange, body: &Body) -> Result<Box<dyn Read + Send>, HistoryError> {
-        let path = match &body.content {
+        let named = match &body.content {
             BodyContent::Inline(bytes) => return Ok(Box::new(Cursor::new(bytes.clone()))),
-            BodyContent::Blob => self.layout.blob(body.hash),
-            BodyContent::Stream => self.layout.stream(exchange.id),
+            BodyContent::Blob => BodyFile::Blob(body.hash),
+            BodyContent::Stream => BodyFile::Stream(exchange.id),
         };
-        let damaged = |cause: &str| {
-            let number = exchange.number;
-            HistoryError::Damaged(format!(
-                "a body of exchange {number} cannot be read from {}: {cause}",
-                path.display()
-            ))
-        };
-        let file = File::open(&path).map_err(|error| damaged(&error.to_string()))?;
-        let size = file.metadata().map_err(|error| damaged(&error.to_string()))?.len();
-        if size < body.size || (size > body.size && matches!(body.content, BodyContent::Blob)) {
-            return Err(damaged(&format!("it has {size} bytes and should have {}", body.size)));
-        }
-        Ok(Box::new(file.take(body.size)))
+        Ok(Box::new(named.open(&self.layout, exchange.number, body.size)?))
+    }
+
+    fn search(
+        &self,
+        query: &Query,
+        pattern: &Pattern,
+        before: Option<u64>,
+        limit: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Found, HistoryError> {
+        super::search::run(self, &super::search::Ask { query, pattern, before, limit, stop })
     }
 
     fn usage(&self) -> Result<Usage, HistoryError> {
@@ -228,6 +228,34 @@ impl History for DiskHistory {
 
     fn sync(&self) -> Result<(), HistoryError> {
         super::edit::import::sync(self)
+    }
+}
+
+/// A body that is not in the record.
+pub(super) enum BodyFile {
+    /// Among the blobs.
+    Blob(ContentHash),
+    /// Among the streams.
+    Stream(ExchangeId),
+}
+
+impl BodyFile {
+    /// Opens the file of a body of `size` bytes.
+    pub(super) fn open(&self, layout: &Layout, number: u64, size: u64) -> Result<Take<File>, HistoryError> {
+        let path = match self {
+            BodyFile::Blob(hash) => layout.blob(*hash),
+            BodyFile::Stream(id) => layout.stream(*id),
+        };
+        let damaged = |cause: &str| {
+            let path = path.display();
+            HistoryError::Damaged(format!("a body of exchange {number} cannot be read from {path}: {cause}"))
+        };
+        let file = File::open(&path).map_err(|error| damaged(&error.to_string()))?;
+        let found = file.metadata().map_err(|error| damaged(&error.to_string()))?.len();
+        if found < size || (found > size && matches!(self, BodyFile::Blob(_))) {
+            return Err(damaged(&format!("it has {found} bytes and should have {size}")));
+        }
+        Ok(file.take(size))
     }
 }
 

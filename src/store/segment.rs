@@ -73,17 +73,23 @@ pub(super) fn encode(kind: Kind, exchange: &Exchange) -> io::Result<Vec<u8>> {
 
 /// Decodes a payload whose checksum held.
 pub(super) fn decode(payload: &[u8]) -> Result<(Kind, Exchange), String> {
+    let (kind, exchange) = content(payload)?;
+    let exchange = rmp_serde::from_slice(exchange).map_err(|error| error.to_string())?;
+    Ok((kind, exchange))
+}
+
+/// The kind of a payload, and the exchange in it as MessagePack.
+pub(super) fn content(payload: &[u8]) -> Result<(Kind, &[u8]), String> {
     let [kind, format, rest @ ..] = payload else { return Err("it is too short".into()) };
     let kind = Kind::of(*kind).ok_or_else(|| format!("kind {kind} is not known"))?;
     if *format != FORMAT {
         return Err(format!("format {format} is not known to this version of retake"));
     }
-    let exchange = rmp_serde::from_slice(rest).map_err(|error| error.to_string())?;
-    Ok((kind, exchange))
+    Ok((kind, rest))
 }
 
 /// The payload of the record that starts at `offset`, if there is a whole and undamaged one.
-fn payload_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
+pub(super) fn payload_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
     let frame = bytes.get(offset..offset.checked_add(FRAME)?)?;
     let length = u32::from_le_bytes(frame[..4].try_into().ok()?) as usize;
     let checksum = u32::from_le_bytes(frame[4..].try_into().ok()?);
@@ -163,6 +169,11 @@ impl<'a> Iterator for Scan<'a> {
 
 /// Reads the one record at `offset` of an open segment.
 pub(super) fn read_record(file: &File, offset: u64) -> Result<(Kind, Exchange), String> {
+    decode(&read_payload(file, offset)?)
+}
+
+/// Reads the payload of the record at `offset` of an open segment.
+pub(super) fn read_payload(file: &File, offset: u64) -> Result<Vec<u8>, String> {
     let mut frame = [0; FRAME];
     file.read_exact_at(&mut frame, offset).map_err(|error| error.to_string())?;
     let length = u32::from_le_bytes([frame[0], frame[1], frame[2], frame[3]]) as usize;
@@ -175,7 +186,7 @@ pub(super) fn read_record(file: &File, offset: u64) -> Result<(Kind, Exchange), 
     if crc32c::crc32c(&payload) != checksum {
         return Err("its checksum does not hold".into());
     }
-    decode(&payload)
+    Ok(payload)
 }
 
 #[cfg(test)]

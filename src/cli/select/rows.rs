@@ -163,7 +163,8 @@ impl Rows<'_> {
                 (page.rows, page.next)
             }
             Some(pattern) => {
-                let found = self.history.search(query, pattern, self.before, limit).map_err(super::failed)?;
+                let found =
+                    self.history.search(query, pattern, self.before, limit, &|| false).map_err(super::failed)?;
                 found.warnings.iter().for_each(|warning| self.printer.warn(clean(warning)));
                 (found.hits.into_iter().map(|hit| hit.row).collect(), found.next)
             }

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{UTF_8, WINDOWS_1252};
 
-use crate::model::media::{self, Kind};
+use crate::model::charset;
+use crate::model::media::Kind;
 use crate::report::styled::{Page, Tone};
-
-/// Where a declaration of the character set is looked for.
-const PROLOG: usize = 1024;
 
 /// A text, and what has to be known about how it was read.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub struct Decoded<'a> {
 /// The text of a body; none for what is no text. A character that was cut at the end of the bytes is left out.
 pub fn decode<'a>(content_type: Option<&str>, bytes: &'a [u8], is_whole: bool) -> Option<Decoded<'a>> {
     let kind = Kind::of(content_type);
-    let declared = Encoding::for_bom(bytes).map(|(encoding, _)| encoding).or_else(|| declared(content_type, bytes));
+    let declared = charset::declared(content_type, bytes);
     if declared.is_none_or(|encoding| encoding == UTF_8)
         && let Some(text) = utf8(bytes, is_whole)
     {
@@ -39,26 +37,6 @@ pub fn decode<'a>(content_type: Option<&str>, bytes: &'a [u8], is_whole: bool) -
     let (text, encoding, has_damage) = encoding.decode(bytes);
     let damage = if has_damage { ", and some of it is not" } else { "" };
     Some(Decoded { text, note: Some(format!("read as {}{damage}", encoding.name())) })
-}
-
-/// The character set that the type or the text itself names.
-fn declared(content_type: Option<&str>, bytes: &[u8]) -> Option<&'static Encoding> {
-    let named = content_type.and_then(|value| media::parameter(value, "charset"));
-    if let Some(named) = named {
-        return Encoding::for_label(named.as_bytes());
-    }
-    let essence = content_type.map(media::essence).unwrap_or_default();
-    let mark: &[u8] = match Kind::of(content_type) {
-        Kind::Xml => b"encoding=",
-        _ if essence == "text/html" => b"charset=",
-        _ => return None,
-    };
-    let prolog = &bytes[..bytes.len().min(PROLOG)];
-    let at = memchr::memmem::find(prolog, mark)? + mark.len();
-    let label = prolog[at..].trim_ascii_start();
-    let label = label.strip_prefix(b"\"").or(label.strip_prefix(b"'")).unwrap_or(label);
-    let end = label.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_:.".contains(byte)).count();
-    Encoding::for_label(&label[..end])
 }
 
 fn utf8(bytes: &[u8], is_whole: bool) -> Option<&str> {
