@@ -15,7 +15,7 @@ use crate::forward::Forward;
 use crate::model::Origin;
 use crate::proxy::{self, Server};
 use crate::recorder::{Observer, Options, Recorder, Tally};
-use crate::redact::Masker;
+use crate::redact::{KnownSecret, Masker};
 use crate::settings::Settings;
 use crate::store::running::{self, Registration, Running};
 use crate::store::{Durability, Edit, History, HistoryError, Holder, OpenError, Query, open_for_recording};
@@ -116,6 +116,7 @@ impl RunningRecorder {
             .durable(options.durability.unwrap_or(settings.durability))
             .map_err(|source| RecordError::Store(OpenError::Io { path: settings.store.clone(), source }))?;
         let mut notices = recording.repairs();
+        notices.extend(settings.mask.secrets.iter().filter(|secret| !secret.is_findable()).map(too_short));
         let session = match &options.session {
             Some(name) => name.clone(),
             None => next_session(history.as_ref(), &Timestamp::now().to_zoned(TimeZone::system()).date().to_string())?,
@@ -256,6 +257,13 @@ fn entry(
 }
 
 /// A convenience that may be missing: recording goes on, and the user is told.
+fn too_short(secret: &KnownSecret) -> String {
+    format!(
+        "the value of RETAKE_SECRET_{} is not looked for: it would have to be one line of 8 to 8192 bytes",
+        secret.label
+    )
+}
+
 fn kept<T>(result: std::io::Result<T>, without: &str, notices: &mut Vec<String>) -> Option<T> {
     match result {
         Ok(value) => Some(value),

@@ -71,7 +71,7 @@ pub(super) struct State {
     client: String,
     /// Where the request goes, unmasked: for messages.
     pub(super) origin: Origin,
-    request: RequestRecord,
+    pub(super) request: RequestRecord,
     pub(super) body: Option<Arc<Shared>>,
     /// The head of the response once it is there, with what was read of its body.
     pub(super) response: Option<ResponseRecord>,
@@ -91,7 +91,8 @@ impl Flow {
         let body = if http_body::Body::is_end_stream(&call.body) {
             RequestBody::none()
         } else {
-            let copy = BodyCopy::new(&recorder.journal.recording, &recorder.masker, &call.fields, None);
+            let masker = recorder.masker.at(origin.host(), &call.path);
+            let copy = BodyCopy::new(&recorder.journal.recording, &masker, &call.fields, None);
             RequestBody::new(recorder.clone(), call.body, copy, expects)
         };
         let masker = &recorder.masker;

@@ -148,7 +148,8 @@ impl ResponseBody {
             }
         }
         let recorder = &state.recorder;
-        Ok(Some(BodyCopy::new(&recorder.journal.recording, &recorder.masker, fields, stream)))
+        let masker = recorder.masker.at(state.origin.host(), &state.request.path);
+        Ok(Some(BodyCopy::new(&recorder.journal.recording, &masker, fields, stream)))
     }
 
     fn copy_ready(&mut self) {

@@ -7,8 +7,9 @@ use super::Shared;
 use super::form::Form;
 use super::json::Json;
 use super::multipart::Multipart;
+use super::pattern::Stage;
 use super::placeholder::{self, Shape};
-use super::scan::Scanner;
+use super::pointer::{Places, Pointed};
 use super::seen;
 use super::xml::Xml;
 use crate::model::media::{self, Kind};
@@ -33,6 +34,7 @@ pub(super) enum Lexer {
     /// Not known yet: the first byte that is no white space tells JSON from other text.
     Sniff,
     Json(Json),
+    Pointed(Box<Pointed>),
     Form(Form),
     Xml(Xml),
     Multipart(Box<Multipart>),
@@ -44,9 +46,16 @@ impl BodyMasker {
         BodyMasker { lexer: Lexer::Plain, sink: None }
     }
 
-    pub(super) fn new(shared: &Arc<Shared>, kind: Kind, content_type: Option<&str>) -> Self {
-        match Lexer::of(kind, content_type) {
-            Some(lexer) => BodyMasker { lexer, sink: Some(Sink::new(shared.clone())) },
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        places: Option<&Arc<Places>>,
+        kind: Kind,
+        content_type: Option<&str>,
+    ) -> Self {
+        let mut sink = Sink::new(shared.clone());
+        sink.places = places.cloned();
+        match Lexer::of(kind, content_type, &sink) {
+            Some(lexer) => BodyMasker { lexer, sink: Some(sink) },
             None => BodyMasker::off(),
         }
     }
@@ -79,11 +88,11 @@ impl BodyMasker {
 
 impl Lexer {
     /// The structure of a kind; `None` for what is not text.
-    pub(super) fn of(kind: Kind, content_type: Option<&str>) -> Option<Lexer> {
+    pub(super) fn of(kind: Kind, content_type: Option<&str>, sink: &Sink) -> Option<Lexer> {
         Some(match kind {
             Kind::Binary => return None,
-            Kind::Json => Lexer::Json(Json::default()),
-            Kind::EventStream => Lexer::Json(Json::events()),
+            Kind::Json => Lexer::json(Json::default(), false, sink),
+            Kind::EventStream => Lexer::json(Json::events(), true, sink),
             Kind::Form => Lexer::Form(Form::default()),
             Kind::Xml => Lexer::Xml(Xml::default()),
             Kind::Multipart => match content_type.and_then(|value| media::parameter(value, "boundary")) {
@@ -94,15 +103,25 @@ impl Lexer {
         })
     }
 
+    /// JSON, and places in it where there is a rule for one.
+    fn json(json: Json, events: bool, sink: &Sink) -> Lexer {
+        match &sink.places {
+            Some(places) => Lexer::Pointed(Box::new(Pointed::new(json, events, places.clone()))),
+            None => Lexer::Json(json),
+        }
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
         if matches!(self, Lexer::Sniff)
             && let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace())
         {
-            *self = if matches!(first, b'{' | b'[') { Lexer::Json(Json::default()) } else { Lexer::Plain };
+            let is_json = matches!(first, b'{' | b'[');
+            *self = if is_json { Lexer::json(Json::default(), false, sink) } else { Lexer::Plain };
         }
         match self {
             Lexer::Plain | Lexer::Sniff => sink.plain(bytes),
             Lexer::Json(json) => json.push(bytes, sink),
+            Lexer::Pointed(pointed) => pointed.push(bytes, sink),
             Lexer::Form(form) => form.push(bytes, sink),
             Lexer::Xml(xml) => xml.push(bytes, sink),
             Lexer::Multipart(multipart) => multipart.push(bytes, sink),
@@ -113,6 +132,7 @@ impl Lexer {
         match self {
             Lexer::Plain | Lexer::Sniff => {}
             Lexer::Json(json) => json.finish(sink),
+            Lexer::Pointed(pointed) => pointed.finish(sink),
             Lexer::Form(form) => form.finish(sink),
             Lexer::Xml(xml) => xml.finish(sink),
             Lexer::Multipart(multipart) => multipart.finish(sink),
@@ -126,45 +146,35 @@ pub(super) struct Secret {
     kept: Vec<u8>,
     /// Of every byte, once there are more than may be kept.
     hasher: Option<Box<blake3::Hasher>>,
-    pending: Vec<u8>,
 }
 
 impl Secret {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8], shared: &Shared) {
         if self.hasher.is_none() && self.kept.len() + bytes.len() <= seen::LONGEST {
-            self.kept.extend_from_slice(bytes);
-        } else {
-            self.pending.extend_from_slice(bytes);
-        }
-    }
-
-    /// Hashes what is beyond the limit; called with the key at hand.
-    fn settle(&mut self, shared: &Shared) {
-        if self.pending.is_empty() {
-            return;
+            return self.kept.extend_from_slice(bytes);
         }
         let hasher = self.hasher.get_or_insert_with(|| {
             let mut hasher = Box::new(blake3::Hasher::new_keyed(&shared.key.0));
-            hasher.update(&self.kept);
+            hasher.update(&std::mem::take(&mut self.kept));
             hasher
         });
-        hasher.update(&self.pending);
-        self.pending.clear();
+        hasher.update(bytes);
     }
 }
 
 /// Where the structure sends a text: through the scan, into the output.
 pub(super) struct Sink {
     shared: Arc<Shared>,
+    places: Option<Arc<Places>>,
     mid: Vec<u8>,
-    scanner: Scanner,
+    stage: Stage,
     out: Vec<u8>,
     hits: u32,
 }
 
 impl Sink {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Sink { shared, mid: Vec::new(), scanner: Scanner::default(), out: Vec::new(), hits: 0 }
+        Sink { shared, places: None, mid: Vec::new(), stage: Stage::default(), out: Vec::new(), hits: 0 }
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -172,7 +182,7 @@ impl Sink {
     }
 
     pub(super) fn hits(&self) -> u32 {
-        self.hits + self.scanner.hits()
+        self.hits + self.stage.hits()
     }
 
     /// Text whose structure makes it no secret.
@@ -181,8 +191,7 @@ impl Sink {
     }
 
     /// A whole secret; `decode` gives the value that the raw bytes stand for.
-    pub(super) fn secret(&mut self, mut secret: Secret, decode: impl FnOnce(&[u8]) -> Vec<u8>) {
-        secret.settle(&self.shared);
+    pub(super) fn secret(&mut self, secret: Secret, decode: impl FnOnce(&[u8]) -> Vec<u8>) {
         match &secret.hasher {
             None => {
                 let decoded = decode(&secret.kept);
@@ -198,7 +207,7 @@ impl Sink {
 
     /// [`Sink::secret`] for a text whose white space around it is no part of the secret.
     pub(super) fn secret_text(&mut self, secret: Secret, decode: impl FnOnce(&[u8]) -> Vec<u8>) {
-        if secret.hasher.is_some() || !secret.pending.is_empty() {
+        if secret.hasher.is_some() {
             return self.secret(secret, decode);
         }
         let trimmed = secret.kept.trim_ascii();
@@ -206,6 +215,18 @@ impl Sink {
         self.plain(&secret.kept[..start]);
         self.secret_as(trimmed, &decode(trimmed), Shape::Text);
         self.plain(&secret.kept[start + trimmed.len()..]);
+    }
+
+    /// A whole secret that is a number of JSON.
+    pub(super) fn secret_number(&mut self, secret: Secret) {
+        match &secret.hasher {
+            None => self.secret_as(&secret.kept, &secret.kept, Shape::Number),
+            Some(hasher) => {
+                let stands_for = placeholder::shaped(hasher, b"", "secret", Shape::Number);
+                self.hits += 1;
+                self.plain(stands_for.as_bytes());
+            }
+        }
     }
 
     /// A whole secret, raw as it stands and decoded, with the shape of its place.
@@ -225,12 +246,14 @@ impl Sink {
 
     /// Scans what has been passed on so far.
     pub(super) fn scan(&mut self, at_end: bool) {
-        self.scanner.push(&self.shared, &self.mid, at_end, &mut self.out);
+        self.stage.push(&self.shared, &self.mid, at_end, &mut self.out);
         self.mid.clear();
     }
 
     /// A whole text by itself, masked by this structure; `None` if nothing had to be.
-    pub(super) fn nested(&self, mut lexer: Lexer, text: &[u8]) -> Option<(Vec<u8>, u32)> {
+    pub(super) fn nested(&mut self, mut lexer: Lexer, text: &[u8]) -> Option<(Vec<u8>, u32)> {
+        // What came before is scanned before the secrets in it are known, whatever the chunks were.
+        self.scan(false);
         let mut inner = Sink::new(self.shared.clone());
         lexer.push(text, &mut inner);
         lexer.finish(&mut inner);

@@ -58,7 +58,10 @@ fn credential(shared: &Shared, value: &str) -> String {
 
 /// Base64 of user and password (RFC 7617). The password by itself is a secret too.
 fn basic(shared: &Shared, coded: &str) -> String {
-    let stands_for = placeholder::of(&shared.key, coded.as_bytes(), "secret", Shape::Basic);
+    let stands_for = match shared.labelled.get(coded.as_bytes()) {
+        Some(known) => known.to_string(),
+        None => placeholder::of(&shared.key, coded.as_bytes(), "secret", Shape::Basic),
+    };
     shared.remember(coded.as_bytes(), &stands_for);
     let decoded = STANDARD_NO_PAD.decode(coded.trim_end_matches('=')).or_else(|_| STANDARD.decode(coded));
     if let Ok(decoded) = decoded
@@ -99,6 +102,9 @@ fn cookies(shared: &Shared, field: &mut Field, count: usize) -> u32 {
 }
 
 fn cookie(shared: &Shared, value: &str) -> String {
+    if let Some(known) = shared.labelled.get(value.as_bytes()) {
+        return known.to_string();
+    }
     let stands_for = placeholder::of(&shared.key, value.as_bytes(), "secret", Shape::Text);
     if is_telling(value.as_bytes()) {
         shared.remember(value.as_bytes(), &stands_for);

@@ -12,6 +12,8 @@ const LONGEST_NESTED: usize = 64 * 1024;
 pub(super) struct Form {
     buf: Vec<u8>,
     state: State,
+    /// A URL's query, not the body of a form: there are rules for one of them only.
+    is_query: bool,
 }
 
 #[derive(Default)]
@@ -26,6 +28,10 @@ enum State {
 }
 
 impl Form {
+    pub(super) fn query() -> Self {
+        Form { is_query: true, ..Form::default() }
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
         self.buf.extend_from_slice(bytes);
         self.run(sink, false);
@@ -68,7 +74,8 @@ impl Form {
             return Some(0);
         };
         if window[end] == b'=' {
-            let is_secret = sink.shared().names.is_pair(&decoded(&window[..end]));
+            let (name, names) = (decoded(&window[..end]), &sink.shared().names);
+            let is_secret = if self.is_query { names.is_query(&name) } else { names.is_form(&name) };
             self.state = if is_secret { State::Secret(Secret::default()) } else { State::Begin };
         }
         sink.plain(&window[..=end]);
@@ -89,7 +96,7 @@ impl Form {
         let end = memchr::memchr(b'&', rest);
         let value = &rest[..end.unwrap_or(rest.len())];
         match &mut self.state {
-            State::Secret(secret) => secret.push(value),
+            State::Secret(secret) => secret.push(value, sink.shared()),
             State::Nested(nested) if nested.len() + value.len() <= LONGEST_NESTED => nested.extend_from_slice(value),
             State::Nested(_) => {
                 self.end_value(sink);

@@ -34,6 +34,9 @@ enum State {
     Secret(usize, usize, Secret),
 }
 
+/// Where a text stood before a value that was spared.
+pub(super) struct Spared(State);
+
 /// What a step did: bytes used up, or more are needed.
 enum Step {
     Used(usize),
@@ -57,6 +60,30 @@ impl Json {
         }
         sink.plain(&self.buf);
         self.buf.clear();
+    }
+
+    /// Passes on what was kept back: what follows was looked at by somebody else, and is a value of its own.
+    pub(super) fn settle(&mut self, sink: &mut Sink) {
+        self.run(sink, true);
+        sink.plain(&self.buf);
+        self.buf.clear();
+        self.slashes = 0;
+        self.open = [false; LEVELS];
+        match std::mem::take(&mut self.state) {
+            State::Secret(level, _, secret) => sink.secret(secret, |raw| unescape(raw, level + 1)),
+            array @ State::Array(..) => self.state = array,
+            State::Text | State::Value(_) => {}
+        }
+    }
+
+    /// The next value is no secret, whatever its name; [`Json::resume`] when it is over.
+    pub(super) fn spare(&mut self, sink: &mut Sink) -> Spared {
+        self.settle(sink);
+        Spared(std::mem::take(&mut self.state))
+    }
+
+    pub(super) fn resume(&mut self, spared: Spared) {
+        self.state = spared.0;
     }
 
     fn run(&mut self, sink: &mut Sink, at_end: bool) {
@@ -261,18 +288,18 @@ impl Json {
             // Backslashes at the end may belong to the closing quote; sixteen at a time they change no level.
             let slashes = slashes_at_end(rest);
             let kept = if slashes > 4096 { slashes % 16 + 16 } else { slashes };
-            secret.push(&rest[..rest.len() - kept]);
+            secret.push(&rest[..rest.len() - kept], sink.shared());
             return if rest.len() == kept { Step::More } else { Step::Used(rest.len() - kept) };
         };
         let slashes = slashes_at_end(&rest[..quote]);
         let closing = level_of(slashes);
         if closing > *own {
-            secret.push(&rest[..=quote]);
+            secret.push(&rest[..=quote], sink.shared());
             return Step::Used(quote + 1);
         }
         // The backslashes of the delimiter are not the value's.
         let value = quote - delimiter(closing).min(slashes);
-        secret.push(&rest[..value]);
+        secret.push(&rest[..value], sink.shared());
         let (own, depth, secret) = (*own, *depth, std::mem::take(secret));
         sink.secret(secret, |raw| unescape(raw, own + 1));
         self.slashes = 0;

@@ -10,7 +10,10 @@ mod form;
 mod json;
 mod multipart;
 pub mod names;
+mod pattern;
 mod placeholder;
+mod pointer;
+mod rules;
 mod scan;
 mod seen;
 mod shapes;
@@ -19,15 +22,19 @@ mod tests;
 mod xml;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use body::BodyMasker;
-pub use placeholder::is_placeholder;
+pub use placeholder::{LONGEST_KIND, is_placeholder, label_of};
+pub use rules::{KINDS, KnownSecret, MaskRules, Pattern, Pointer, RuleError};
 
 use crate::model::Fields;
 use crate::model::media::{self, Kind};
+use pattern::Stage;
 use placeholder::Shape;
+use pointer::Places;
 use seen::Seen;
 
 /// The key of the hash in placeholders: random, one per store, kept in an owner-only file. `Debug` shows nothing.
@@ -40,26 +47,24 @@ impl std::fmt::Debug for MaskKey {
     }
 }
 
-/// What the user adds to the built-in table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct MaskRules {
-    /// Field names whose values are masked.
-    pub fields: Vec<String>,
-    /// Names of query pairs, JSON, form and XML members whose values are masked.
-    pub members: Vec<String>,
-}
-
 /// Masks what one session records. Clones share the memory of the secrets seen, so that a value masked once is masked
 /// wherever it comes back.
 #[derive(Clone)]
 pub struct Masker {
     shared: Option<Arc<Shared>>,
+    /// Where secrets stand in JSON, if a rule says so.
+    places: Option<Arc<Places>>,
 }
 
 /// What the clones of a masker share.
 pub(crate) struct Shared {
     key: MaskKey,
     names: names::Names,
+    /// The user's expressions.
+    patterns: Vec<Pattern>,
+    /// What the user named as secrets, with its placeholders.
+    labelled: HashMap<Vec<u8>, Arc<str>>,
+    rules: MaskRules,
     seen: RwLock<Seen>,
     /// Whether anything was seen: spares most sessions the lock.
     has_seen: AtomicBool,
@@ -68,14 +73,22 @@ pub(crate) struct Shared {
 impl Masker {
     /// A masker with an empty memory.
     pub fn new(key: MaskKey, rules: MaskRules) -> Self {
-        let names = names::Names::new(&rules);
-        let shared = Shared { key, names, seen: RwLock::default(), has_seen: AtomicBool::new(false) };
-        Masker { shared: Some(Arc::new(shared)) }
+        let shared = Shared {
+            names: names::Names::new(&rules),
+            patterns: rules.regex.clone(),
+            labelled: rules.secrets.iter().map(|secret| labelled(&key, secret)).collect(),
+            key,
+            rules,
+            seen: RwLock::default(),
+            has_seen: AtomicBool::new(false),
+        };
+        shared.remember_for_good();
+        Masker { places: Places::new(&shared.rules, |_| true), shared: Some(Arc::new(shared)) }
     }
 
     /// Masks nothing: `--keep-secrets`.
     pub fn off() -> Self {
-        Masker { shared: None }
+        Masker { shared: None, places: None }
     }
 
     /// Whether this masker masks nothing.
@@ -105,7 +118,7 @@ impl Masker {
     /// The query, as in a URL, with secret values masked.
     pub fn query<'a>(&self, query: &'a str) -> Cow<'a, str> {
         let Some(shared) = &self.shared else { return Cow::Borrowed(query) };
-        let lexer = body::Lexer::Form(form::Form::default());
+        let lexer = body::Lexer::Form(form::Form::query());
         match body::Sink::new(shared.clone()).nested(lexer, query.as_bytes()) {
             Some((masked, _)) => Cow::Owned(lossless(masked)),
             None => Cow::Borrowed(query),
@@ -125,7 +138,9 @@ impl Masker {
         const LINES: [&str; 4] = ["application/x-ndjson", "application/jsonl", "application/json-seq", "text/x-ndjson"];
         let is_lines = content_type.is_some_and(|value| LINES.contains(&media::essence(value).as_str()));
         match &self.shared {
-            Some(shared) => BodyMasker::new(shared, if is_lines { Kind::Json } else { kind }, content_type),
+            Some(shared) => {
+                BodyMasker::new(shared, self.places.as_ref(), if is_lines { Kind::Json } else { kind }, content_type)
+            }
             None => BodyMasker::off(),
         }
     }
@@ -134,6 +149,9 @@ impl Masker {
 impl Shared {
     /// Makes the placeholder of a secret, and remembers the secret.
     fn learn(&self, secret: &[u8], kind: &str) -> Arc<str> {
+        if let Some(known) = self.labelled.get(secret) {
+            return known.clone();
+        }
         let stands_for = placeholder::of(&self.key, secret, kind, Shape::Text);
         self.remember(secret, &stands_for);
         stands_for.into()
@@ -146,6 +164,14 @@ impl Shared {
         self.has_seen.store(!seen.is_empty(), Ordering::Release);
     }
 
+    /// What the user named is never forgotten.
+    fn remember_for_good(&self) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        self.labelled.iter().for_each(|(secret, stands_for)| seen.add(secret, stands_for));
+        seen.pin();
+        self.has_seen.store(!seen.is_empty(), Ordering::Release);
+    }
+
     fn seen(&self, look: impl FnOnce(&Seen) -> seen::Match) -> seen::Match {
         if !self.has_seen.load(Ordering::Acquire) {
             return seen::Match::Nothing;
@@ -155,11 +181,18 @@ impl Shared {
 
     /// A whole text after the scan; `None` if nothing had to be masked.
     fn scanned(&self, text: &[u8]) -> Option<(Vec<u8>, u32)> {
-        let mut scanner = scan::Scanner::default();
+        let mut stage = Stage::of_prose();
         let mut out = Vec::with_capacity(text.len());
-        scanner.push(self, text, true, &mut out);
-        (scanner.hits() > 0).then(|| (out, scanner.hits()))
+        stage.push(self, text, true, &mut out);
+        (stage.hits() > 0).then(|| (out, stage.hits()))
     }
+}
+
+/// A secret that the user named, and its placeholder: the label is its kind, so that it can be told what goes there.
+fn labelled(key: &MaskKey, secret: &KnownSecret) -> (Vec<u8>, Arc<str>) {
+    let value = secret.value.as_bytes().to_vec();
+    let stands_for = placeholder::of_label(key, &value, &secret.label).into();
+    (value, stands_for)
 }
 
 /// Masked text as text: what went in was text, and only ASCII replaced parts of it.

@@ -102,7 +102,7 @@ impl Multipart {
     fn content(&mut self, bytes: &[u8], sink: &mut Sink) {
         match &mut self.state {
             State::Part(lexer) => lexer.push(bytes, sink),
-            State::Secret(secret) => secret.push(bytes),
+            State::Secret(secret) => secret.push(bytes, sink.shared()),
             _ => sink.plain(bytes),
         }
     }
@@ -173,10 +173,10 @@ fn part_of(head: &[u8], sink: &Sink) -> State {
     let content_type = field("content-type");
     let kind = content_type.as_deref().map_or(Kind::Text, |value| Kind::of(Some(value)));
     let name = field("content-disposition").and_then(|value| parameter(&value, "name"));
-    if kind.is_text() && name.is_some_and(|name| sink.shared().names.is_pair(name.as_bytes())) {
+    if kind.is_text() && name.is_some_and(|name| sink.shared().names.is_form(name.as_bytes())) {
         return State::Secret(Secret::default());
     }
-    match Lexer::of(kind, content_type.as_deref()) {
+    match Lexer::of(kind, content_type.as_deref(), sink) {
         // Parts in parts go one level deep; deeper ones are scanned as text.
         Some(Lexer::Multipart(_)) => State::Part(Lexer::Plain),
         Some(lexer) => State::Part(lexer),

@@ -113,36 +113,60 @@ pub const FIELDS: &[&str] = &[
 ];
 
 /// The longest name that is looked up, without `-` and `_`; a longer one is no secret.
-const LONGEST: usize = 40;
+pub(super) const LONGEST: usize = 40;
 
 /// The built-in table and what the user adds to it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     fields: HashSet<Vec<u8>>,
     members: HashSet<Vec<u8>>,
+    query: HashSet<Vec<u8>>,
+    form: HashSet<Vec<u8>>,
+    keep: HashSet<Vec<u8>>,
 }
 
 impl Names {
     pub(super) fn new(rules: &super::MaskRules) -> Self {
         let plain = |names: &[String]| names.iter().map(|name| normalized(name.as_bytes()).collect()).collect();
-        Names { fields: plain(&rules.fields), members: plain(&rules.members) }
+        Names {
+            fields: plain(&rules.fields),
+            members: plain(&rules.members),
+            query: plain(&rules.query),
+            form: plain(&rules.form),
+            keep: plain(&rules.keep),
+        }
     }
 
     /// Whether members of this name are secrets: JSON, XML, multipart.
     pub(super) fn is_member(&self, name: &[u8]) -> bool {
         let mut buffer = [0; LONGEST];
         let Some(name) = fold(name, &mut buffer) else { return false };
-        MEMBER_TABLE.has(name) || has(&self.members, name)
+        MEMBER_TABLE.has(name) && !has(&self.keep, name) || has(&self.members, name)
     }
 
-    /// Whether pairs of this name are secrets: queries and forms. `user[password]` and `user.password` are members
-    /// called `password`.
-    pub(super) fn is_pair(&self, name: &[u8]) -> bool {
+    /// Whether pairs of a query of this name are secrets. `user[password]` and `user.password` are members called
+    /// `password`.
+    pub(super) fn is_query(&self, name: &[u8]) -> bool {
+        self.is_pair(name, &self.query)
+    }
+
+    /// Whether members of a form of this name are secrets, named as in a query.
+    pub(super) fn is_form(&self, name: &[u8]) -> bool {
+        self.is_pair(name, &self.form)
+    }
+
+    fn is_pair(&self, name: &[u8], added: &HashSet<Vec<u8>>) -> bool {
+        // A name given by the user may be the whole one, brackets and all.
+        let mut buffer = [0; LONGEST];
+        if !added.is_empty() && fold(name, &mut buffer).is_some_and(|folded| added.contains(folded)) {
+            return true;
+        }
         let last = name.strip_suffix(b"]").unwrap_or(name);
         let last = last.rsplit(|byte| matches!(byte, b'[' | b'.')).next().unwrap_or(last);
         let mut buffer = [0; LONGEST];
         let Some(folded) = fold(last, &mut buffer) else { return false };
-        MEMBER_TABLE.has(folded) || PAIR_TABLE.has(folded) || has(&self.members, folded)
+        let is_known = (MEMBER_TABLE.has(folded) || PAIR_TABLE.has(folded)) && !has(&self.keep, folded);
+        is_known || has(&self.members, folded) || has(added, folded)
     }
 
     /// Whether the values of fields of this name are secrets as a whole.
@@ -150,7 +174,8 @@ impl Names {
         let mut buffer = [0; LONGEST];
         let Some(name) = fold(name, &mut buffer) else { return false };
         let bare = name.strip_prefix(b"x").unwrap_or(name);
-        FIELD_TABLE.has(name) || MEMBER_TABLE.has(name) || MEMBER_TABLE.has(bare) || has(&self.fields, name)
+        let is_known = FIELD_TABLE.has(name) || MEMBER_TABLE.has(name) || MEMBER_TABLE.has(bare);
+        is_known && !has(&self.keep, name) || has(&self.fields, name)
     }
 }
 
@@ -230,14 +255,14 @@ mod tests {
 
     #[test]
     fn names_are_whole_and_without_case_or_joints() {
-        let names = Names::new(&super::super::MaskRules { fields: vec![], members: vec!["Employee-Id".into()] });
+        let names = Names::new(&super::super::MaskRules { members: vec!["Employee-Id".into()], ..Default::default() });
         for name in ["access_token", "AccessToken", "ACCESS-TOKEN", "x-amz-signature", "Password", "employee_id"] {
             assert!(names.is_member(name.as_bytes()), "{name}");
         }
         for name in ["max_tokens", "next_page_token", "token_type", "tokens", "secretary", "passenger", "", "sig"] {
             assert!(!names.is_member(name.as_bytes()), "{name}");
         }
-        assert!(names.is_pair(b"sig") && names.is_pair(b"user[password]") && !names.is_pair(b"page"));
+        assert!(names.is_query(b"sig") && names.is_form(b"user[password]") && !names.is_query(b"page"));
         for name in
             ["X-Api-Key", "apikey", "X-Auth-Token", "PRIVATE-TOKEN", "X-CSRF-Token", "Ocp-Apim-Subscription-Key"]
         {
@@ -246,5 +271,21 @@ mod tests {
         for name in ["X-Request-Id", "Accept", "ETag", "X-RateLimit-Limit", "Content-Type"] {
             assert!(!names.is_field(name.as_bytes()), "{name}");
         }
+    }
+
+    #[test]
+    fn what_the_user_says_holds_where_it_is_said() {
+        let one = |name: &str| vec![name.to_owned()];
+        let rules = super::super::MaskRules {
+            query: one("Code"),
+            form: one("user[pin]"),
+            keep: one("to-ken"),
+            ..Default::default()
+        };
+        let names = Names::new(&rules);
+        assert!(names.is_query(b"code") && !names.is_form(b"code") && !names.is_member(b"code"));
+        assert!(names.is_form(b"user[pin]") && !names.is_query(b"user[pin]") && !names.is_form(b"pin"));
+        assert!(!names.is_member(b"token") && !names.is_query(b"token") && !names.is_field(b"Token"));
+        assert!(names.is_member(b"access_token") && names.is_field(b"X-Token"));
     }
 }

@@ -9,6 +9,8 @@ use super::MaskKey;
 const PREFIX: &str = "retake-";
 /// Characters of the hash in a placeholder: 50 bits.
 const HASH: usize = 10;
+/// The longest kind: of a label, which is a kind in lower case.
+pub const LONGEST_KIND: usize = 40;
 /// Base32 (RFC 4648) in lower case: legal in a cookie, a URL, a JSON string, a host name.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// `retake` in hex: how a hex placeholder begins.
@@ -41,6 +43,27 @@ pub(super) fn of(key: &MaskKey, secret: &[u8], kind: &str, shape: Shape) -> Stri
     hasher.update(secret);
     let long = (secret.len() <= 1024).then_some(secret);
     shaped(&hasher, long.unwrap_or_default(), kind, shape)
+}
+
+/// The placeholder of a secret that the user gave this label: always the plain form, which tells the label.
+pub(super) fn of_label(key: &MaskKey, secret: &[u8], label: &str) -> String {
+    let mut hasher = blake3::Hasher::new_keyed(&key.0);
+    hasher.update(secret);
+    let label = label.to_ascii_lowercase();
+    // A label that is a kind as well is told from it.
+    let mark = if is_kind_of_ours(&label) { "_" } else { "" };
+    format!("{PREFIX}{label}{mark}-{}", letters(&hasher))
+}
+
+fn is_kind_of_ours(kind: &str) -> bool {
+    ["secret", "basic", "jwt"].contains(&kind) || super::shapes::RULES.iter().any(|rule| rule.kind == kind)
+}
+
+/// The label that the user gave the secret of this placeholder, in capitals; none if retake found the secret itself.
+pub fn label_of(placeholder: &str) -> Option<String> {
+    let kind = &placeholder.get(PREFIX.len()..plain_len(placeholder.as_bytes())? - HASH - 1)?;
+    (!is_kind_of_ours(kind))
+        .then(|| kind.strip_suffix('_').filter(|bare| is_kind_of_ours(bare)).unwrap_or(kind).to_ascii_uppercase())
 }
 
 /// The placeholder of a secret that was only hashed; `sample` is the secret where its form may matter.
@@ -97,8 +120,10 @@ fn plain_len(bytes: &[u8]) -> Option<usize> {
     let rest = bytes.strip_prefix(PREFIX.as_bytes())?;
     let kind = rest.iter().position(|&byte| byte == b'-')?;
     let hash = rest.get(kind + 1..kind + 1 + HASH)?;
-    let holds = (1..=16).contains(&kind)
-        && rest[..kind].iter().all(u8::is_ascii_lowercase)
+    let is_kind = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
+    let holds = (1..=LONGEST_KIND).contains(&kind)
+        && rest[0].is_ascii_lowercase()
+        && rest[..kind].iter().all(is_kind)
         && hash.iter().all(|byte| ALPHABET.contains(byte));
     holds.then_some(PREFIX.len() + kind + 1 + HASH)
 }
@@ -220,6 +245,17 @@ mod tests {
         }
         assert_ne!(text("a"), text("b"));
         assert_ne!(text("a"), of(&MaskKey([8; 32]), b"a", "secret", Shape::Text));
+    }
+
+    #[test]
+    fn a_label_comes_back() {
+        for label in ["API_KEY", "GITHUB", "SECRET", "A2"] {
+            let made = of_label(&KEY, b"hunter2-hunter2", label);
+            assert_eq!(label_of(&made).as_deref(), Some(label), "{made}");
+            assert!(is_placeholder(&made) && is_within(made.as_bytes()), "{made}");
+        }
+        assert_eq!(label_of(&text("hunter2-hunter2")), None);
+        assert_eq!(label_of("retake-github-abcdefghij"), None);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Scanner {
     done: usize,
     swallow: Option<Swallow>,
     hits: u32,
+    /// Names are looked for in front of any `=` and `:`, not in URLs only.
+    is_prose: bool,
 }
 
 /// A secret without end in sight: hashed and dropped until it ends.
@@ -51,6 +53,11 @@ enum Replacement {
 }
 
 impl Scanner {
+    /// For text in which `name=value` and `name: value` are looked for as well.
+    pub(super) fn of_prose() -> Self {
+        Scanner { is_prose: true, ..Scanner::default() }
+    }
+
     /// How many values were masked.
     pub(super) fn hits(&self) -> u32 {
         self.hits
@@ -238,9 +245,9 @@ impl Scanner {
         let Some(edge) = before.iter().rposition(|&byte| !is_name(byte)) else { return false };
         let name = &before[edge + 1..];
         match before[edge] {
-            b'?' | b'&' | b';' | b'#' => shared.names.is_pair(name),
+            b'?' | b'&' | b';' | b'#' => shared.names.is_query(name),
             // `\u0026`, as some JSON encoders write `&`.
-            b'\\' => name.strip_prefix(b"u0026").is_some_and(|name| shared.names.is_pair(name)),
+            b'\\' => name.strip_prefix(b"u0026").is_some_and(|name| shared.names.is_query(name)),
             _ => false,
         }
     }

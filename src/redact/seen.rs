@@ -28,6 +28,8 @@ pub(super) struct Seen {
     forms: HashMap<Arc<[u8]>, Arc<str>>,
     order: Vec<Arc<[u8]>>,
     bytes: usize,
+    /// So many of the first are never forgotten.
+    pinned: usize,
 }
 
 /// What was found at or after a position.
@@ -43,7 +45,7 @@ pub(super) enum Match {
 impl Seen {
     /// Adds a secret in every form in which it may come back: as it is, escaped for JSON and for a URL, in base64.
     pub(super) fn add(&mut self, secret: &[u8], stands_for: &str) {
-        if secret.len() < SHORTEST || secret.iter().any(u8::is_ascii_control) || is_dull(secret) {
+        if !is_kept(secret) {
             return;
         }
         if self.forms.contains_key(secret) {
@@ -65,6 +67,11 @@ impl Seen {
         if self.bytes > CAPACITY || self.order.len() > MOST {
             self.forget_half();
         }
+    }
+
+    /// What is remembered by now is never forgotten.
+    pub(super) fn pin(&mut self) {
+        self.pinned = self.order.len();
     }
 
     /// Whether nothing is remembered.
@@ -146,14 +153,20 @@ impl Seen {
     }
 
     fn forget_half(&mut self) {
-        let kept = self.order.split_off(self.order.len() / 2);
-        let old = std::mem::take(self);
-        for form in kept {
+        let recent = self.order.split_off((self.order.len() / 2).max(self.pinned));
+        self.order.truncate(self.pinned);
+        let old = std::mem::replace(self, Seen { pinned: self.pinned, ..Seen::default() });
+        for form in old.order.iter().chain(&recent).cloned().collect::<Vec<_>>() {
             if let Some(stands_for) = old.forms.get(&form) {
                 self.insert(&form, stands_for);
             }
         }
     }
+}
+
+/// Whether a secret is looked for.
+pub(super) fn is_kept(secret: &[u8]) -> bool {
+    (SHORTEST..=LONGEST).contains(&secret.len()) && !secret.iter().any(u8::is_ascii_control) && !is_dull(secret)
 }
 
 /// Words and signs that stand in the place of a secret without being one.

@@ -147,6 +147,101 @@ fn set_cookie_keeps_its_name_and_attributes() {
     assert!(!masker.text("it was password-123 then").contains("password-123"));
 }
 
+fn ruled(rules: &[(&str, &str)]) -> Masker {
+    let mut all = MaskRules::default();
+    rules.iter().for_each(|(kind, value)| all.add(kind, value).unwrap());
+    Masker::new(MaskKey([7; 32]), all)
+}
+
+fn masked_by(masker: &Masker, kind: Kind, text: &str) -> String {
+    String::from_utf8(mask_in(masker, kind, None, text.as_bytes(), &[]).0).unwrap()
+}
+
+#[test]
+fn places_in_json_are_masked_and_nothing_else_is() {
+    let masker = ruled(&[("pointer", "/user/pin"), ("pointer", "/items/*/code"), ("pointer", "/whole")]);
+    let text = r#"{"user":{"pin":"12 34","name":"keep"},"pin":"keep2","items":[{"code":"aa"},{"code":77,"x":1}],"a":[{"code":"keep3"}],"whole":{"x":["y",{"z":"w"}],"t":true}}"#;
+    let masked = masked_by(&masker, Kind::Json, text);
+    let parsed: serde_json::Value = serde_json::from_str(&masked).unwrap();
+    for pointer in ["/user/pin", "/items/0/code", "/whole/x/0", "/whole/x/1/z"] {
+        let value = parsed.pointer(pointer).unwrap().as_str().unwrap();
+        assert!(is_placeholder(value), "{pointer}: {value}");
+    }
+    assert!(is_placeholder(&parsed["items"][1]["code"].to_string()), "{masked}");
+    for kept in ["keep", "keep2", "keep3"] {
+        assert!(masked.contains(&format!("\"{kept}\"")), "{masked}");
+    }
+    assert_eq!(parsed["whole"]["t"], true);
+    assert_eq!(masked_by(&masker, Kind::Json, &masked), masked, "masking twice changes nothing");
+    // Lines, events, and other places of a scope.
+    let events = masked_by(
+        &masker,
+        Kind::EventStream,
+        "data: {\"user\":\ndata: {\"pin\":\"ab\"}}\n\nid: 5\ndata: {\"pin\":\"keep\"}\n\n",
+    );
+    assert!(!events.contains("\"ab\"") && events.contains("\"keep\""), "{events}");
+    let lines = masked_by(&masker, Kind::Text, "{\"user\":{\"pin\":\"ab\"}}\n{\"user\":{\"pin\":\"cd\"}}\n");
+    assert!(!lines.contains("ab") && !lines.contains("cd"), "{lines}");
+    let scoped = ruled(&[("pointer", "api.example.com/v1/* /pin")]);
+    let text = r#"{"pin":"ab"}"#;
+    assert_ne!(masked_by(&scoped, Kind::Json, text), text, "without a place all rules hold");
+    assert_ne!(masked_by(&scoped.at("api.example.com", "/v1/users"), Kind::Json, text), text);
+    assert_eq!(masked_by(&scoped.at("api.example.com", "/v2/users"), Kind::Json, text), text);
+}
+
+#[test]
+fn false_alarms_can_be_kept() {
+    let masker = ruled(&[("keep", "csrf"), ("keep", "/page/token"), ("keep", "/list/1")]);
+    let text = r#"{"csrf":"shown-1","page":{"token":"shown-2"},"token":"hidden-1","secret":5555,"list":["a"]}"#;
+    let masked = masked_by(&masker, Kind::Json, text);
+    assert!(masked.contains("shown-1") && masked.contains("shown-2"), "{masked}");
+    assert!(!masked.contains("hidden-1") && !masked.contains("5555"), "{masked}");
+    let masker = ruled(&[("keep", "/token/1")]);
+    let masked = masked_by(&masker, Kind::Json, r#"{"token":["hidden-1","shown-1","hidden-2"],"password":"hidden-3"}"#);
+    assert!(masked.contains("shown-1") && !masked.contains("hidden"), "{masked}");
+}
+
+#[test]
+fn expressions_are_looked_for_in_every_text() {
+    let masker = ruled(&[("regex", "emp-[0-9]{6}"), ("regex", "pin is ([0-9]+)"), ("query", "code"), ("form", "pin")]);
+    let masked = masked_by(&masker, Kind::Text, "a emp-123456, your pin is 4711.\nemp-12345 and emp-654321");
+    assert!(masked.starts_with("a retake-secret-") && masked.contains("pin is 738253"), "{masked}");
+    assert!(masked.contains("\nemp-12345 and retake-secret-"), "{masked}");
+    assert_eq!(masked_by(&masker, Kind::Text, &masked), masked, "masking twice changes nothing");
+    assert!(masker.path("/staff/emp-123456/x").starts_with("/staff/retake-secret-"));
+    assert!(masker.query("code=ab&pin=cd").ends_with("&pin=cd") && !masker.query("code=ab").contains("ab"));
+    let form = masked_by(&masker, Kind::Form, "code=ab&pin=cd");
+    assert!(form.starts_with("code=ab&pin=retake-"), "{form}");
+    let mut fields = Fields::new();
+    fields.push("X-Staff", "emp-123456");
+    assert_eq!(masker.fields(&mut fields), 1);
+    let long = format!("{}emp-123456{}emp-654321\n", "x".repeat(30_000), "y".repeat(8_180));
+    let masked = masked_by(&masker, Kind::Text, &long);
+    assert!(!masked.contains("emp-"), "in lines that never end, too");
+}
+
+#[test]
+fn what_the_user_named_is_masked_under_its_label() {
+    let secrets = vec![KnownSecret { label: "API_KEY".into(), value: "planted-by-name".into() }];
+    let masker = Masker::new(MaskKey([7; 32]), MaskRules { secrets, ..MaskRules::default() });
+    for (kind, text) in [
+        (Kind::Text, "say planted-by-name now"),
+        (Kind::Json, r#"{"token":"planted-by-name"}"#),
+        (Kind::Form, "a=planted-by-name"),
+    ] {
+        let masked = masked_by(&masker, kind, text);
+        assert!(masked.contains("retake-api_key-") && !masked.contains("planted"), "{masked}");
+    }
+    let mut fields = Fields::new();
+    fields.push("Authorization", "Bearer planted-by-name");
+    fields.push("Cookie", "a=planted-by-name");
+    masker.fields(&mut fields);
+    assert!(fields.iter().all(|field| field.text().contains("retake-api_key-")), "{fields:?}");
+    // Others push it out of no memory.
+    (0..30_000).for_each(|number| masker.remember(&format!("another-secret-{number:08}"), "retake-secret-aaaaaaaaaa"));
+    assert!(!masker.text("planted-by-name").contains("planted"));
+}
+
 #[test]
 fn size_does_not_matter() {
     let long = "s3cret-".repeat(30_000);
@@ -242,6 +337,18 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// One of every kind, made so that the pieces hit them.
+const RULES: &[(&str, &str)] = &[
+    ("pointer", "/name"),
+    ("pointer", "/*/name"),
+    ("pointer", "/token/*"),
+    ("keep", "/password"),
+    ("keep", "api_key"),
+    ("regex", "h[a-z]+2"),
+    ("regex", "123(4+)"),
+    ("query", "name"),
+];
+
 fn kinds() -> impl Strategy<Value = Kind> {
     proptest::sample::select(vec![Kind::Json, Kind::Form, Kind::Multipart, Kind::Xml, Kind::EventStream, Kind::Text])
 }
@@ -254,7 +361,9 @@ proptest! {
         pieces in proptest::collection::vec(fragment(), 0..40),
         cuts in proptest::collection::vec(0..400_usize, 0..12),
         kind in kinds(),
+        rules in any::<bool>(),
     ) {
+        let masker = || if rules { ruled(RULES) } else { masker() };
         let text = pieces.concat();
         let mut cuts = cuts;
         cuts.sort_unstable();
@@ -268,7 +377,12 @@ proptest! {
     }
 
     #[test]
-    fn masking_twice_changes_nothing(pieces in proptest::collection::vec(fragment(), 0..40), kind in kinds()) {
+    fn masking_twice_changes_nothing(
+        pieces in proptest::collection::vec(fragment(), 0..40),
+        kind in kinds(),
+        rules in any::<bool>(),
+    ) {
+        let masker = || if rules { ruled(RULES) } else { masker() };
         let content_type = Some("multipart/form-data; boundary=B");
         let once = mask_in(&masker(), kind, content_type, &pieces.concat(), &[]).0;
         let twice = mask_in(&masker(), kind, content_type, &once, &[]).0;

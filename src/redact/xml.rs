@@ -183,7 +183,7 @@ impl Xml {
         };
         let end = memchr::memchr(stop, rest);
         if let State::SecretAttribute(_, secret) | State::SecretText(secret) = &mut self.state {
-            secret.push(&rest[..end.unwrap_or(rest.len())]);
+            secret.push(&rest[..end.unwrap_or(rest.len())], sink.shared());
         }
         let Some(end) = end else { return Some(rest.len()) };
         let after = &rest[end..];
@@ -211,10 +211,10 @@ impl Xml {
         let State::SecretCdata(secret) = &mut self.state else { return Some(0) };
         let Some(end) = memchr::memmem::find(rest, END) else {
             let used = if at_end { rest.len() } else { rest.len().saturating_sub(END.len() - 1) };
-            secret.push(&rest[..used]);
+            secret.push(&rest[..used], sink.shared());
             return (used > 0).then_some(used);
         };
-        secret.push(&rest[..end]);
+        secret.push(&rest[..end], sink.shared());
         let secret = std::mem::take(secret);
         sink.secret_text(secret, <[u8]>::to_vec);
         self.state = State::SecretText(Secret::default());

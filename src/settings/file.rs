@@ -7,13 +7,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::SettingsError;
 use super::retention::{self, Retention};
+use crate::redact::{self, MaskRules};
 use crate::store::Durability;
 
 /// Keys at the top of a file.
 const KEYS: &[&str] = &["store", "mocks", "mask", "history"];
-/// Keys of its `[mask]` table.
-const MASK_KEYS: &[&str] = &["fields", "members"];
-
 /// Keys of its `[history]` table.
 const HISTORY_KEYS: &[&str] = &["keep", "max_size", "keep_tagged", "durability"];
 
@@ -24,8 +22,7 @@ pub(super) struct SettingsFile {
     pub(super) folder: PathBuf,
     pub(super) store: Option<PathBuf>,
     pub(super) mocks: Option<PathBuf>,
-    pub(super) mask_fields: Vec<String>,
-    pub(super) mask_members: Vec<String>,
+    pub(super) mask: MaskRules,
     /// None when there is no `[history]`.
     pub(super) retention: Option<Retention>,
     pub(super) durability: Option<Durability>,
@@ -84,13 +81,31 @@ impl Reader<'_> {
 
     fn mask(&mut self, value: &Spanned<DeValue<'_>>) {
         let Some(table) = value.get_ref().as_table() else {
-            return self.fault(value.span().start, "`mask` must be a table, with `fields` and `members`");
+            return self.fault(value.span().start, "`mask` must be a table, with lists such as `fields` and `members`");
         };
         for (key, value) in table.iter() {
-            match key.get_ref().as_ref() {
-                "fields" => self.file.mask_fields = self.names("mask.fields", value),
-                "members" => self.file.mask_members = self.names("mask.members", value),
-                other => self.unknown(key.span().start, other, MASK_KEYS),
+            let name = key.get_ref().as_ref();
+            match redact::KINDS.iter().find(|(_, list)| *list == name) {
+                Some((kind, list)) => self.rules(kind, list, value),
+                None => self.unknown(key.span().start, name, &redact::KINDS.map(|(_, list)| list)),
+            }
+        }
+    }
+
+    fn rules(&mut self, kind: &str, list: &str, value: &Spanned<DeValue<'_>>) {
+        let Some(array) = value.get_ref().as_array() else {
+            let what = format!("`mask.{list}` must be a list in brackets, each of it in quotes");
+            return self.fault(value.span().start, what);
+        };
+        for item in array.iter() {
+            let at = item.span().start;
+            match item.get_ref().as_str() {
+                Some(rule) => {
+                    if let Err(error) = self.file.mask.add(kind, rule) {
+                        self.fault(at, format_args!("`mask.{list}`: {error}"));
+                    }
+                }
+                None => self.fault(at, format_args!("`mask.{list}` may hold texts only, in quotes")),
             }
         }
     }
@@ -136,24 +151,6 @@ impl Reader<'_> {
         }
     }
 
-    fn names(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Vec<String> {
-        let Some(array) = value.get_ref().as_array() else {
-            self.fault(
-                value.span().start,
-                format_args!("`{key}` must be an array of names, such as [\"x-internal-key\"]"),
-            );
-            return Vec::new();
-        };
-        let mut names = Vec::new();
-        for item in array.iter() {
-            match item.get_ref().as_str() {
-                Some(name) if !name.trim().is_empty() => names.push(name.trim().to_owned()),
-                _ => self.fault(item.span().start, format_args!("`{key}` may hold names only, in quotes")),
-            }
-        }
-        names
-    }
-
     fn unknown(&mut self, at: usize, key: &str, known: &[&str]) {
         let nearest =
             known.iter().copied().max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
@@ -190,9 +187,28 @@ mod tests {
                 "line 1: `store` must be a path, in quotes",
                 "line 2: unknown key `moks`: did you mean `mocks`?",
                 "line 5: unknown key `field`: did you mean `fields`?",
-                "line 6: `mask.members` may hold names only, in quotes",
+                "line 6: `mask.members` may hold texts only, in quotes",
             ]
         );
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_is_a_fault_at_its_line_that_says_what_was_expected() {
+        let text = "[mask]\npointers = [\n  '/a/b',\n  'a/b',\n]\nregex = ['(']\nquery = 'x'\n";
+        let message = read(text).unwrap_err();
+        for part in [
+            "line 4: `mask.pointers`: `a/b` is no JSON Pointer: it does not begin with `/`; expected is one such as",
+            "line 6: `mask.regex`: `(` is no regular expression that can be used: unclosed group; expected is one such as",
+            "line 7: `mask.query` must be a list in brackets, each of it in quotes",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+        let file = read(
+            "[mask]\nfields=['a']\nmembers=['b']\nquery=['c']\nform=['d']\npointers=['/e']\nregex=['f']\nkeep=['g', '/h']\n",
+        );
+        let mask = file.unwrap().mask;
+        let counts = [mask.fields.len(), mask.members.len(), mask.query.len(), mask.form.len(), mask.pointers.len()];
+        assert_eq!((counts, mask.regex.len(), mask.keep.len(), mask.keep_pointers.len()), ([1; 5], 1, 1, 1));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
+use crate::redact::KnownSecret;
 use file::SettingsFile;
 pub use retention::Retention;
 
@@ -64,6 +65,7 @@ impl Settings {
             config: folders.as_ref().map(BaseStrategy::config_dir),
             home: folders.as_ref().map(|folders| folders.home_dir().to_owned()),
             mocks: std::env::var_os("RETAKE_MOCKS"),
+            secrets: known_secrets(std::env::vars_os()),
         };
         surroundings.resolve(store)
     }
@@ -98,6 +100,27 @@ pub fn inherited(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// How a variable begins whose value is a secret, with the label of its placeholder behind it.
+const SECRET: &str = "RETAKE_SECRET_";
+
+/// The secrets in the environment. A label that could be no name of a variable in a shell is none.
+fn known_secrets(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<KnownSecret> {
+    let is_label = |label: &str| {
+        label.starts_with(|c: char| c.is_ascii_alphabetic())
+            && label.len() < crate::redact::LONGEST_KIND
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let mut secrets: Vec<KnownSecret> = variables
+        .filter_map(|(name, value)| {
+            let label = name.to_str()?.strip_prefix(SECRET).filter(|label| is_label(label))?;
+            let value = value.into_string().ok().filter(|value| !value.is_empty())?;
+            Some(KnownSecret { label: label.to_owned(), value })
+        })
+        .collect();
+    secrets.sort_by(|a, b| a.label.cmp(&b.label));
+    secrets
+}
+
 /// What the settings are resolved from, apart from the flag: read once from the process, or made by a test.
 struct Surroundings {
     current: PathBuf,
@@ -105,6 +128,7 @@ struct Surroundings {
     config: Option<PathBuf>,
     home: Option<PathBuf>,
     mocks: Option<OsString>,
+    secrets: Vec<KnownSecret>,
 }
 
 impl Surroundings {
@@ -121,6 +145,7 @@ impl Surroundings {
         let beside_project = project.as_ref().map_or(self.current.as_path(), |file| file.folder.as_path());
         let mut mocks = beside_project.join("mocks");
         let mut mask = crate::redact::MaskRules::default();
+        mask.secrets.clone_from(&self.secrets);
         let mut retention = Retention::default();
         let mut durability = crate::store::Durability::default();
         let mut from_file = None;
@@ -137,8 +162,7 @@ impl Surroundings {
                 retention.clone_from(said);
             }
             durability = file.durability.unwrap_or(durability);
-            mask.fields.extend(file.mask_fields.iter().cloned());
-            mask.members.extend(file.mask_members.iter().cloned());
+            mask.extend(file.mask.clone());
         }
         if let Some(path) = self.mocks.as_ref().filter(|path| !path.is_empty()) {
             mocks = self.current.join(path);
@@ -183,6 +207,7 @@ mod tests {
             config: Some(path.join("config")),
             home: Some(path.to_owned()),
             mocks: None,
+            secrets: Vec::new(),
         };
         World { root, surroundings }
     }
@@ -254,6 +279,21 @@ mod tests {
         let mask = world.resolve().mask;
         assert_eq!(mask.fields, ["x-user", "x-project"]);
         assert_eq!(mask.members, ["pin"]);
+    }
+
+    #[test]
+    fn variables_name_secrets() {
+        let variables = [
+            ("RETAKE_SECRET_API_KEY", "b"),
+            ("RETAKE_SECRET_A2", "a"),
+            ("RETAKE_SECRET_", "none"),
+            ("RETAKE_SECRET_EMPTY", ""),
+            ("RETAKE_SECRET_A-B", "none"),
+            ("SECRET_X", "none"),
+        ];
+        let found = known_secrets(variables.map(|(name, value)| (name.into(), value.into())).into_iter());
+        let found: Vec<_> = found.iter().map(|secret| (secret.label.as_str(), secret.value.as_str())).collect();
+        assert_eq!(found, [("A2", "a"), ("API_KEY", "b")]);
     }
 
     #[test]

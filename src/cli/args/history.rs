@@ -216,7 +216,7 @@ pub struct EditArgs {
 /// `retake history mask`
 #[derive(Debug, Default, Args)]
 pub struct HistoryMaskArgs {
-    /// One more rule, such as field=X-Device or member=nickname; repeatable
+    /// One more rule, such as field=X-Device, member=nickname, pointer=/user/pin or regex=emp-[0-9]+; repeatable
     #[arg(long = "rule", value_name = "KIND=VALUE")]
     pub rules: Vec<String>,
     /// How it is done.

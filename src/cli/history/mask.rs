@@ -38,20 +38,14 @@ pub(super) fn run(context: &Context, settings: &MaskRules, args: &HistoryMaskArg
 fn rules(settings: &MaskRules, given: &[String]) -> Result<MaskRules, CliError> {
     let mut rules = settings.clone();
     for rule in given {
-        let bad = || {
-            CliError::usage(format!("`--rule {rule}`: no such rule"))
-                .hint("give `field=NAME` for a header field, or `member=NAME` for a query, form, JSON or XML member")
+        let bad = |cause: &str| {
+            CliError::usage(format!("`--rule {}`: {cause}", rule.escape_debug())).hint(
+                "give `field=NAME` for a header field, `member=NAME` for a query, form, JSON or XML member, \
+                 `query=NAME`, `form=NAME`, `pointer=/a/b` for a place in JSON, `regex=EXPRESSION`, or `keep=NAME`",
+            )
         };
-        let (kind, value) = rule.split_once('=').ok_or_else(bad)?;
-        let value = value.trim();
-        if value.is_empty() {
-            return Err(bad());
-        }
-        match kind.trim() {
-            "field" => rules.fields.push(value.to_owned()),
-            "member" => rules.members.push(value.to_owned()),
-            _ => return Err(bad()),
-        }
+        let (kind, value) = rule.split_once('=').ok_or_else(|| bad("no such rule"))?;
+        rules.add(kind.trim(), value).map_err(|error| bad(&error.to_string()))?;
     }
     Ok(rules)
 }
@@ -67,9 +61,11 @@ mod tests {
     #[test]
     fn rules_add_to_those_of_the_settings() {
         let settings = MaskRules { fields: vec!["x-a".into()], ..MaskRules::default() };
-        let given = ["field=X-B".to_owned(), "member=session key".to_owned()];
-        let rules = rules(&settings, &given).unwrap();
+        let given = ["field=X-B", "member=session key", "pointer=/a/*/b", "regex=x=[0-9]+", "keep=token"];
+        let rules = rules(&settings, &given.map(str::to_owned)).unwrap();
         assert_eq!((rules.fields, rules.members), (vec!["x-a".into(), "X-B".into()], vec!["session key".into()]));
+        assert_eq!((rules.pointers[0].to_string(), rules.regex[0].to_string()), ("/a/*/b".into(), "x=[0-9]+".into()));
+        assert_eq!(rules.keep, ["token"]);
     }
 
     #[test]
@@ -77,7 +73,7 @@ mod tests {
         let history = Arc::new(Fake::new([]));
         let context = context(history.clone());
         let settings = MaskRules::default();
-        for rule in ["", "field", "field=", "=x", "colour=red"] {
+        for rule in ["", "field", "field=", "=x", "colour=red", "pointer=a", "regex=("] {
             let how = EditArgs { yes: true, ..EditArgs::default() };
             let args = HistoryMaskArgs { rules: vec![rule.into()], how };
             assert_eq!(run(&context, &settings, &args).unwrap_err().exit.0, 2, "{rule}");

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::redact::is_placeholder;
+use crate::redact::{self, is_placeholder};
 
 /// Longer names are cut.
 const LONGEST: usize = 40;
@@ -62,7 +62,8 @@ impl Labels {
         if let Some((_, label)) = self.0.iter().find(|(known, _)| known == placeholder) {
             return label.clone();
         }
-        let wanted = label_of(place, name);
+        // What the user named is called so; two values of one name cannot be.
+        let wanted = redact::label_of(placeholder).unwrap_or_else(|| label_of(place, name));
         let is_free = |label: &str| self.0.iter().all(|(_, known)| known != label);
         let numbered = (2..).map(|number| format!("{wanted}_{number}"));
         let label = std::iter::once(wanted.clone()).chain(numbered).find(|label| is_free(label)).unwrap_or(wanted);
@@ -169,6 +170,13 @@ mod tests {
         ] {
             assert_eq!(labels(place, &text), [label], "{text}");
         }
+    }
+
+    #[test]
+    fn what_the_user_named_is_called_so_wherever_it_stands() {
+        assert_eq!(labels(Place::Query, "key=retake-api_key-abcdefghij&b=1"), ["API_KEY"]);
+        assert_eq!(labels(Place::Field("Authorization"), "Bearer retake-github_-abcdefghij"), ["GITHUB"]);
+        assert_eq!(labels(Place::Field("Authorization"), "token retake-github-abcdefghij"), ["AUTHORIZATION"]);
     }
 
     #[test]

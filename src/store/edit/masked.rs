@@ -22,6 +22,8 @@ const SNIFFED: usize = 4096;
 pub(super) struct Remasker {
     layout: Arc<Layout>,
     masker: Masker,
+    /// The masker for bodies of the exchange at hand.
+    here: Masker,
     /// Nothing is written: to learn, or to count.
     dry: bool,
     pub(super) values: u64,
@@ -32,7 +34,8 @@ pub(super) struct Remasker {
 
 impl Remasker {
     pub(super) fn new(layout: Arc<Layout>, masker: Masker, dry: bool) -> Self {
-        Remasker { layout, masker, dry, values: 0, written: Vec::new(), warnings: Vec::new() }
+        let here = masker.clone();
+        Remasker { layout, masker, here, dry, values: 0, written: Vec::new(), warnings: Vec::new() }
     }
 
     /// Masks an exchange; says whether anything changed.
@@ -46,6 +49,7 @@ impl Remasker {
         if let Some(query) = &mut request.query {
             self.replace(query, |masker, query| masker.query(query).into_owned());
         }
+        self.here = self.masker.at(request.origin.host(), &request.path);
         self.body(number, &request.fields, &mut request.body)?;
         match &mut exchange.outcome {
             Outcome::Failed(failure, _) => self.text(&mut failure.message),
@@ -203,9 +207,9 @@ impl Remasker {
 
     fn masker_of(&self, media: Media, content_type: Option<&str>, as_text: bool, first: &[u8]) -> BodyMasker {
         if as_text && media::looks_like_text(&first[..first.len().min(SNIFFED)]) {
-            return self.masker.body(Media::Text, None);
+            return self.here.body(Media::Text, None);
         }
-        self.masker.body(media, content_type)
+        self.here.body(media, content_type)
     }
 }
 
