@@ -213,7 +213,12 @@ fn recovered(layout: &Layout, info: &StoreInfo, repairs: &mut Repairs) -> Result
     let _ = std::fs::remove_file(layout.index_suspect());
     let kept = kept.map(|kept| format!("; the old one is kept as {}", kept.display())).unwrap_or_default();
     let reason = reason.unwrap_or_default();
-    repairs.say(format!("the index was rebuilt from the journal without loss ({reason}){kept}"));
+    let lost = repairs.known.saturating_sub(index.paged() + index.waiting() as u64);
+    if lost > 0 {
+        repairs.say(format!("{lost} exchange(s) that the index knew are gone: the end of the journal is missing"));
+    }
+    let without = if lost > 0 { "" } else { " without loss" };
+    repairs.say(format!("the index was rebuilt from the journal{without} ({reason}){kept}"));
     Ok((index, end))
 }
 

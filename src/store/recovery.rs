@@ -22,6 +22,8 @@ const BATCH_ROWS: usize = 8 * FLUSH_ROWS;
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
     texts: Vec<String>,
+    /// How many exchanges an index had that is at odds with the journal.
+    pub(super) known: u64,
     read_only: bool,
 }
 
@@ -29,7 +31,7 @@ impl Repairs {
     /// Repairs of a store that cannot be written: damage is told, nothing is changed.
     pub(super) fn read_only() -> Self {
         let text = "the store cannot be written, so it is read without its index and nothing is repaired".to_owned();
-        Repairs { texts: vec![text], read_only: true }
+        Repairs { texts: vec![text], read_only: true, ..Self::default() }
     }
 
     pub(super) fn say(&mut self, text: String) {
@@ -85,6 +87,7 @@ pub(super) fn catch_up(
     let segments = layout.segments()?;
     let length = |number| fs::metadata(layout.segment(number)).map(|file| file.len());
     if from.0 != 0 && (!segments.contains(&from.0) || length(from.0)? < from.1) {
+        repairs.known = index.paged();
         return Ok(Err(IndexError::Damaged("it knows of records that the journal does not have".into())));
     }
     let end = match replay(layout, index, from, repairs) {

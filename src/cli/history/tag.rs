@@ -32,14 +32,16 @@ pub(super) fn run(context: &Context, args: &HistoryTagArgs) -> Outcome {
         note: args.note.clone(),
     })?;
     edit::warnings(context, &report);
+    // What had to be left alone is not as it was asked for.
+    let exit = if report.warnings.is_empty() { Exit::SUCCESS } else { Exit::FAILURE };
     if args.json {
         context.printer.json(&edit::json(&report, false));
-        return Ok(Exit::SUCCESS);
+        return Ok(exit);
     }
     let selected = edit::exchanges(edit::count(&ranges));
     let said = format!("{} of {selected} changed", report.exchanges);
     context.printer.say(clean(&said));
-    Ok(Exit::SUCCESS)
+    Ok(exit)
 }
 
 /// A tag is one word, so that it reads well in a listing and as a filter.

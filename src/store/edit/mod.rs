@@ -100,6 +100,16 @@ pub(super) fn run(history: &DiskHistory, edit: &Edit) -> Result<EditReport, Hist
         let text = "the store cannot be written, so nothing in it can be changed";
         return Err(HistoryError::Unsupported(text.into()));
     }
+    changed(history, edit).map_err(|error| match error {
+        HistoryError::Io(cause) if cause.kind() == io::ErrorKind::StorageFull => {
+            let cure = "make room first: what stays is written before anything goes";
+            HistoryError::Io(io::Error::new(cause.kind(), format!("{cause}; {cure}")))
+        }
+        error => error,
+    })
+}
+
+fn changed(history: &DiskHistory, edit: &Edit) -> Result<EditReport, HistoryError> {
     let before = usage::recorded(history);
     let mut report = match edit {
         Edit::Label { numbers, add, remove, note } => label::run(history, numbers, add, remove, note.as_deref())?,

@@ -3,9 +3,11 @@
 //! Keys: `m` the [`Meta`]; `s` and page number the [`Summary`]; `p` and page number the rows; `i` and page number the
 //! ids. Page numbers are big-endian, so that pages lie in order.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -48,7 +50,22 @@ pub(super) enum DbError {
 
 /// The open database.
 pub(super) struct Db {
-    tree: sled::Db,
+    /// Always there until dropped.
+    tree: Option<sled::Db>,
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        let tree = self.tree.take();
+        // sled syncs once more, and panics when the disk refuses. The journal has what is lost with it.
+        let close = || {
+            drop(tree);
+            Ok(())
+        };
+        if guarded(close).is_err() {
+            tracing::debug!("the index could not be closed");
+        }
+    }
 }
 
 /// The parts of one page, ready to be written.
@@ -70,7 +87,7 @@ impl Db {
                 .flush_every_ms(None)
                 .mode(sled::Mode::LowSpace);
             match guarded(|| config.open()) {
-                Ok(tree) => return Ok(Db { tree }),
+                Ok(tree) => return Ok(Db { tree: Some(tree) }),
                 Err(DbError::Busy) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
                 Err(error) => return Err(error),
             }
@@ -84,7 +101,7 @@ impl Db {
 
     /// All summaries, by page.
     pub(super) fn summaries(&self) -> Result<Vec<(u64, Summary)>, DbError> {
-        let read = || -> sled::Result<Vec<(sled::IVec, sled::IVec)>> { self.tree.scan_prefix(b"s").collect() };
+        let read = || -> sled::Result<Vec<(sled::IVec, sled::IVec)>> { self.tree()?.scan_prefix(b"s").collect() };
         let found = guarded(read)?;
         found
             .iter()
@@ -113,7 +130,11 @@ impl Db {
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<sled::IVec>, DbError> {
-        guarded(|| self.tree.get(key))
+        guarded(|| self.tree()?.get(key))
+    }
+
+    fn tree(&self) -> sled::Result<&sled::Db> {
+        self.tree.as_ref().ok_or_else(|| sled::Error::Unsupported("the index is closed".into()))
     }
 
     /// Writes pages and meta in one batch, and flushes.
@@ -125,7 +146,11 @@ impl Db {
             batch.insert(&key(b's', parts.page), pack(&parts.summary)?);
         }
         batch.insert(b"m", pack(meta)?);
-        guarded(|| self.tree.apply_batch(batch).and_then(|()| self.tree.flush()))?;
+        guarded(|| {
+            let tree = self.tree()?;
+            tree.apply_batch(batch)?;
+            tree.flush()
+        })?;
         Ok(())
     }
 }
@@ -136,9 +161,31 @@ fn key(prefix: u8, page: u64) -> [u8; 9] {
     key
 }
 
-/// sled 0.34 panics on some damage that it finds; for us that is one more reason to rebuild.
+thread_local! {
+    /// Whether a panic of this thread is caught, and worded by whoever catches it.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps what the user reads free of panics that are caught here.
+fn quiet_when_guarded() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match GUARDED.get() {
+            true => tracing::debug!("{panic}"),
+            false => others(panic),
+        }));
+    });
+}
+
+/// sled 0.34 panics on some damage that it finds, and where the disk refuses; for us that is one more reason to
+/// rebuild.
 fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, DbError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    quiet_when_guarded();
+    let outer = GUARDED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    match done {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Io(error))) if error.kind() == io::ErrorKind::StorageFull => Err(DbError::Full),
         // sled wraps a refused lock in an error of kind Other.

@@ -156,6 +156,11 @@ impl Index {
         tail.highest = tail.highest.max(number);
     }
 
+    /// How many exchanges are in its pages.
+    pub(super) fn paged(&self) -> u64 {
+        self.pages.read().unwrap_or_else(PoisonError::into_inner).rows
+    }
+
     /// The store that it belongs to.
     pub(super) fn store(&self) -> &str {
         &self.store

@@ -1,6 +1,8 @@
 //! The store as a whole: recorded, closed, killed, damaged, reopened.
 
+mod clock;
 mod damage;
+mod damages;
 
 use std::collections::BTreeSet;
 use std::fs;
