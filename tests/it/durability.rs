@@ -80,7 +80,7 @@ fn load(server: &Server, origin: &Origin, client: usize, round: &Round, random: 
 
 fn rounds() -> usize {
     let wanted = std::env::var("RETAKE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    wanted.unwrap_or(if heavy() { 50 } else { 3 })
+    wanted.unwrap_or(if heavy() { 200 } else { 3 })
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 mod cli;
 mod durability;
+mod faults;
 mod framing;
 mod harness;
 mod history_cli;

@@ -69,6 +69,7 @@ impl Retake {
             .env("XDG_RUNTIME_DIR", self.dir.path().join("run"))
             .env("TZ", "UTC")
             .env("NO_COLOR", "1")
+            .env("RUST_BACKTRACE", "0")
             .current_dir(self.work())
             .stdin(Stdio::null());
     }
@@ -159,7 +160,15 @@ pub struct Server {
 
 impl Server {
     /// Starts a command that prints a ready object, and waits for it.
-    pub fn start(mut command: Command) -> Server {
+    pub fn start(command: Command) -> Server {
+        match Server::try_start(command) {
+            Ok(server) => server,
+            Err(output) => panic!("not ready ({}): {}", output.status, String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    /// [`Server::start`]; one that ends before it is ready is given back as what it left.
+    pub fn try_start(mut command: Command) -> Result<Server, Output> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let stderr = std::thread::spawn(move || {
@@ -170,11 +179,11 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Ok(ready) = serde_json::from_str::<Value>(&line) else {
-            let status = child.wait().unwrap();
-            panic!("not ready ({status}): {line:?}\n{}", stderr.join().unwrap());
+            let (status, stdout) = (child.wait().unwrap(), line.into_bytes());
+            return Err(Output { status, stdout, stderr: stderr.join().unwrap().into_bytes() });
         };
         let text = |name: &str| ready[name].as_str().unwrap_or_else(|| panic!("no {name} in {line}")).to_owned();
-        Server { url: text("url"), ca: text("ca").into(), child, ready, stderr: Some(stderr) }
+        Ok(Server { url: text("url"), ca: text("ca").into(), child, ready, stderr: Some(stderr) })
     }
 
     pub fn pid(&self) -> u32 {
