@@ -20,6 +20,7 @@ mod groups;
 mod list;
 mod mask;
 mod prune;
+mod search;
 mod show;
 mod stats;
 mod style;
@@ -69,6 +70,7 @@ pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outco
         HistoryCommand::Days(args) => groups::days(&context, &args),
         HistoryCommand::Sessions(args) => groups::sessions(&context, &args),
         HistoryCommand::Show(args) => show::run(&context, &args),
+        HistoryCommand::Search(args) => search::run(&context, &args),
         HistoryCommand::Tail(args) => tail::run(&settings.store, context.zone, &args, printer),
         HistoryCommand::Export(args) => export::run(&context, &args),
         HistoryCommand::Tag(args) => tag::run(&context, &args),

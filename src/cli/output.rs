@@ -25,6 +25,8 @@ pub const BAD: Style = AnsiColor::Red.on_default();
 pub const WARN: Style = AnsiColor::Yellow.on_default();
 /// What stands back.
 pub const DIM: Style = Style::new().dimmed();
+/// What was looked for.
+pub const MATCH: Style = AnsiColor::Red.on_default().bold();
 /// What stands out.
 pub const BOLD: Style = Style::new().bold();
 
@@ -51,6 +53,29 @@ impl Printer {
     /// Whether nobody reads stdout any more: what prints for long may as well stop.
     pub fn is_closed(&self) -> bool {
         CLOSED.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody reads stdout any more, looked up also where nothing was printed since: for what looks long before
+    /// it prints.
+    pub fn is_left(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = std::io::stdout();
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        let polled = poll(&mut watched, Some(&Timespec::default()));
+        self.is_closed() || polled.is_ok() && watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+    }
+
+    /// How far long work has come, on a line of stderr that the next such line replaces; an empty one removes it. Only
+    /// where stderr is a terminal, and not when quiet.
+    pub fn progress(&self, line: &str) {
+        let mut stderr = std::io::stderr();
+        if self.quiet || !stderr.is_terminal() {
+            return;
+        }
+        let columns = rustix::termios::tcgetwinsize(&stderr).map_or(80, |size| usize::from(size.ws_col.max(20)));
+        let line = crate::report::terminal::cut(line, columns - 1);
+        let _ = write!(stderr, "\r{line}\x1b[K");
+        let _ = stderr.flush();
     }
 
     /// Data as it is, without a line feed, on stdout; raw bytes for `--raw`.

@@ -15,13 +15,15 @@ use crate::report::terminal::clean;
 use crate::store::{History, HistoryError, OpenError, Query};
 
 mod figures;
+mod hits;
 mod moment;
 mod rows;
 mod zone;
 
 pub(super) use figures::bytes;
+pub(super) use hits::Hits;
 pub(super) use moment::older_than;
-pub(super) use rows::{Selection, merged};
+pub(super) use rows::{Selection, checked, merged};
 pub(super) use zone::zone;
 
 /// The query that the filters mean, with days in `zone` and `now` as the present.

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::model::{Body, BodyContent};
     use crate::store::testing::exchange;
-    use crate::store::{HistoryError, Holder, Query, Recording, open_for_recording};
+    use crate::store::{HistoryError, Holder, Pattern, Query, Recording, open_for_recording};
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -105,6 +105,18 @@ mod tests {
             }
             assert_eq!(direct.days(query, &zone).unwrap(), remote.days(query, &zone).unwrap());
         }
+        for text in ["item\":1", "API-2.example/items/7", "none of it"] {
+            let pattern = Pattern { text: text.into(), regex: false, case_sensitive: false };
+            for (before, limit) in [(None, 5), (Some(800), 2)] {
+                let [here, there] =
+                    [direct, remote].map(|history| history.search(&some, &pattern, before, limit, &|| false).unwrap());
+                assert_eq!(here.hits, there.hits, "{text}");
+                assert!(text.starts_with("none") == there.hits.is_empty() && there.hits.len() <= limit);
+            }
+        }
+        let bad = Pattern { text: "(".into(), regex: true, case_sensitive: false };
+        let refused = remote.search(&some, &bad, None, 1, &|| false);
+        assert!(matches!(refused, Err(HistoryError::BadPattern(..))));
         for selector in ["7", "3-9", &exchange(5).id.to_string()] {
             assert_eq!(direct.resolve(selector).unwrap(), remote.resolve(selector).unwrap());
         }
@@ -174,6 +186,64 @@ mod tests {
         assert_eq!(rows.len(), 300 + 499 + 1);
         assert_eq!(remote.usage().unwrap(), history.usage().unwrap());
         drop(recording);
+    }
+
+    /// A history whose searches go on until nobody waits for them.
+    struct Endless {
+        begun: std::sync::mpsc::Sender<()>,
+        ended: std::sync::mpsc::Sender<()>,
+    }
+
+    impl History for Endless {
+        fn list(&self, _: &Query, _: Option<u64>, _: usize) -> Result<store::Page, HistoryError> {
+            Ok(store::Page::default())
+        }
+        fn days(&self, _: &Query, _: &TimeZone) -> Result<Vec<store::Group>, HistoryError> {
+            Ok(Vec::new())
+        }
+        fn get(&self, number: u64) -> Result<crate::model::Exchange, HistoryError> {
+            Err(HistoryError::Unknown(number.to_string()))
+        }
+        fn resolve(&self, _: &str) -> Result<Vec<u64>, HistoryError> {
+            Ok(Vec::new())
+        }
+        fn body(&self, _: &crate::model::Exchange, _: &Body) -> Result<Box<dyn Read + Send>, HistoryError> {
+            Err(HistoryError::Unknown("a body".into()))
+        }
+        fn search(
+            &self,
+            _: &Query,
+            _: &Pattern,
+            _: Option<u64>,
+            _: usize,
+            stop: &dyn Fn() -> bool,
+        ) -> Result<store::Found, HistoryError> {
+            self.begun.send(()).unwrap();
+            while !stop() {
+                std::thread::yield_now();
+            }
+            self.ended.send(()).unwrap();
+            Ok(store::Found::default())
+        }
+    }
+
+    #[test]
+    fn a_search_for_one_who_has_gone_ends() {
+        let (dir, run, runtime) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), runtime());
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (ended, has_ended) = std::sync::mpsc::channel();
+        let _entered = runtime.enter();
+        let server = serve(Arc::new(Endless { begun, ended }), dir.path(), Some(run.path())).unwrap();
+        let mut stream = std::os::unix::net::UnixStream::connect(server.socket()).unwrap();
+        let pattern = Pattern { text: "x".into(), regex: false, case_sensitive: false };
+        let ask = message::Ask::Search { query: Query::default(), pattern, before: None, limit: 1 };
+        let request = message::Request { version: message::VERSION, ask };
+        let framed = message::frame(&request, message::REQUEST_MAX).unwrap();
+        message::write_frame(&mut stream, &framed).unwrap();
+        has_begun.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(has_ended.try_recv().is_err(), "somebody waits");
+        drop(stream);
+        has_ended.recv_timeout(Duration::from_secs(20)).unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::http::through;
+use crate::harness::http::{Client, through};
 use crate::harness::retake::Ran;
 use crate::harness::{Origin, Retake};
 
@@ -65,6 +65,80 @@ fn filters_are_combined_freely() {
         let ran = retake.run(&[&["history", "list"], filters].concat());
         refused(&ran, &["nothing selected"]);
     }
+}
+
+/// Searches that find the same beside a recorder and without one.
+fn searches(retake: &Retake) {
+    let found = retake.json(&["history", "search", "ÜBER", "--json"]);
+    let told: Vec<_> =
+        found.iter().map(|hit| (hit["number"].as_u64().unwrap(), hit["place"].as_str().unwrap())).collect();
+    assert_eq!(told, [(8, "request-body"), (7, "url")]);
+    assert_eq!(found[0]["matched"], "über");
+    assert_eq!(found[0]["excerpt"], r#"{"q": "über"}"#);
+    assert!(found[0]["url"].is_string() && found[0]["response_blake3"].is_string());
+    let said = retake.run(&["history", "search", "über", "--limit", "1"]);
+    assert!(said.code == 0 && said.stdout.contains("request body  {\"q\": \"über\"}"), "{said}");
+    assert!(said.stderr.contains("--before 8"), "{said}");
+    let said = retake.run(&["history", "search", "über", "--before", "8"]);
+    assert!(said.stdout.contains("url  GET http://") && !said.stdout.contains("request body"), "{said}");
+    let none = retake.run(&["history", "search", "not there", "--session", "first"]);
+    assert!(none.code == 0 && none.stdout.is_empty() && none.stderr.contains("in none of 3 exchanges"), "{none}");
+    refused(&retake.run(&["history", "search", "x", "--session", "third"]), &["nothing selected"]);
+    refused(&retake.run(&["history", "search", "a(b", "--regex"]), &["unclosed group", "  a(b\n   ^"]);
+    refused(&retake.run(&["history", "search", ""]), &["PATTERN"]);
+    for (filters, expected) in [
+        (&["--text", "über"][..], &[8, 7][..]),
+        (&["--text", "Über", "--case-sensitive"], &[7]),
+        (&["--text", r"^content-type: [a-z/]*json\b", "--regex", "--status", "2xx"], &[8, 7, 6, 1]),
+        (&["--text", "über", "--method", "POST"], &[8]),
+        (&["1-7", "--text", "über", "-n", "5"], &[7]),
+    ] {
+        assert_eq!(listed(retake, filters), expected, "{filters:?}");
+    }
+    refused(&retake.run(&["history", "list", "--text", "über", "--status", "404"]), &["nothing selected"]);
+    let newest = numbers(&retake.json(&["history", "tail", "--json", "--text", "über"]));
+    assert_eq!(newest, [7, 8]);
+}
+
+#[test]
+fn a_text_is_found_beside_a_recorder_and_without_one_and_is_a_filter_everywhere() {
+    let (retake, origin) = recorded();
+    let recorder = retake.record(&["--session", "third-to-come"]);
+    through(&recorder, &origin.url("/json?q=%C3%9Cber")).unwrap();
+    let body = r#"{"q": "\u00fcber"}"#;
+    let request = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        origin.url("/echo"),
+        body.len()
+    );
+    let mut client = Client::to(&recorder).unwrap();
+    client.send(request.as_bytes()).unwrap();
+    assert_eq!(client.answer("POST").unwrap().status(), 200);
+    crate::harness::eventually("the exchange in the history", || (listed(&retake, &[]).len() == 8).then_some(()));
+    searches(&retake);
+    assert_eq!(recorder.stop().0, 0);
+    searches(&retake);
+    retake.ok(&["promote", "--text", "über", "--method", "POST", "--into", "found"]);
+    let report = retake.ok(&["history", "tag", "--text", "über", "--add", "umlaut", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["exchanges"], 2);
+    let report = retake.ok(&["history", "delete", "--text", "über", "--yes", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["exchanges"], 2);
+    assert_eq!(listed(&retake, &["--text", "octocat", "1-6"]), [6, 1]);
+}
+
+#[test]
+fn a_search_ends_in_silence_when_nobody_reads() {
+    let (retake, _origin) = recorded();
+    let mut child = retake
+        .command(&["history", "search", "http", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let code = child.wait().unwrap();
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert!(code.success() && said.is_empty(), "{code} {said}");
 }
 
 #[test]

@@ -99,18 +99,18 @@ impl OutcomeArg {
     }
 }
 
-/// A text that exchanges must have. No flag sets it: no history can be searched yet.
+/// A text that exchanges must have.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct TextArgs {
     /// With this text in URL, fields or text bodies, upper and lower case alike
-    #[arg(skip)]
+    #[arg(long, value_name = "TEXT")]
     pub text: Option<String>,
     /// --text is a regular expression
-    #[arg(skip)]
+    #[arg(long, requires = "text")]
     pub regex: bool,
     /// Upper and lower case differ in --text
-    #[arg(skip)]
+    #[arg(long, requires = "text")]
     pub case_sensitive: bool,
 }
 

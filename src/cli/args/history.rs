@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{PageArgs, SelectArgs, WhichArgs, ZoneArgs};
+use super::{FilterArgs, PageArgs, SelectArgs, WhichArgs, ZoneArgs};
 
 /// `retake history`
 #[derive(Debug, Args)]
@@ -39,6 +39,8 @@ pub enum HistoryCommand {
     Sessions(HistoryGroupsArgs),
     /// Show exchanges whole
     Show(HistoryShowArgs),
+    /// Find a text in URLs, fields and bodies, newest first
+    Search(HistorySearchArgs),
     /// Show exchanges as they are recorded
     Tail(HistoryTailArgs),
     /// Write exchanges to a file that other tools read
@@ -130,6 +132,32 @@ pub enum RawPart {
     RequestBody,
     /// The response's body
     ResponseBody,
+}
+
+/// `retake history search`
+#[derive(Debug, Args)]
+pub struct HistorySearchArgs {
+    /// The text, upper and lower case alike
+    #[arg(value_name = "PATTERN")]
+    pub pattern: String,
+    /// PATTERN is a regular expression; ^ and $ are the ends of lines
+    #[arg(long)]
+    pub regex: bool,
+    /// Upper and lower case differ
+    #[arg(long)]
+    pub case_sensitive: bool,
+    /// Filters.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+    /// Sizes in bytes, durations in microseconds, times to the millisecond
+    #[arg(long)]
+    pub exact: bool,
+    /// Only exchanges before this number: the next page
+    #[arg(long, value_name = "N")]
+    pub before: Option<u64>,
+    /// Paging.
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 /// `retake history tail`

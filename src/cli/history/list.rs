@@ -16,14 +16,14 @@ pub(super) fn run(context: &Context, which: Vec<String>, args: HistoryListArgs) 
     let selection = context.selection_of(&which)?;
     let wanted = if args.page.all { usize::MAX } else { args.page.limit };
     let mut listing = Listing::new(context, args.page.json, args.exact);
-    let mut rows = selection.rows(&*context.history, args.before, wanted, context.printer);
+    let mut rows = selection.rows(&*context.history, args.before, wanted, context.printer).while_read();
     for row in rows.by_ref() {
         listing.row(&row?);
         if context.printer.is_closed() {
             return Ok(Exit::SUCCESS);
         }
     }
-    if listing.shown() == 0 && wanted > 0 {
+    if listing.shown() == 0 && wanted > 0 && !context.printer.is_left() {
         return Err(context.nothing_selected(&which.select));
     }
     if let Some(before) = rows.next_page() {

@@ -1,4 +1,4 @@
-//! The rows of a selection, page by page, newest first: by filters from a listing, with a text from a search.
+//! The rows of a selection, newest first: by filters page by page from a listing, with a text from a search.
 
 use std::collections::VecDeque;
 
@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 use crate::cli::args::{SelectArgs, TextArgs, WhichArgs};
 use crate::cli::exit::CliError;
 use crate::cli::output::Printer;
-use crate::report::terminal::clean;
 use crate::store::{History, Pattern, Query, Row};
+
+use super::hits::Hits;
 
 /// Rows asked for at first, and at most. Each question costs a look at the summaries of all pages, so that long
 /// listings ask for more at a time.
@@ -57,15 +58,17 @@ impl Selection {
         limit: usize,
         printer: Printer,
     ) -> Rows<'a> {
-        Rows {
-            selection: self,
-            history,
-            printer,
-            before,
-            left: limit,
-            page: PAGE,
-            ready: VecDeque::new(),
-            ended: limit == 0,
+        match &self.text {
+            Some(pattern) => Rows::Found(Hits::new(history, &self.query, pattern, before, limit, printer)),
+            None => Rows::Listed(Listed {
+                query: &self.query,
+                history,
+                before,
+                left: limit,
+                page: PAGE,
+                ready: VecDeque::new(),
+                ended: limit == 0,
+            }),
         }
     }
 
@@ -90,10 +93,20 @@ impl Selection {
 
 fn pattern(args: &TextArgs) -> Result<Option<Pattern>, CliError> {
     let Some(text) = &args.text else { return Ok(None) };
-    if text.is_empty() {
-        return Err(CliError::usage("`--text` is empty: every exchange would have it"));
+    let pattern = Pattern { text: text.clone(), regex: args.regex, case_sensitive: args.case_sensitive };
+    checked(pattern, "--text").map(Some)
+}
+
+/// A pattern that can be looked for; `given` is where it was typed.
+///
+/// # Errors
+/// Exit code 2 for an empty one, and a bad one.
+pub(in crate::cli) fn checked(pattern: Pattern, given: &str) -> Result<Pattern, CliError> {
+    if pattern.text.is_empty() {
+        return Err(CliError::usage(format!("`{given}` is empty: every exchange would have it")));
     }
-    Ok(Some(Pattern { text: text.clone(), regex: args.regex, case_sensitive: args.case_sensitive }))
+    pattern.check().map_err(super::failed)?;
+    Ok(pattern)
 }
 
 /// What selectors mean, as ranges of numbers. A range is taken as it is, if an exchange lies within.
@@ -136,10 +149,46 @@ pub(in crate::cli) fn merged(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
 }
 
 /// Rows of a [`Selection`], fetched as they are taken.
-pub(in crate::cli) struct Rows<'a> {
-    selection: &'a Selection,
+pub(in crate::cli) enum Rows<'a> {
+    /// By filters alone.
+    Listed(Listed<'a>),
+    /// With a text.
+    Found(Hits<'a>),
+}
+
+impl Rows<'_> {
+    /// Where the next page begins, when all rows have been taken and there may be more.
+    pub(in crate::cli) fn next_page(&self) -> Option<u64> {
+        match self {
+            Rows::Listed(listed) => listed.before.filter(|_| listed.left == 0),
+            Rows::Found(hits) => hits.next_page(),
+        }
+    }
+
+    /// For what only prints rows: they end when nobody reads any more.
+    pub(in crate::cli) fn while_read(self) -> Self {
+        match self {
+            Rows::Found(hits) => Rows::Found(hits.while_read()),
+            listed => listed,
+        }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<Row, CliError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Rows::Listed(listed) => listed.next(),
+            Rows::Found(hits) => hits.next().map(|hit| hit.map(|hit| hit.row)),
+        }
+    }
+}
+
+/// Rows that fit the filters.
+pub(in crate::cli) struct Listed<'a> {
+    query: &'a Query,
     history: &'a dyn History,
-    printer: Printer,
     before: Option<u64>,
     left: usize,
     page: usize,
@@ -147,39 +196,22 @@ pub(in crate::cli) struct Rows<'a> {
     ended: bool,
 }
 
-impl Rows<'_> {
-    /// Where the next page begins, when all rows have been taken and there may be more.
-    pub(in crate::cli) fn next_page(&self) -> Option<u64> {
-        self.before.filter(|_| self.left == 0)
-    }
-
+impl Listed<'_> {
     fn fetch(&mut self) -> Result<(), CliError> {
         let limit = self.left.min(self.page);
         self.page = (self.page * 2).min(PAGE_MAX);
-        let query = &self.selection.query;
-        let (rows, next) = match &self.selection.text {
-            None => {
-                let page = self.history.list(query, self.before, limit).map_err(super::failed)?;
-                (page.rows, page.next)
-            }
-            Some(pattern) => {
-                let found =
-                    self.history.search(query, pattern, self.before, limit, &|| false).map_err(super::failed)?;
-                found.warnings.iter().for_each(|warning| self.printer.warn(clean(warning)));
-                (found.hits.into_iter().map(|hit| hit.row).collect(), found.next)
-            }
-        };
-        self.left -= rows.len().min(self.left);
-        self.ready.extend(rows);
+        let page = self.history.list(self.query, self.before, limit).map_err(super::failed)?;
+        self.left -= page.rows.len().min(self.left);
+        self.ready.extend(page.rows);
         // A cursor that does not move would go round for ever.
-        let is_stuck = next.is_some() && next == self.before;
-        self.before = next.filter(|_| !is_stuck);
+        let is_stuck = page.next.is_some() && page.next == self.before;
+        self.before = page.next.filter(|_| !is_stuck);
         self.ended = self.before.is_none() || self.left == 0;
         Ok(())
     }
 }
 
-impl Iterator for Rows<'_> {
+impl Iterator for Listed<'_> {
     type Item = Result<Row, CliError>;
 
     fn next(&mut self) -> Option<Self::Item> {
