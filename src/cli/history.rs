@@ -17,6 +17,7 @@ mod diff;
 mod edit;
 mod export;
 mod groups;
+mod import;
 mod list;
 mod mask;
 mod prune;
@@ -61,6 +62,8 @@ pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outco
         None => HistoryCommand::List { which: Vec::new(), list: args.list },
         // It waits for a history that is not there yet.
         Some(HistoryCommand::Tail(args)) => return tail::run(&settings.store, zone, &args, printer),
+        // It makes a history where there is none.
+        Some(HistoryCommand::Import(args)) => return import::run(&settings, &args, printer),
         Some(command) => command,
     };
     let history = select::open(&settings.store, printer)?;
@@ -73,6 +76,7 @@ pub(super) fn run(args: HistoryArgs, global: &Global, printer: Printer) -> Outco
         HistoryCommand::Search(args) => search::run(&context, &args),
         HistoryCommand::Tail(args) => tail::run(&settings.store, context.zone, &args, printer),
         HistoryCommand::Export(args) => export::run(&context, &args),
+        HistoryCommand::Import(args) => import::run(&settings, &args, printer),
         HistoryCommand::Tag(args) => tag::run(&context, &args),
         HistoryCommand::Mask(args) => mask::run(&context, &settings.mask, &args),
         HistoryCommand::Delete(args) => delete::run(&context, &args),

@@ -48,9 +48,24 @@ impl ControlFile {
 /// [`OpenError::Empty`] when nothing was recorded; [`OpenError::Locked`] when the holder does not answer; those of the
 /// disk.
 pub fn open_history(dir: &Path) -> Result<Arc<dyn History>, OpenError> {
+    open_by(dir, store::open_for_reading)
+}
+
+/// [`open_history`], which makes the store when there is none: for an import.
+///
+/// # Errors
+/// Those of [`open_history`], but for [`OpenError::Empty`].
+pub fn open_or_create_history(dir: &Path) -> Result<Arc<dyn History>, OpenError> {
+    open_by(dir, store::open_or_create)
+}
+
+fn open_by(
+    dir: &Path,
+    open: impl Fn(&Path) -> Result<Arc<dyn History>, OpenError>,
+) -> Result<Arc<dyn History>, OpenError> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match store::open_for_reading(dir) {
+        match open(dir) {
             Err(locked @ OpenError::Locked { .. }) => match RemoteHistory::connect(dir) {
                 Ok(history) => return Ok(Arc::new(history)),
                 Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),

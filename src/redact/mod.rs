@@ -56,6 +56,9 @@ pub struct Masker {
     places: Option<Arc<Places>>,
 }
 
+/// A JSON object.
+type Object = serde_json::Map<String, serde_json::Value>;
+
 /// What the clones of a masker share.
 pub(crate) struct Shared {
     key: MaskKey,
@@ -131,6 +134,17 @@ impl Masker {
             Some((masked, _)) => Cow::Owned(lossless(masked)),
             None => Cow::Borrowed(text),
         }
+    }
+
+    /// Members of a JSON object masked, by name and by what is in them; how many values were. None when what comes out is
+    /// no object any more, and must not be kept.
+    pub fn object(&self, object: &Object) -> Option<(Object, u32)> {
+        let text = serde_json::to_vec(object).ok()?;
+        let mut masking = self.body(Kind::Json, None);
+        let mut masked = Vec::with_capacity(text.len());
+        masking.push(&text, &mut masked);
+        masking.finish(&mut masked);
+        Some((serde_json::from_slice(&masked).ok()?, masking.hits()))
     }
 
     /// A streaming masker for one body that is already decoded. `content_type` gives charset and boundary.

@@ -35,4 +35,4 @@ pub use history::{
 pub use journal::{AppendError, Durability, Recording};
 pub use layout::{STORE_VERSION, random_key, replace_file};
 pub use lock::Holder;
-pub use open::{OpenError, journal_end, open_for_reading, open_for_recording};
+pub use open::{OpenError, journal_end, mask_key, open_for_reading, open_for_recording, open_or_create};

@@ -14,6 +14,7 @@ use super::lock::{Attempt, Holder, Lock};
 use super::reader::DiskHistory;
 use super::recovery::{self, Repairs};
 use super::writer::SegmentWriter;
+use crate::redact::MaskKey;
 
 /// How long a recorder waits for a command that is reading just now.
 const READER_PATIENCE: Duration = Duration::from_secs(5);
@@ -103,6 +104,28 @@ pub fn open_for_reading(dir: &Path) -> Result<Arc<dyn History>, OpenError> {
         // Told apart from a recorder that has just begun by the lock alone, which the caller of a holder asks for.
         return Err(OpenError::Empty(dir.to_owned()));
     }
+    open(layout)
+}
+
+/// As [`open_for_reading`], and makes the store when there is none: for an import.
+///
+/// # Errors
+/// Those of [`open_for_reading`], but for [`OpenError::Empty`].
+pub fn open_or_create(dir: &Path) -> Result<Arc<dyn History>, OpenError> {
+    at(dir, make_folder(dir))?;
+    open(Arc::new(Layout::new(dir)))
+}
+
+/// The key for masking of the store in this folder, made when there is none.
+///
+/// # Errors
+/// Those of the disk.
+pub fn mask_key(dir: &Path) -> Result<MaskKey, OpenError> {
+    let layout = Layout::new(dir);
+    at(&layout.mask_key(), layout::mask_key(&layout)).map(MaskKey)
+}
+
+fn open(layout: Arc<Layout>) -> Result<Arc<dyn History>, OpenError> {
     let lock = match locked(&layout, &Holder::default()) {
         Ok(lock) => lock,
         Err(OpenError::Io { source, .. }) if is_read_only(&source) => return read_only(layout),

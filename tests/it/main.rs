@@ -14,6 +14,7 @@ mod cli;
 mod durability;
 mod faults;
 mod framing;
+mod har;
 mod harness;
 mod history_cli;
 mod large;

@@ -45,6 +45,8 @@ pub enum HistoryCommand {
     Tail(HistoryTailArgs),
     /// Write exchanges to a file that other tools read
     Export(HistoryExportArgs),
+    /// Take in exchanges that other tools recorded, masked
+    Import(HistoryImportArgs),
     /// Tag exchanges, or note something about them
     Tag(HistoryTagArgs),
     /// Apply the masking rules of today to what is already recorded
@@ -195,6 +197,29 @@ pub struct HistoryExportArgs {
     /// Replace the file if it is there
     #[arg(long, requires = "output")]
     pub force: bool,
+}
+
+/// `retake history import`
+#[derive(Debug, Default, Args)]
+pub struct HistoryImportArgs {
+    /// HAR files, of any tool; `-` for stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Session of what is imported [default: as the file says, else the file's name]
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// Tag everything that is imported; repeatable
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Do not mask credentials
+    #[arg(long)]
+    pub keep_secrets: bool,
+    /// Only tell what would be imported
+    #[arg(long)]
+    pub dry_run: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A form of an export.

@@ -207,19 +207,39 @@ fn tell(printer: Printer, report: &Report, path: Option<&Path>) {
 /// What is not in the export, by kind.
 fn lost(printer: Printer, report: &Report) {
     let Report { gone, damaged, damaged_first, lost, .. } = report;
-    let warn = |count: u64, text: &str| {
+    let warn = |count: u64, one: &str, many: &str| {
         if count > 0 {
-            printer.warn(format_args!("{count} {text}"));
+            printer.warn(format_args!("{count} {}", if count == 1 { one } else { many }));
         }
     };
-    warn(*damaged, "exchanges could not be read, and are left out:");
+    warn(
+        *damaged,
+        "exchange could not be read, and is left out:",
+        "exchanges could not be read, and are left out; the first of them:",
+    );
     damaged_first.iter().for_each(|why| printer.warn(format_args!("  {}", clean(why))));
-    warn(lost.unreadable, "bodies could not be read, and are left out:");
+    warn(
+        lost.unreadable,
+        "body could not be read, and is left out:",
+        "bodies could not be read, and are left out; the first of them:",
+    );
     for (number, why) in &lost.unreadable_first {
         printer.warn(format_args!("  exchange {number}: {}", clean(why)));
     }
-    warn(*gone, "exchanges were deleted meanwhile");
-    warn(lost.undecodable, "bodies could not be decoded: they stand as they were carried");
-    warn(lost.pages, "pages have the id of another page, and are left out");
-    warn(lost.pageless, "entries name a page that is not among the pages");
+    warn(*gone, "exchange was deleted meanwhile", "exchanges were deleted meanwhile");
+    warn(
+        lost.undecodable,
+        "body could not be decoded: it stands as it was carried",
+        "bodies could not be decoded: they stand as they were carried",
+    );
+    warn(
+        lost.pages,
+        "page has the id of another page, and is left out",
+        "pages have the id of another page, and are left out",
+    );
+    warn(
+        lost.pageless,
+        "entry names a page that is not among the pages",
+        "entries name a page that is not among the pages",
+    );
 }

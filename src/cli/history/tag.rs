@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, args: &HistoryTagArgs) -> Outcome {
 }
 
 /// A tag is one word, so that it reads well in a listing and as a filter.
-fn check(tag: &str) -> Result<(), CliError> {
+pub(super) fn check(tag: &str) -> Result<(), CliError> {
     let is_word = !tag.is_empty() && !tag.chars().any(|character| character.is_whitespace() || character.is_control());
     if is_word {
         return Ok(());

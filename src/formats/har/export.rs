@@ -169,8 +169,9 @@ fn url(exchange: &Exchange) -> String {
         Some(scheme) => origin.replacen(request.origin.scheme.as_str(), scheme, 1),
         None => origin,
     };
-    let target = if request.path.starts_with('/') { request.target() } else { "/".to_owned() };
-    format!("{origin}{target}{}", part("fragment").unwrap_or_default())
+    let path = if request.path.starts_with('/') { &request.path } else { "/" };
+    let query = request.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
+    format!("{origin}{path}{query}{}", part("fragment").unwrap_or_default())
 }
 
 /// A member, unless the file that the exchange came from has its own.

@@ -1,6 +1,6 @@
 //! An entry as an exchange, unmasked: whatever wrote it, and however little of it is there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -38,7 +38,7 @@ pub enum Note {
     Charset,
     /// A form without its text.
     FormRebuilt,
-    /// A query that only its list has.
+    /// Pairs of the query that only the list has.
     QueryRebuilt,
     /// A moment without a zone.
     NoZone,
@@ -62,7 +62,7 @@ impl fmt::Display for Note {
             Note::BodyChanged => "whose body was changed since retake wrote it: kept as it is now",
             Note::Charset => "with text that its character set does not have: kept as UTF-8",
             Note::FormRebuilt => "with a form that is only listed: its body was put together from the list",
-            Note::QueryRebuilt => "with a query that is only listed: put together from the list",
+            Note::QueryRebuilt => "with pairs of the query that are only listed: added to the URL",
             Note::NoZone => "that started at a time without a zone: taken for UTC",
             Note::FieldsWithoutAnswer => "with fields of an answer that has no status: left out",
             Note::OwnUnreadable => "with a member `_retake` that cannot be read: left out",
@@ -87,7 +87,28 @@ const VENDOR_MAX: usize = 4 << 20;
 pub(super) struct Log {
     /// Pages that no entry has brought yet.
     pub(super) pages: HashMap<String, Value>,
+    /// Ids of pages that entries of our own brought: `pages` has them once more.
+    pub(super) brought: HashSet<String>,
 }
+
+impl Log {
+    /// A page goes with the first of its entries.
+    fn page(&mut self, id: &str) -> Option<Value> {
+        self.pages.remove(id)
+    }
+
+    fn own_page(&mut self, page: Option<Value>) -> Option<Value> {
+        if self.brought.len() < PAGES_MAX
+            && let Some(id) = page.as_ref().and_then(|page| page.get("id")).and_then(Value::as_str)
+        {
+            self.brought.insert(id.to_owned());
+        }
+        page
+    }
+}
+
+/// Pages of a log that are kept.
+pub(super) const PAGES_MAX: usize = 10_000;
 
 /// Takes an entry.
 ///
@@ -141,13 +162,15 @@ pub(super) fn take(mut entry: Object, log: &mut Log, identities: &mut Identities
         partial: false,
         vendor,
     };
+    bounded(&mut exchange.vendor, &mut notes);
+    let mut page = page.and_then(|id| log.page(&id));
     if let Some(own) = own {
+        page = page.or_else(|| log.own_page(own.page));
         exchange.session = own.session;
         (exchange.tags, exchange.note) = (own.tags, own.note);
         (exchange.client, exchange.tls, exchange.partial) = (own.client, own.tls, own.partial);
     }
-    bounded(&mut exchange.vendor, &mut notes);
-    if let Some((_, page)) = page.and_then(|id| log.pages.remove_entry(&id)) {
+    if let Some(page) = page {
         exchange.vendor.insert("page".into(), page);
     }
     Ok(Taken { exchange, notes })
@@ -229,7 +252,7 @@ fn request(
     given.size = given.wire_size;
     let body = content::body(given, &fields, notes).map_err(|why| format!("its `request.postData`: {why}"))?;
     let listed = members::list(&mut object, "queryString");
-    let query = url.query.clone().or_else(|| listed_query(&listed, notes));
+    let query = with_listed(url.query.clone(), &listed, notes);
     noted(&url, vendor, notes);
     let version = version(&object);
     derived(&mut object, is_foreign, fields.has("cookie"));
@@ -368,17 +391,25 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-fn listed_query(pairs: &[Value], notes: &mut Vec<Note>) -> Option<String> {
+/// A query with the pairs that only the list has: some tools take them out of the URL.
+fn with_listed(query: Option<String>, listed: &[Value], notes: &mut Vec<Note>) -> Option<String> {
     let member = |pair: &Value, name: &str| pair.get(name).and_then(Value::as_str).map(str::to_owned);
-    let pairs: Vec<(String, String)> = pairs
+    let written = query.as_deref().unwrap_or_default();
+    // Some list names as written, some decoded.
+    let raw = written.split('&').map(|pair| pair.split('=').next().unwrap_or_default().to_owned());
+    let names: HashSet<String> =
+        form_urlencoded::parse(written.as_bytes()).map(|(name, _)| name.into_owned()).chain(raw).collect();
+    let pairs: Vec<(String, String)> = listed
         .iter()
         .filter_map(|pair| Some((member(pair, "name")?, member(pair, "value").unwrap_or_default())))
+        .filter(|(name, _)| !names.contains(name))
         .collect();
     if pairs.is_empty() {
-        return None;
+        return query;
     }
     notes.push(Note::QueryRebuilt);
-    Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+    let more = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    Some(if written.is_empty() { more } else { format!("{written}&{more}") })
 }
 
 /// Keeps the parts of a URL that an exchange has no room for.

@@ -95,16 +95,16 @@ fn vendor(masker: &Masker, vendor: &mut Vendor) -> (u32, bool) {
             hits += mask_cookie(masker, cookie);
         }
     }
-    let text = Value::Object(std::mem::take(vendor)).to_string();
-    let mut masking = masker.body(Kind::Json, None);
-    let mut out = Vec::with_capacity(text.len());
-    masking.push(text.as_bytes(), &mut out);
-    masking.finish(&mut out);
-    match serde_json::from_slice(&out) {
-        Ok(Value::Object(masked)) => *vendor = masked,
-        _ => return (hits, false),
+    match masker.object(vendor) {
+        Some((masked, more)) => {
+            *vendor = masked;
+            (hits + more, true)
+        }
+        None => {
+            *vendor = Vendor::new();
+            (hits, false)
+        }
     }
-    (hits + masking.hits(), true)
 }
 
 fn mask_cookie(masker: &Masker, cookie: &mut Object) -> u32 {

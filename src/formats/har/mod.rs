@@ -16,6 +16,8 @@ mod mask;
 mod members;
 mod own;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod text;
 mod timings;
 mod url;

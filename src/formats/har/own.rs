@@ -1,6 +1,7 @@
 //! `_retake`: what HAR has no room for, so that a log of our own comes back as the same exchanges.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::document::Header;
 use crate::model::{Body, BodyEnd, Exchange, ExchangeId, Failure, Fields, Outcome, Relayed, Timings, TlsFacts};
@@ -32,6 +33,9 @@ pub(super) struct Own {
     /// It came from another tool's file: what follows from the exchange may be that file's own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) foreign: bool,
+    /// The page that this entry was the first of: `log.pages` comes after the entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) page: Option<Value>,
     /// The path as written, where the URL cannot have it: `*`, or none at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) path: Option<String>,
@@ -103,6 +107,7 @@ impl Own {
             tls: exchange.tls.clone(),
             partial: exchange.partial,
             foreign: !exchange.vendor.is_empty(),
+            page: exchange.vendor.get("page").cloned(),
             path: (!path.starts_with('/')).then(|| path.clone()),
             request: OwnMessage { trailers: headers(&exchange.request.trailers), ..OwnMessage::default() },
             response: exchange.outcome.response().map(|response| OwnMessage {

@@ -1,6 +1,6 @@
 //! A log, entry by entry, from anything that gives bytes. Memory is bounded by one entry.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 
@@ -9,11 +9,8 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::identity::Identities;
-use super::import::{Log, Taken, take};
+use super::import::{Log, PAGES_MAX, Taken, take};
 use super::lenient::Lenient;
-
-/// Pages of a log that are kept.
-const PAGES_MAX: usize = 10_000;
 
 /// What was read of a log, also when it breaks off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,17 +60,16 @@ pub fn read<R: io::Read, E>(
     let mut reading = Reading {
         summary,
         identities,
-        log: Log { pages: HashMap::new() },
+        log: Log { pages: HashMap::new(), brought: HashSet::new() },
         sink,
         stopped: None,
         had_log: false,
         had_entries: false,
-        is_har: true,
     };
     let buffered = io::BufReader::with_capacity(64 << 10, &mut from);
     let mut json = serde_json::Deserializer::from_reader(buffered);
     let read = Document(&mut reading).deserialize(&mut json).and_then(|()| json.end());
-    let Reading { summary, log, stopped, had_log, had_entries, is_har, .. } = reading;
+    let Reading { summary, log, stopped, had_log, had_entries, .. } = reading;
     drop(json);
     summary.replaced = from.replaced();
     summary.pages += log.pages.len() as u64;
@@ -82,7 +78,8 @@ pub fn read<R: io::Read, E>(
     }
     match read {
         Err(error) if error.is_io() => Err(ReadError::Io(error.into())),
-        Err(error) if !is_har => Err(ReadError::NotHar(error.to_string())),
+        // JSON, but of other types than a HAR has.
+        Err(error) if error.is_data() => Err(ReadError::NotHar(error.to_string())),
         Err(error) => Err(ReadError::Broken(words(&error, summary.entries))),
         Ok(()) if !had_log => Err(ReadError::NotHar("there is no `log` in it: it is no HAR file".into())),
         Ok(()) if !had_entries => Err(ReadError::NotHar("there are no `log.entries` in it: it is no HAR file".into())),
@@ -109,8 +106,6 @@ struct Reading<'a, E> {
     stopped: Option<E>,
     had_log: bool,
     had_entries: bool,
-    /// False once something is of another type than a HAR has.
-    is_har: bool,
 }
 
 impl<E> Reading<'_, E> {
@@ -143,7 +138,6 @@ impl<'de, E> DeserializeSeed<'de> for Document<'_, '_, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.is_har = false;
         deserializer.deserialize_map(self)
     }
 }
@@ -154,7 +148,6 @@ impl<'de, E> Visitor<'de> for Document<'_, '_, E> {
     expecting!("a HAR file, which is an object with a member `log`");
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        self.0.is_har = true;
         while let Some(name) = map.next_key::<String>()? {
             if name == "log" && !self.0.had_log {
                 self.0.had_log = true;
@@ -174,7 +167,6 @@ impl<'de, E> DeserializeSeed<'de> for InLog<'_, '_, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.is_har = false;
         deserializer.deserialize_map(self)
     }
 }
@@ -185,7 +177,6 @@ impl<'de, E> Visitor<'de> for InLog<'_, '_, E> {
     expecting!("`log` to be an object");
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        self.0.is_har = true;
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "entries" => map.next_value_seed(Entries(self.0))?,
@@ -218,7 +209,6 @@ impl<'de, E> DeserializeSeed<'de> for Entries<'_, '_, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.is_har = false;
         self.0.had_entries = true;
         deserializer.deserialize_any(self)
     }
@@ -230,12 +220,10 @@ impl<'de, E> Visitor<'de> for Entries<'_, '_, E> {
     expecting!("`log.entries` to be a list");
 
     fn visit_unit<A: serde::de::Error>(self) -> Result<(), A> {
-        self.0.is_har = true;
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        self.0.is_har = true;
         while let Some(entry) = list.next_element::<Value>()? {
             self.0.entry(entry)?;
         }
@@ -250,7 +238,6 @@ impl<'de, E> DeserializeSeed<'de> for Pages<'_, '_, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.is_har = false;
         deserializer.deserialize_any(self)
     }
 }
@@ -261,18 +248,19 @@ impl<'de, E> Visitor<'de> for Pages<'_, '_, E> {
     expecting!("`log.pages` to be a list");
 
     fn visit_unit<A: serde::de::Error>(self) -> Result<(), A> {
-        self.0.is_har = true;
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        self.0.is_har = true;
         while let Some(page) = list.next_element::<Value>()? {
             let id = page.get("id").and_then(Value::as_str).map(str::to_owned);
             let has_room = self.0.log.pages.len() < PAGES_MAX && self.0.summary.entries == 0;
             match id.filter(|_| has_room) {
                 Some(id) => drop(self.0.log.pages.insert(id, page)),
-                None => self.0.summary.pages += 1,
+                None => {
+                    let id = page.get("id").and_then(Value::as_str).unwrap_or_default();
+                    self.0.summary.pages += u64::from(!self.0.log.brought.contains(id));
+                }
             }
         }
         Ok(())

@@ -47,6 +47,9 @@ pub fn json(exchange: &Exchange, bodies: &Bodies) -> Value {
         "timings": exchange.timings,
         "tls": exchange.tls,
     });
+    if !exchange.vendor.is_empty() {
+        object["vendor"] = json!(exchange.vendor);
+    }
     match &exchange.outcome {
         Outcome::Failed(failure, _) => object["failure"] = json!(failure),
         Outcome::Relayed(relayed) => object["relayed"] = json!(relayed),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::model::body::INLINE_MAX;
 use crate::model::coding::{self, Coding};
 use crate::model::media::{self, Kind as Media};
-use crate::model::{Body, BodyContent, BodyEnd, ContentHash, Exchange, Fields, Outcome};
+use crate::model::{Body, BodyContent, BodyEnd, ContentHash, Exchange, Fields, Outcome, Vendor};
 use crate::redact::{BodyMasker, Masker};
 use crate::store::BlobWriter;
 use crate::store::layout::{Layout, sync_folder};
@@ -68,6 +68,7 @@ impl Remasker {
                 self.body(number, &response.fields, &mut response.body)?;
             }
         }
+        self.vendor(number, &mut exchange.vendor);
         self.text(&mut exchange.session);
         exchange.tags.iter_mut().chain(&mut exchange.note).for_each(|text| self.text(text));
         Ok(self.values > before)
@@ -90,6 +91,24 @@ impl Remasker {
         let masked = self.masker.fields(fields);
         if old != *fields {
             self.values += u64::from(masked.max(1));
+        }
+    }
+
+    /// What another tool's file said of it.
+    fn vendor(&mut self, number: u64, vendor: &mut Vendor) {
+        match self.masker.object(vendor) {
+            _ if vendor.is_empty() => {}
+            Some((masked, _)) if masked == *vendor => {}
+            Some((masked, hits)) => {
+                self.values += u64::from(hits.max(1));
+                *vendor = masked;
+            }
+            None => {
+                self.warnings
+                    .push(format!("what another tool said of exchange {number} could not be masked, and is gone"));
+                self.values += 1;
+                *vendor = Vendor::new();
+            }
         }
     }
 
