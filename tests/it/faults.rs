@@ -3,6 +3,7 @@
 
 mod calls;
 mod disk;
+mod durable;
 mod kills;
 
 use std::collections::HashMap;

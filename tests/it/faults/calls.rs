@@ -8,11 +8,11 @@ use crate::harness::{Origin, Random, Retake, Server, heavy, skip};
 
 /// Calls that fail.
 #[derive(Clone)]
-struct Fault {
+pub(super) struct Fault {
     /// As strace takes it: `SYSCALLS:error=ERROR:when=N`.
-    inject: Vec<String>,
+    pub(super) inject: Vec<String>,
     /// Only on this file of the store.
-    on: Option<&'static str>,
+    pub(super) on: Option<&'static str>,
 }
 
 impl std::fmt::Display for Fault {
@@ -22,7 +22,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// The same command under strace, which stays beside it: process id, signals and exit code are the command's own.
-fn under(plain: &Command, store: &Path, fault: &Fault) -> Command {
+pub(super) fn under(plain: &Command, store: &Path, fault: &Fault) -> Command {
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "-qq", "-o", "/dev/null"]);
     if let Some(on) = fault.on {
@@ -45,7 +45,7 @@ fn under(plain: &Command, store: &Path, fault: &Fault) -> Command {
 }
 
 /// Whether strace can inject here.
-fn can_inject() -> bool {
+pub(super) fn can_inject() -> bool {
     let arguments = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"];
     let works = Command::new("strace").args(arguments).output().is_ok_and(|output| output.status.success());
     if !works {
