@@ -121,19 +121,25 @@ fn a_recorder_whose_system_calls_fail_loses_nothing_that_it_acknowledged() {
     let seed = Random::seed();
     let mut random = Random::new(seed);
     let origin = Origin::plain();
+    let before = Retake::new();
+    let server = before.record(&[]);
+    call(&server, &origin, "before");
+    assert_eq!(server.stop().0, 0);
     let (mut tally, mut faulty) = (Tally::default(), Vec::new());
     for fault in chosen(faults(RECORDING), 8, &mut random) {
         let disk = random.below(2) == 0;
-        let done = recorded(&fault, disk, &origin, &mut tally);
+        // Of a new store most calls make it; of one that is there, most record.
+        let retake = if random.below(3) == 0 { Retake::new() } else { copy_of(&before) };
+        let done = recorded(&retake, &fault, disk, &origin, &mut tally);
         faulty.extend(done.err().map(|why| format!("{fault}, disk {disk}: {why}")));
     }
     assert!(faulty.is_empty(), "seed {seed}, {} rounds: {}", faulty.len(), faulty.join("\n\n"));
     println!("recording under injected faults: {tally:?}, lost 0");
 }
 
-fn recorded(fault: &Fault, disk: bool, origin: &Origin, tally: &mut Tally) -> Result<(), String> {
+fn recorded(retake: &Retake, fault: &Fault, disk: bool, origin: &Origin, tally: &mut Tally) -> Result<(), String> {
     tally.rounds += 1;
-    let retake = Retake::new();
+    let was_there = if retake.store().exists() { listed(retake)? } else { Vec::new() };
     let mode = if disk { "disk" } else { "process" };
     let plain = retake.record_command(&["--durability", mode]);
     let server = match Server::try_start(under(&plain, &retake.store(), fault)) {
@@ -166,7 +172,11 @@ fn recorded(fault: &Fault, disk: bool, origin: &Origin, tally: &mut Tally) -> Re
         return Err(format!("not told: {said}"));
     }
     tally.unrecorded += all - seen.len();
-    check(&retake, &seen).map(drop).map_err(|why| format!("{why}\n--- the recorder said\n{said}"))
+    let rows = check(retake, &seen).map_err(|why| format!("{why}\n--- the recorder said\n{said}"))?;
+    match was_there.iter().find(|row| !rows.contains(row)) {
+        Some(lost) => Err(format!("was there before, and is lost: {lost}\n--- the recorder said\n{said}")),
+        None => Ok(()),
+    }
 }
 
 const EDITING: &[(&str, Option<&str>, &[&str], usize)] = &[

@@ -112,6 +112,22 @@ fn a_recorder_killed_in_the_middle_of_an_edit_has_lost_nothing() {
     println!("{rounds} recorders killed beside {edits} whole edits: {answers} answers, none lost");
 }
 
+#[test]
+fn repairs_are_told_by_the_recorder_that_made_them_and_by_nobody_again() {
+    let (retake, origin) = (Retake::new(), Origin::plain());
+    let server = retake.record(&[]);
+    get(&mut Client::to(&server).unwrap(), &origin, "/json").unwrap();
+    assert_eq!(server.stop().0, 0);
+    std::fs::remove_dir_all(retake.store().join("index")).unwrap();
+    let server = retake.record(&[]);
+    for _ in 0..2 {
+        let ran = retake.run(&["history", "list"]);
+        assert!(ran.code == 0 && !ran.stderr.contains("rebuilt"), "{ran}");
+    }
+    let said = server.stop().1;
+    assert_eq!(said.matches("rebuilt").count(), 1, "{said}");
+}
+
 fn until_killed(server: &Server, origin: &Origin, client: usize, seen: &Mutex<Vec<Seen>>) {
     let Ok(mut connection) = Client::to(server) else { return };
     for call in 0.. {
