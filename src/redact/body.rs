@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Shared;
+use super::coded;
 use super::form::Form;
 use super::json::Json;
 use super::multipart::Multipart;
@@ -11,6 +12,7 @@ use super::pattern::Stage;
 use super::placeholder::{self, Shape};
 use super::pointer::{Places, Pointed};
 use super::seen;
+use super::wide::{Units, Wide};
 use super::xml::Xml;
 use crate::model::media::{self, Kind};
 
@@ -25,6 +27,15 @@ const PIECE: usize = 16 * 1024;
 pub struct BodyMasker {
     lexer: Lexer,
     sink: Option<Sink>,
+    begin: Begin,
+}
+
+/// What the first two bytes tell of a text.
+enum Begin {
+    /// They are not both there yet.
+    Awaited(Option<u8>),
+    Bytes,
+    Wide(Wide),
 }
 
 /// The structure of a text.
@@ -43,7 +54,7 @@ pub(super) enum Lexer {
 impl BodyMasker {
     /// Passes everything.
     pub(super) fn off() -> Self {
-        BodyMasker { lexer: Lexer::Plain, sink: None }
+        BodyMasker { lexer: Lexer::Plain, sink: None, begin: Begin::Bytes }
     }
 
     pub(super) fn new(
@@ -54,15 +65,53 @@ impl BodyMasker {
     ) -> Self {
         let mut sink = Sink::new(shared.clone());
         sink.places = places.cloned();
+        if is_prose(kind, content_type) {
+            sink.stage = Stage::of_prose();
+        }
         match Lexer::of(kind, content_type, &sink) {
-            Some(lexer) => BodyMasker { lexer, sink: Some(sink) },
+            Some(lexer) => BodyMasker { lexer, sink: Some(sink), begin: Begin::Awaited(None) },
             None => BodyMasker::off(),
         }
     }
 
     /// Takes the next bytes, and appends to `out` what is certain by now.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        let Some(sink) = &mut self.sink else { return out.extend_from_slice(chunk) };
+        match &mut self.begin {
+            _ if self.sink.is_none() => out.extend_from_slice(chunk),
+            Begin::Awaited(first) => match (*first, chunk) {
+                (None, [one, two, ..]) => self.begin([*one, *two], &chunk[2..], out),
+                (None, [one]) => *first = Some(*one),
+                (Some(one), [two, rest @ ..]) => self.begin([one, *two], rest, out),
+                (_, []) => {}
+            },
+            Begin::Bytes => self.bytes(chunk, out),
+            Begin::Wide(wide) => {
+                let narrow = wide.narrow(chunk);
+                self.wide(&narrow, out);
+            }
+        }
+    }
+
+    fn begin(&mut self, head: [u8; 2], rest: &[u8], out: &mut Vec<u8>) {
+        match Units::of(head) {
+            Units::Bytes => {
+                self.begin = Begin::Bytes;
+                self.bytes(&head, out);
+            }
+            Units::Wide { is_big, is_marked } => {
+                self.begin = Begin::Wide(Wide::new(is_big));
+                if is_marked {
+                    out.extend_from_slice(&head);
+                } else {
+                    self.push(&head, out);
+                }
+            }
+        }
+        self.push(rest, out);
+    }
+
+    fn bytes(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        let Some(sink) = &mut self.sink else { return };
         std::mem::swap(out, &mut sink.out);
         for piece in chunk.chunks(PIECE) {
             self.lexer.push(piece, sink);
@@ -71,8 +120,39 @@ impl BodyMasker {
         std::mem::swap(out, &mut sink.out);
     }
 
+    /// Text that came in UTF-16, and goes out in it.
+    fn wide(&mut self, narrow: &[u8], out: &mut Vec<u8>) {
+        let mut masked = Vec::new();
+        self.bytes(narrow, &mut masked);
+        if let Begin::Wide(wide) = &mut self.begin {
+            wide.widen(&masked, out);
+        }
+    }
+
     /// Appends what was kept back.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
+        match &mut self.begin {
+            Begin::Awaited(first) => {
+                let first = first.take();
+                self.begin = Begin::Bytes;
+                self.bytes(first.as_slice(), out);
+                self.end(out);
+            }
+            Begin::Bytes => self.end(out),
+            Begin::Wide(wide) => {
+                let rest = wide.rest();
+                self.wide(&rest, out);
+                let mut masked = Vec::new();
+                self.end(&mut masked);
+                if let Begin::Wide(wide) = &mut self.begin {
+                    wide.widen(&masked, out);
+                    wide.finish(out);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
         let Some(sink) = &mut self.sink else { return };
         std::mem::swap(out, &mut sink.out);
         self.lexer.finish(sink);
@@ -113,7 +193,9 @@ impl Lexer {
 
     pub(super) fn push(&mut self, bytes: &[u8], sink: &mut Sink) {
         if matches!(self, Lexer::Sniff)
-            && let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace())
+            // The bytes of a mark of UTF-8 count as white space.
+            && let Some(first) =
+                bytes.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf))
         {
             let is_json = matches!(first, b'{' | b'[');
             *self = if is_json { Lexer::json(Json::default(), false, sink) } else { Lexer::Plain };
@@ -138,6 +220,14 @@ impl Lexer {
             Lexer::Multipart(multipart) => multipart.finish(sink),
         }
     }
+}
+
+/// Whether `name=value` is looked for in all of a text: in what is said, not in what is run, where it would be code.
+fn is_prose(kind: Kind, content_type: Option<&str>) -> bool {
+    const CODE: [&str; 7] = ["html", "javascript", "ecmascript", "css", "svg", "graphql", "typescript"];
+    let essence = content_type.map(media::essence).unwrap_or_default();
+    matches!(kind, Kind::Json | Kind::EventStream | Kind::Xml | Kind::Multipart | Kind::Text)
+        && !CODE.iter().any(|code| essence.contains(code))
 }
 
 /// A secret as it is read: kept up to what may be remembered, only hashed beyond.
@@ -170,11 +260,19 @@ pub(super) struct Sink {
     stage: Stage,
     out: Vec<u8>,
     hits: u32,
+    /// How many times base64 was undone around this text.
+    level: u8,
 }
 
 impl Sink {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Sink { shared, places: None, mid: Vec::new(), stage: Stage::default(), out: Vec::new(), hits: 0 }
+        Sink::inside(shared, 0)
+    }
+
+    /// For a text inside so many levels of base64.
+    pub(super) fn inside(shared: Arc<Shared>, level: u8) -> Self {
+        let stage = Stage::at_level(level);
+        Sink { shared, places: None, mid: Vec::new(), stage, out: Vec::new(), hits: 0, level }
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -188,6 +286,12 @@ impl Sink {
     /// Text whose structure makes it no secret.
     pub(super) fn plain(&mut self, bytes: &[u8]) {
         self.mid.extend_from_slice(bytes);
+    }
+
+    /// What is no text, between texts: it is passed as it is.
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.scan(true);
+        self.out.extend_from_slice(bytes);
     }
 
     /// A whole secret; `decode` gives the value that the raw bytes stand for.
@@ -251,17 +355,27 @@ impl Sink {
     }
 
     /// A whole text by itself, masked by this structure; `None` if nothing had to be.
-    pub(super) fn nested(&mut self, mut lexer: Lexer, text: &[u8]) -> Option<(Vec<u8>, u32)> {
+    pub(super) fn nested(&mut self, lexer: Lexer, text: &[u8]) -> Option<(Vec<u8>, u32)> {
         // What came before is scanned before the secrets in it are known, whatever the chunks were.
         self.scan(false);
-        let mut inner = Sink::new(self.shared.clone());
-        lexer.push(text, &mut inner);
-        lexer.finish(&mut inner);
-        inner.scan(true);
-        (inner.hits() > 0).then(|| {
-            let hits = inner.hits();
-            (inner.out, hits)
+        Sink::inside(self.shared.clone(), self.level).whole(lexer, text)
+    }
+
+    /// A whole text; `None` if nothing had to be masked.
+    pub(super) fn whole(mut self, mut lexer: Lexer, text: &[u8]) -> Option<(Vec<u8>, u32)> {
+        lexer.push(text, &mut self);
+        lexer.finish(&mut self);
+        self.scan(true);
+        (self.hits() > 0).then(|| {
+            let hits = self.hits();
+            (self.out, hits)
         })
+    }
+
+    /// A whole value that may be base64, with what is secret in it masked; `None` if nothing is.
+    pub(super) fn coded(&mut self, value: &[u8]) -> Option<(Vec<u8>, u32)> {
+        self.scan(false);
+        coded::masked(&self.shared, self.level, value)
     }
 
     /// Passes on text that [`Sink::nested`] masked.

@@ -1,15 +1,17 @@
 //! Field lines: credentials by the field's name, everything else by the scan.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use super::placeholder::{self, Shape};
 use super::scan::is_telling;
-use super::{Shared, is_placeholder};
+use super::{Shared, coded, is_placeholder};
 use crate::model::Field;
 
 /// Masks the value of one line; returns how many values were.
-pub(super) fn mask(shared: &Shared, field: &mut Field) -> u32 {
+pub(super) fn mask(shared: &Arc<Shared>, field: &mut Field) -> u32 {
     let name = field.name.to_ascii_lowercase();
     match name.as_str() {
         "authorization" | "proxy-authorization" => whole(field, |value| credential(shared, value)),
@@ -17,7 +19,7 @@ pub(super) fn mask(shared: &Shared, field: &mut Field) -> u32 {
         // The attributes of a Set-Cookie stay.
         "set-cookie" => cookies(shared, field, 1),
         _ if shared.names.is_field(name.as_bytes()) => whole(field, |value| credential(shared, value)),
-        _ => match shared.scanned(&field.value) {
+        _ => match coded::masked(shared, 0, &field.value).or_else(|| shared.scanned(&field.value)) {
             Some((masked, hits)) => {
                 field.value = masked;
                 hits
@@ -41,7 +43,7 @@ fn whole(field: &mut Field, mask: impl FnOnce(&str) -> String) -> u32 {
 }
 
 /// A credential with its scheme kept (RFC 9110 section 11.4), or the whole value where there is none.
-fn credential(shared: &Shared, value: &str) -> String {
+fn credential(shared: &Arc<Shared>, value: &str) -> String {
     let is_scheme =
         |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     match value.split_once(' ') {
@@ -57,7 +59,7 @@ fn credential(shared: &Shared, value: &str) -> String {
 }
 
 /// Base64 of user and password (RFC 7617). The password by itself is a secret too.
-fn basic(shared: &Shared, coded: &str) -> String {
+fn basic(shared: &Arc<Shared>, coded: &str) -> String {
     let stands_for = match shared.labelled.get(coded.as_bytes()) {
         Some(known) => known.to_string(),
         None => placeholder::of(&shared.key, coded.as_bytes(), "secret", Shape::Basic),
@@ -73,7 +75,7 @@ fn basic(shared: &Shared, coded: &str) -> String {
 }
 
 /// The values of the first `count` pairs; names, quotes and order stay (RFC 6265 section 4).
-fn cookies(shared: &Shared, field: &mut Field, count: usize) -> u32 {
+fn cookies(shared: &Arc<Shared>, field: &mut Field, count: usize) -> u32 {
     let text = field.text().into_owned();
     let mut hits = 0;
     let masked: Vec<String> = text
@@ -101,7 +103,7 @@ fn cookies(shared: &Shared, field: &mut Field, count: usize) -> u32 {
     hits
 }
 
-fn cookie(shared: &Shared, value: &str) -> String {
+fn cookie(shared: &Arc<Shared>, value: &str) -> String {
     if let Some(known) = shared.labelled.get(value.as_bytes()) {
         return known.to_string();
     }

@@ -4,6 +4,7 @@
 //! of: `"` is 0, `\"` is 1, `\\\"` is 2. A line feed, which no JSON string may hold, starts afresh.
 
 use super::body::{Secret, Sink};
+use super::coded;
 use super::placeholder::Shape;
 
 /// Strings longer than this cannot be names.
@@ -154,6 +155,15 @@ impl Json {
         }
         let Some((after, is_name)) = self.colon_after(&rest[end + 1..], level, at_end) else { return Step::More };
         if !is_name {
+            let value = &rest[1..end - delimiter(level)];
+            if let Some((masked, hits)) = coded(value, sink) {
+                self.emit(&rest[..1], sink);
+                sink.masked(&masked, hits);
+                // Its closing quote is looked at again as text.
+                self.slashes = 0;
+                self.open[level] = true;
+                return Step::Used(1 + value.len());
+            }
             return self.emit(&rest[..=end], sink);
         }
         let name = &rest[1..end - delimiter(level)];
@@ -322,6 +332,33 @@ impl Json {
 
 fn slashes_at_end(bytes: &[u8]) -> usize {
     bytes.iter().rev().take_while(|&&byte| byte == b'\\').count()
+}
+
+/// A string in base64 with what is secret in it masked. Some encoders escape its slashes.
+fn coded(value: &[u8], sink: &mut Sink) -> Option<(Vec<u8>, u32)> {
+    let is_part = |byte: &u8| coded::is_digit(*byte) || matches!(byte, b'\\' | b'=');
+    if value.len() < coded::SHORTEST || !value.iter().all(is_part) {
+        return None;
+    }
+    if memchr::memchr(b'\\', value).is_none() {
+        return sink.coded(value);
+    }
+    let mut bare = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [first, after @ ..] = rest {
+        match (first, after) {
+            (b'\\', [b'/', after @ ..]) => {
+                bare.push(b'/');
+                rest = after;
+            }
+            (b'\\', _) => return None,
+            _ => {
+                bare.push(*first);
+                rest = after;
+            }
+        }
+    }
+    sink.coded(&bare)
 }
 
 /// The level of a quote after so many backslashes: the ones at the end of their number in binary.

@@ -5,6 +5,7 @@
 //! on how it was cut. The table of names is in [`names`], its explanation in `docs/security.md`.
 
 mod body;
+mod coded;
 mod fields;
 mod form;
 mod json;
@@ -19,6 +20,7 @@ mod seen;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod wide;
 mod xml;
 
 use std::borrow::Cow;
@@ -194,7 +196,7 @@ impl Shared {
     }
 
     /// A whole text after the scan; `None` if nothing had to be masked.
-    fn scanned(&self, text: &[u8]) -> Option<(Vec<u8>, u32)> {
+    fn scanned(self: &Arc<Self>, text: &[u8]) -> Option<(Vec<u8>, u32)> {
         let mut stage = Stage::of_prose();
         let mut out = Vec::with_capacity(text.len());
         stage.push(self, text, true, &mut out);
@@ -207,6 +209,23 @@ fn labelled(key: &MaskKey, secret: &KnownSecret) -> (Vec<u8>, Arc<str>) {
     let value = secret.value.as_bytes().to_vec();
     let stands_for = placeholder::of_label(key, &value, &secret.label).into();
     (value, stands_for)
+}
+
+/// Whether a body that does not say what it is counts as text, by its beginning: UTF-8, UTF-16, or mostly ASCII without
+/// control characters.
+pub fn looks_like_text(beginning: &[u8]) -> bool {
+    if media::looks_like_text(beginning) {
+        return true;
+    }
+    if let [one, two, ..] = beginning
+        && wide::Units::of([*one, *two]) != wide::Units::Bytes
+    {
+        let is_big = matches!([*one, *two], [0xfe, 0xff] | [0, _]);
+        return media::looks_like_text(&wide::Wide::new(is_big).narrow(beginning));
+    }
+    let ascii = beginning.iter().filter(|byte| byte.is_ascii()).count();
+    let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    ascii * 4 >= beginning.len() * 3 && !beginning.iter().any(is_control)
 }
 
 /// Masked text as text: what went in was text, and only ASCII replaced parts of it.

@@ -1,10 +1,13 @@
 //! Multipart bodies (RFC 2046 section 5.1): each text part by its own kind, a part of a form by its name.
 
 use super::body::{Lexer, Secret, Sink};
-use crate::model::media::Kind;
+use crate::model::media::{self, Kind};
 
 /// Longer part headers are passed as text.
 const LONGEST_HEAD: usize = 8 * 1024;
+
+/// So many bytes of a file tell whether it is text.
+const SNIFFED: usize = 64;
 
 pub(super) struct Multipart {
     buf: Vec<u8>,
@@ -22,6 +25,9 @@ enum State {
     Head,
     Part(Lexer),
     Secret(Secret),
+    /// A file of no known type: its beginning, until there is enough of it to tell text, and whether its name is a
+    /// secret's.
+    Unsure(Vec<u8>, bool),
     /// A part that is not text.
     Binary,
     Epilogue,
@@ -103,11 +109,34 @@ impl Multipart {
         match &mut self.state {
             State::Part(lexer) => lexer.push(bytes, sink),
             State::Secret(secret) => secret.push(bytes, sink.shared()),
+            State::Unsure(begun, _) => {
+                let missing = SNIFFED - begun.len();
+                let (first, rest) = bytes.split_at(bytes.len().min(missing));
+                begun.extend_from_slice(first);
+                if begun.len() == SNIFFED {
+                    self.sniff(sink);
+                    self.content(rest, sink);
+                }
+            }
+            State::Binary => sink.raw(bytes),
             _ => sink.plain(bytes),
         }
     }
 
+    /// Decides by its beginning what an unsure part is.
+    fn sniff(&mut self, sink: &mut Sink) {
+        let State::Unsure(begun, is_secret) = &mut self.state else { return };
+        let (begun, is_secret) = (std::mem::take(begun), *is_secret);
+        self.state = match (media::looks_like_text(&begun), is_secret) {
+            (false, _) => State::Binary,
+            (true, true) => State::Secret(Secret::default()),
+            (true, false) => State::Part(Lexer::Sniff),
+        };
+        self.content(&begun, sink);
+    }
+
     fn end_part(&mut self, sink: &mut Sink) {
+        self.sniff(sink);
         match std::mem::replace(&mut self.state, State::Preamble) {
             State::Part(mut lexer) => lexer.finish(sink),
             State::Secret(secret) => sink.secret_text(secret, <[u8]>::to_vec),
@@ -173,8 +202,12 @@ fn part_of(head: &[u8], sink: &Sink) -> State {
     let content_type = field("content-type");
     let kind = content_type.as_deref().map_or(Kind::Text, |value| Kind::of(Some(value)));
     let name = field("content-disposition").and_then(|value| parameter(&value, "name"));
-    if kind.is_text() && name.is_some_and(|name| sink.shared().names.is_form(name.as_bytes())) {
+    let is_secret = name.is_some_and(|name| sink.shared().names.is_form(name.as_bytes()));
+    if kind.is_text() && is_secret {
         return State::Secret(Secret::default());
+    }
+    if content_type.as_deref().is_some_and(|value| media::essence(value) == "application/octet-stream") {
+        return State::Unsure(Vec::new(), is_secret);
     }
     match Lexer::of(kind, content_type.as_deref(), sink) {
         // Parts in parts go one level deep; deeper ones are scanned as text.

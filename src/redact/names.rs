@@ -155,6 +155,11 @@ impl Names {
         self.is_pair(name, &self.form)
     }
 
+    /// Whether what is said after this name is a secret. `user.password` is called `password`.
+    pub(super) fn is_said(&self, name: &[u8]) -> bool {
+        self.is_member(name.rsplit(|byte| *byte == b'.').next().unwrap_or(name))
+    }
+
     fn is_pair(&self, name: &[u8], added: &HashSet<Vec<u8>>) -> bool {
         // A name given by the user may be the whole one, brackets and all.
         let mut buffer = [0; LONGEST];

@@ -1,5 +1,7 @@
 //! The last two stages of every text: the user's expressions, if there are any, and the scan.
 
+use std::sync::Arc;
+
 use super::Shared;
 use super::placeholder::{self, Shape};
 use super::rules::Pattern;
@@ -23,13 +25,18 @@ impl Stage {
         Stage { scanner: Scanner::of_prose(), ..Stage::default() }
     }
 
+    /// For a text inside so many levels of base64.
+    pub(super) fn at_level(level: u8) -> Self {
+        Stage { scanner: Scanner::at_level(level), ..Stage::default() }
+    }
+
     /// How many values were masked.
     pub(super) fn hits(&self) -> u32 {
         self.hits + self.scanner.hits()
     }
 
     /// Takes the next bytes and appends to `out` what is certain; everything with `at_end`.
-    pub(super) fn push(&mut self, shared: &Shared, bytes: &[u8], at_end: bool, out: &mut Vec<u8>) {
+    pub(super) fn push(&mut self, shared: &Arc<Shared>, bytes: &[u8], at_end: bool, out: &mut Vec<u8>) {
         if shared.patterns.is_empty() {
             return self.scanner.push(shared, bytes, at_end, out);
         }
@@ -55,7 +62,7 @@ impl Stage {
     }
 
     /// Masks what matches in this piece and begins before `limit`; returns how many bytes of it are settled.
-    fn look(&mut self, shared: &Shared, piece: std::ops::Range<usize>, limit: usize, out: &mut Vec<u8>) -> usize {
+    fn look(&mut self, shared: &Arc<Shared>, piece: std::ops::Range<usize>, limit: usize, out: &mut Vec<u8>) -> usize {
         let text = &self.line[piece];
         let mut settled = 0;
         while let Some((from, to)) = first(&shared.patterns, text, settled).filter(|(from, _)| *from < limit) {

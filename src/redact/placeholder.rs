@@ -21,6 +21,8 @@ const UUID_MARK: &str = "72657461-6b65-4";
 const NUMBER_MARK: &str = "738253";
 /// Base64 of `retake-`, as far as it does not depend on what follows.
 const BASE64_MARK: &str = "cmV0YWtlL";
+/// The same where one byte stands before it in its group of three, and two.
+const BASE64_MARKS: [&str; 2] = ["JldGFrZS1", "yZXRha2Ut"];
 /// Base64 of `{"alg":"HS256","typ":"JWT","kid":"retake"}`: no issuer writes the same.
 const JWT_HEAD: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InJldGFrZSJ9";
 /// Base64 of `{"iss":"retake"`, which is whole groups of three bytes.
@@ -111,7 +113,9 @@ pub(super) fn is_within(bytes: &[u8]) -> bool {
     plain
         || memchr::memmem::find(bytes, JWT_HEAD.as_bytes()).is_some()
         || memchr::memmem::find(bytes, JWT_MARK.as_bytes()).is_some()
-        || memchr::memmem::find(bytes, BASE64_MARK.as_bytes()).is_some()
+        || [BASE64_MARK, BASE64_MARKS[0], BASE64_MARKS[1]]
+            .iter()
+            .any(|mark| memchr::memmem::find(bytes, mark.as_bytes()).is_some())
         || std::str::from_utf8(bytes).is_ok_and(is_bare)
 }
 
@@ -242,6 +246,9 @@ mod tests {
         for made in [&plain, &uuid, &hex, &number, &basic, &in_base64(&plain)] {
             assert!(is_placeholder(made), "{made}");
             assert!(is_within(made.as_bytes()), "{made}");
+        }
+        for before in ["", "x", "xy"] {
+            assert!(is_within(in_base64(&format!("{before}{plain}")).as_bytes()), "at every place in a group of three");
         }
         assert_ne!(text("a"), text("b"));
         assert_ne!(text("a"), of(&MaskKey([8; 32]), b"a", "secret", Shape::Text));

@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// How the rest of a token looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub(super) enum Rest {
     Dotted(usize),
     /// Exactly so many capitals and digits.
     Capitals(usize),
+    /// Exactly so many hex digits.
+    Hex(usize),
+    /// At least so many of letters, digits, `-`, `_`, `.`, `~`, `+`, `/` and `=`, with a digit or a capital among them.
+    Token(usize),
     /// A JWT or JWE: three to five parts of base64url.
     Jwt,
     /// A private key in PEM (RFC 7468), up to its end line.
@@ -21,6 +27,16 @@ pub(super) enum Rest {
     UserInfo,
     /// A credential after its scheme: at least twenty characters of token68, with a digit among them.
     Scheme,
+    /// Base64 of `user:password` after its scheme.
+    Basic,
+    /// A Slack token after `xox`: a letter, a hyphen or full stop, at least ten characters of words.
+    Slack,
+    /// A Shopify token after `shp`: two letters, `_`, 32 hex digits.
+    Shopify,
+    /// A Square token after `sq0`: three letters, a hyphen, at least 22 characters.
+    Square,
+    /// A Discord webhook: digits, a slash, at least 60 characters.
+    Webhook,
     /// A Telegram bot: digits, a colon, 35 characters.
     Bot,
     /// A Slack webhook: `T…/B…/…`.
@@ -43,7 +59,8 @@ const fn alone(start: &'static str, rest: Rest, kind: &'static str) -> ShapeRule
     ShapeRule { start, rest, kind, alone: true }
 }
 
-/// The shapes. Where two begin alike, the longer beginning stands first.
+/// The shapes, as `docs/security.md` prints them. Where two begin alike, the longer beginning stands first. Up to 64 of
+/// them, of three bytes or more, are looked for with vector instructions.
 pub(super) const RULES: &[ShapeRule] = &[
     rule("eyJ", Rest::Jwt, "jwt"),
     alone("AKIA", Rest::Capitals(16), "aws"),
@@ -56,17 +73,14 @@ pub(super) const RULES: &[ShapeRule] = &[
     rule("ghr_", Rest::Word(20), "github"),
     rule("glpat-", Rest::Dotted(20), "gitlab"),
     rule("glrt-", Rest::Dotted(20), "gitlab"),
+    rule("gldt-", Rest::Dotted(20), "gitlab"),
+    rule("glcbt-", Rest::Dotted(20), "gitlab"),
     rule("sk_live_", Rest::Word(10), "stripe"),
     rule("sk_test_", Rest::Word(10), "stripe"),
     rule("rk_live_", Rest::Word(10), "stripe"),
     rule("rk_test_", Rest::Word(10), "stripe"),
     rule("whsec_", Rest::Word(16), "stripe"),
-    rule("xoxa-", Rest::Word(10), "slack"),
-    rule("xoxb-", Rest::Word(10), "slack"),
-    rule("xoxe-", Rest::Word(10), "slack"),
-    rule("xoxp-", Rest::Word(10), "slack"),
-    rule("xoxr-", Rest::Word(10), "slack"),
-    rule("xoxs-", Rest::Word(10), "slack"),
+    alone("xox", Rest::Slack, "slack"),
     rule("xapp-", Rest::Word(10), "slack"),
     rule("/services/T", Rest::Hook, "slack"),
     alone("AIza", Rest::Word(35), "google"),
@@ -75,23 +89,37 @@ pub(super) const RULES: &[ShapeRule] = &[
     alone("sk-ant-", Rest::Word(20), "anthropic"),
     alone("sk-", Rest::Word(20), "openai"),
     alone("hf_", Rest::Word(30), "huggingface"),
+    alone("gsk_", Rest::Word(40), "groq"),
     alone("npm_", Rest::Word(30), "npm"),
     alone("pypi-", Rest::Word(30), "pypi"),
     alone("SG.", Rest::Dotted(40), "sendgrid"),
-    rule("shpat_", Rest::Word(30), "shopify"),
-    rule("shpss_", Rest::Word(30), "shopify"),
+    alone("key-", Rest::Hex(32), "mailgun"),
+    alone("shp", Rest::Shopify, "shopify"),
     rule("dop_v1_", Rest::Word(40), "digitalocean"),
+    rule("doo_v1_", Rest::Word(40), "digitalocean"),
+    rule("dor_v1_", Rest::Word(40), "digitalocean"),
+    alone("dapi", Rest::Hex(32), "databricks"),
+    alone("ATATT3", Rest::Token(40), "atlassian"),
+    alone("HRKU-", Rest::Word(30), "heroku"),
     alone("hvs.", Rest::Dotted(20), "vault"),
     alone("glsa_", Rest::Word(30), "grafana"),
     rule("lin_api_", Rest::Word(30), "linear"),
-    rule("sq0csp-", Rest::Word(30), "square"),
+    alone("ntn_", Rest::Word(40), "notion"),
+    alone("NRAK-", Rest::Word(20), "newrelic"),
+    alone("PMAK-", Rest::Word(40), "postman"),
+    alone("dckr_pat_", Rest::Word(20), "docker"),
+    alone("figd_", Rest::Word(30), "figma"),
+    rule("sq0", Rest::Square, "square"),
     alone("EAAA", Rest::Word(56), "square"),
     rule("AGE-SECRET-KEY-1", Rest::Capitals(58), "age"),
     rule("/bot", Rest::Bot, "telegram"),
+    rule("/webhooks/", Rest::Webhook, "discord"),
     rule("-----BEGIN ", Rest::Pem, "pem"),
     rule("://", Rest::UserInfo, "secret"),
     alone("Bearer ", Rest::Scheme, "secret"),
     alone("bearer ", Rest::Scheme, "secret"),
+    alone("Basic ", Rest::Basic, "secret"),
+    alone("Bot ", Rest::Scheme, "discord"),
 ];
 
 /// The longest beginning, and so what is held back of a text whose next bytes are not there yet.
@@ -145,6 +173,17 @@ impl ShapeRule {
                 let is_capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
                 run(start, rest, at_end, is_capital, |token| token.len() == count)
             }
+            Rest::Hex(count) => {
+                run(start, rest, at_end, |byte| byte.is_ascii_alphanumeric(), |token| is_hex(token, count))
+            }
+            Rest::Token(least) => {
+                run(start, rest, at_end, is_token68, |token| token.len() >= least && is_random(token))
+            }
+            Rest::Basic => after(run(0, rest, at_end, is_token68, is_basic), start),
+            Rest::Slack => run(start, rest, at_end, continues, is_slack),
+            Rest::Shopify => run(start, rest, at_end, is_word, is_shopify),
+            Rest::Square => run(start, rest, at_end, is_word, is_square),
+            Rest::Webhook => after(run(0, rest, at_end, |byte| is_word(byte) || byte == b'/', is_webhook), start),
             Rest::Jwt => run(start, rest, at_end, continues, is_jwt_rest),
             Rest::Scheme => after(run(0, rest, at_end, is_token68, is_credential), start),
             Rest::Bot => after(run(0, rest, at_end, |byte| is_word(byte) || byte == b':', is_bot), start),
@@ -212,6 +251,37 @@ fn is_credential(token: &[u8]) -> bool {
     token.len() >= 20 && token.iter().any(u8::is_ascii_digit)
 }
 
+fn is_hex(token: &[u8], count: usize) -> bool {
+    token.len() == count && token.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Base64 (RFC 7617) whose text is `user:password`.
+fn is_basic(token: &[u8]) -> bool {
+    let bare = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let text = STANDARD_NO_PAD.decode(&token[..bare]).unwrap_or_default();
+    let is_text = std::str::from_utf8(&text).is_ok() && !text.iter().any(u8::is_ascii_control);
+    is_text && text.iter().position(|byte| *byte == b':').is_some_and(|colon| colon + 1 < text.len())
+}
+
+fn is_slack(token: &[u8]) -> bool {
+    matches!(token, [b'a'..=b'z', b'-' | b'.', rest @ ..] if rest.len() >= 10 && is_random(rest))
+}
+
+fn is_shopify(token: &[u8]) -> bool {
+    matches!(token, [b'a'..=b'z', b'a'..=b'z', b'_', rest @ ..] if is_hex(rest, 32))
+}
+
+fn is_square(token: &[u8]) -> bool {
+    token.len() >= 26 && token[..3].iter().all(u8::is_ascii_lowercase) && token[3] == b'-' && is_random(&token[4..])
+}
+
+/// `digits/token`: the token alone would not tell whose it is.
+fn is_webhook(token: &[u8]) -> bool {
+    let Some(slash) = token.iter().position(|&byte| byte == b'/') else { return false };
+    let end = token[slash + 1..].iter().position(|&byte| byte == b'/').map_or(token.len(), |end| slash + 1 + end);
+    (15..=22).contains(&slash) && token[..slash].iter().all(u8::is_ascii_digit) && end - slash > 60
+}
+
 fn is_bot(token: &[u8]) -> bool {
     let Some(colon) = token.iter().position(|&byte| byte == b':') else { return false };
     (6..=12).contains(&colon)
@@ -243,11 +313,11 @@ fn user_info(rest: &[u8], at_end: bool) -> Verdict {
 }
 
 fn private_key(rest: &[u8], at_end: bool) -> Verdict {
-    const LABEL_END: &[u8] = b"PRIVATE KEY-----";
+    const LABEL_ENDS: [&[u8]; 2] = [b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----"];
     let window = &rest[..rest.len().min(64)];
     match window.iter().position(|&byte| !(byte.is_ascii_uppercase() || byte == b' ')) {
         Some(dash) if window[dash] == b'-' => match rest.get(..dash + 5) {
-            Some(label) if label.ends_with(LABEL_END) => Verdict::Key(dash + 5),
+            Some(label) if LABEL_ENDS.iter().any(|end| label.ends_with(end)) => Verdict::Key(dash + 5),
             None if !at_end => Verdict::More,
             _ => Verdict::No,
         },
@@ -277,6 +347,40 @@ mod tests {
                 assert!(!rule.start.starts_with(other.start), "{} never wins over {}", rule.start, other.start);
             }
         }
+    }
+
+    /// A row of the table in the document.
+    fn row(rule: &ShapeRule) -> String {
+        let rest = match rule.rest {
+            Rest::Word(least) => format!("{least} or more letters, digits, `-`, `_`"),
+            Rest::Dotted(least) => format!("{least} or more letters, digits, `-`, `_`, `.`"),
+            Rest::Token(least) => format!("{least} or more letters, digits, `-`, `_`, `.`, `~`, `+`, `/`, `=`"),
+            Rest::Capitals(count) => format!("{count} capitals and digits"),
+            Rest::Hex(count) => format!("{count} hex digits"),
+            Rest::Jwt => "the rest of a JWT or JWE".to_owned(),
+            Rest::Pem => "a private key in PEM or of PGP, up to its last line".to_owned(),
+            Rest::UserInfo => "`user:password@` of a URL".to_owned(),
+            Rest::Scheme => "a credential of 20 characters or more with a digit".to_owned(),
+            Rest::Basic => "base64 of `user:password`".to_owned(),
+            Rest::Slack => "a letter, `-` or `.`, and 10 or more letters, digits, `-`, `_`, `.`".to_owned(),
+            Rest::Shopify => "two letters, `_`, 32 hex digits".to_owned(),
+            Rest::Square => "three letters, `-`, 22 or more letters, digits, `-`, `_`".to_owned(),
+            Rest::Bot => "a bot's number, `:`, and 30 characters or more".to_owned(),
+            Rest::Hook => "the rest of a webhook: `…/B…/…`".to_owned(),
+            Rest::Webhook => "a webhook's number, `/`, and 60 characters or more".to_owned(),
+        };
+        format!("| `{}` | {rest} | `{}` |", rule.start, rule.kind)
+    }
+
+    #[test]
+    fn the_document_has_exactly_this_table() {
+        let document = include_str!("../../docs/security.md");
+        let head = "| begins | goes on | kind |\n|---|---|---|\n";
+        let (_, table) = document.split_once(head).expect("docs/security.md has the table of shapes");
+        let printed: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+        let rows: Vec<String> = RULES.iter().map(row).collect();
+        assert_eq!(printed, rows, "the table of docs/security.md should be:\n{}", rows.join("\n"));
+        assert!(RULES.len() <= 64 && RULES.iter().all(|rule| rule.start.len() >= 3), "more would slow the scan");
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn forms_xml_multipart_events_and_text() {
     let masked = mask_in(&masker(), Kind::Multipart, Some(content_type), parts.as_bytes(), &[]).0;
     let masked = String::from_utf8(masked).unwrap();
     assert!(!masked.contains("hunter2") && !masked.contains("abcdefghij1"), "{masked}");
-    assert!(masked.ends_with("--B--\r\n"), "{masked}");
+    assert!(masked.ends_with("\r\n\r\npassword=ghp_16C7e42F292c6912E7710c838347\r\n--B--\r\n"), "{masked}");
     let events = mask(
         Kind::EventStream,
         "event: x\ndata: {\"token\": \"abcdefghij1\"}\n\ndata: {\"token\":\ndata: \"second-secret\"}\n\n",
@@ -242,6 +242,219 @@ fn what_the_user_named_is_masked_under_its_label() {
     assert!(!masker.text("planted-by-name").contains("planted"));
 }
 
+fn wide(text: &str, is_big: bool) -> Vec<u8> {
+    let unit = |unit: u16| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+    text.encode_utf16().flat_map(unit).collect()
+}
+
+#[test]
+fn base64_is_looked_into_and_stays_base64() {
+    let masker = masker();
+    masker.remember("hunter2-hunter2", "retake-secret-aaaaaaaaaa");
+    let decoded = |coded: &str| -> String {
+        let engine = base64::engine::general_purpose::STANDARD_NO_PAD;
+        String::from_utf8(base64::Engine::decode(&engine, coded.trim_end_matches('=')).unwrap()).unwrap()
+    };
+    let coded = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+    let json = coded(r#"{"user":"bob","password":"t0p"}"#);
+    let spaced = coded("{ \"deep\": {\"api_key\": \"t0p\"} }");
+    let pair = coded("bob:hunter2-hunter2");
+    for value in [&json, &spaced, &pair] {
+        for text in [format!("{{\"a\":\"{value}\",\"b\":1}}"), format!("[{{\"x\":[\"{value}\"]}}]")] {
+            let masked = masked_by(&masker, Kind::Json, &text);
+            let parsed: serde_json::Value = serde_json::from_str(&masked).unwrap();
+            let inner = parsed["a"].as_str().or(parsed[0]["x"][0].as_str()).unwrap();
+            let inner = decoded(inner);
+            assert!(inner.contains("bob") || inner.contains("deep"), "{inner}");
+            assert!(
+                inner.contains("retake-secret-") && !inner.contains("t0p") && !inner.contains("hunter2"),
+                "{inner}"
+            );
+            assert_eq!(masked_by(&masker, Kind::Json, &masked), masked, "masking twice changes nothing");
+        }
+        let mut fields = Fields::new();
+        fields.push("X-Context", value.as_bytes());
+        assert_eq!(masker.fields(&mut fields), 1, "{value}");
+        assert!(decoded(&fields.text("x-context").unwrap()).contains("retake-secret-"));
+    }
+    // Where it begins so, in any text.
+    for (kind, text) in [
+        (Kind::Form, format!("a=1&state={json}&b=2")),
+        (Kind::Xml, format!("<a>{json}</a>")),
+        (Kind::Text, format!("see {json}, there")),
+    ] {
+        let masked = masked_by(&masker, kind, &text);
+        assert!(!masked.contains(&json) && masked.contains(&json[..12]), "{masked}");
+    }
+    let slashes = coded("{\"token\":\"~~~???>>>\"}").replace('/', "\\/");
+    assert!(slashes.contains('\\'), "{slashes}");
+    let masked = masked_by(&masker, Kind::Json, &format!("{{\"a\":\"{slashes}\"}}"));
+    assert!(!masked.contains(&slashes), "{masked}");
+    for innocent in [coded(r#"{"user":"bob","next":"page"}"#), coded("04:User583231"), coded("bob:no-secret-seen")] {
+        let text = format!("{{\"a\":\"{innocent}\"}}");
+        assert_eq!(masked_by(&masker, Kind::Json, &text), text);
+    }
+}
+
+#[test]
+fn utf_16_stays_utf_16() {
+    for is_big in [false, true] {
+        for mark in ["", "\u{feff}"] {
+            let text = format!("{mark}{{\"é𝄞\":1,\"password\":\"pässw0rt𝄞\",\"z\":\"keep\"}}");
+            let bytes = wide(&text, is_big);
+            for kind in [Kind::Json, Kind::Text] {
+                let (masked, hits) = mask_in(&masker(), kind, None, &bytes, &[1, 5, 44]);
+                let unit = |pair: &[u8]| {
+                    if is_big { u16::from_be_bytes([pair[0], pair[1]]) } else { u16::from_le_bytes([pair[0], pair[1]]) }
+                };
+                let units: Vec<u16> = masked.chunks(2).map(unit).collect();
+                let masked = String::from_utf16(&units).unwrap();
+                assert_eq!(hits, 1, "{masked}");
+                assert!(masked.starts_with(&format!("{mark}{{\"é𝄞\":1,\"password\":\"retake-secret-")), "{masked}");
+                assert!(masked.ends_with("\"z\":\"keep\"}"), "{masked}");
+            }
+            assert!(looks_like_text(&bytes));
+        }
+    }
+    // Nothing is lost: halves of pairs, an odd byte at the end.
+    let odd = [&[0xff, 0xfe, 0x00, 0xd8, 0x41, 0x00, 0x00, 0xdc][..], b"x"].concat();
+    assert_eq!(mask_in(&masker(), Kind::Text, None, &odd, &[]).0, odd);
+    let latin = b"caf\xe9: {\"password\": \"m\xfcnchen1\"}";
+    assert!(looks_like_text(latin));
+    let masked = mask_in(&masker(), Kind::Json, None, latin, &[]).0;
+    assert!(masked.starts_with(b"caf\xe9: {\"password\": \"retake-secret-"), "{}", String::from_utf8_lossy(&masked));
+    assert!(!looks_like_text(b"\xff\xd8\xff\xe0\x80\x90") && !looks_like_text(b"PK\x03\x04abcdefgh"));
+}
+
+#[test]
+fn what_is_said_is_masked_where_it_looks_like_a_secret() {
+    for (text, kept) in [
+        ("login failed: password=hunter22 is wrong", "login failed: password=retake-secret-"),
+        ("api_key: abc-123-def.", "api_key: retake-secret-"),
+        ("DB_PASSWORD = \"hunter22\"", "DB_PASSWORD = \"retake-secret-"),
+        ("user.password='hunter22', x", "user.password='retake-secret-"),
+        (
+            "export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "export AWS_SECRET_ACCESS_KEY=retake-",
+        ),
+        ("Authorization: Basic b2N0b2NhdDpodW50ZXIy", "Authorization: Basic retake-"),
+        (r#"{"error":"the token: abc123def is void"}"#, r#"{"error":"the token: retake-secret-"#),
+        (r#"{"log":"{\"a\":\"secret=\\\"abc123def\\\"\"}"}"#, r#"{"log":"{\"a\":\"secret=\\\"retake-secret-"#),
+    ] {
+        let kind = if text.starts_with('{') { Kind::Json } else { Kind::Text };
+        let masked = mask(kind, text);
+        assert!(masked.starts_with(kept), "{masked}");
+        assert!(!masked.contains("hunter22") && !masked.contains("abc"), "{masked}");
+    }
+    assert!(masker().text("cannot connect: password=hunter22").contains("password=retake-secret-"));
+    let script = "var token=e.token1;password: check2(x)";
+    let typed = |value: &str| {
+        let out = mask_in(&masker(), Kind::Text, Some(value), b"token=abc123def", &[]).0;
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(typed("text/html; charset=utf-8"), "token=abc123def", "code is left alone");
+    assert_ne!(typed("text/plain"), "token=abc123def");
+    assert_eq!(mask_in(&masker(), Kind::Text, Some("text/javascript"), script.as_bytes(), &[]).0, script.as_bytes());
+}
+
+#[test]
+fn the_shapes_of_vendors() {
+    let hex = "0123456789abcdef0123456789abcdef";
+    let word = "Aa0Bb1Cc2Dd3Ee4Ff5Gg6Hh7Ii8Jj9Kk0Ll1Mm2Nn3Oo4Pp5Qq6Rr7Ss8Tt9Uu0Vv1Ww2Xx3";
+    for secret in [
+        format!("glpat-{}", &word[..20]),
+        format!("xoxb-{}", &word[..24]),
+        format!("sk_live_{}", &word[..24]),
+        format!("rk_test_{}", &word[..24]),
+        format!("AIza{}", &word[..35]),
+        format!("sk-proj-{}", &word[..48]),
+        format!("sk-ant-api03-{}", &word[..60]),
+        format!("SG.{}.{}", &word[..22], &word[..43]),
+        format!("key-{hex}"),
+        format!("npm_{}", &word[..36]),
+        format!("hf_{}", &word[..34]),
+        format!("dop_v1_{hex}{hex}"),
+        format!("shpat_{hex}"),
+        format!("shpca_{hex}"),
+        format!("sq0atp-{}", &word[..22]),
+        format!("dapi{hex}"),
+        format!("ATATT3xFf{}=1A2B3C4D", &word[..60]),
+        format!("HRKU-{}", &word[..36]),
+        format!("gldt-{}", &word[..20]),
+        format!("dckr_pat_{}", &word[..27]),
+        format!("PMAK-{}-{}", &hex[..24], &hex[..20]),
+    ] {
+        for text in [format!("see {secret} there"), format!("{{\"x\":\"{secret}\"}}"), format!("u={secret}&b=1")] {
+            let kind = if text.starts_with('{') { Kind::Json } else { Kind::Text };
+            let masked = mask(kind, &text);
+            assert!(masked.contains("retake-") && !masked.contains(&secret[secret.len() - 8..]), "{secret}: {masked}");
+        }
+    }
+    let hook = format!("https://discord.com/api/webhooks/123456789012345678/{}", &word[..68]);
+    assert!(!mask(Kind::Text, &hook).contains(word.get(..20).unwrap()));
+    let block = "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBF\n-----END PGP PRIVATE KEY BLOCK-----";
+    assert!(!mask(Kind::Text, block).contains("lQOYBF"));
+}
+
+/// What looks a little like a secret, and is none.
+#[test]
+fn innocent_values_stay() {
+    let json = r#"{"max_tokens":4096,"next_page_token":"CAESBgoEGgIIAQ","token_type":"Bearer","prompt_tokens":12345,
+        "sha":"9fceb02d0ae598e95dc970b74767f19372d61af8","id":"123e4567-e89b-12d3-a456-426614174000",
+        "node_id":"MDQ6VXNlcjU4MzIzMQ==","etag":"W/\"3b1c-17f\"","publishable":"pk_live_51H8x9y2eZvKYlo2C","account":
+        "AC0123456789abcdef0123456789abcdef","sid":"SK0123456789abcdef0123456789abcdef","url":"https://h/a?page=2&sort=asc",
+        "digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","time":"2026-01-01T00:00:00Z",
+        "image":"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk","key":"key-value-store",
+        "note":"the token: see below; password: required; secret: none; auth: /etc/auth1; token: ${TOKEN1}",
+        "package":"sk-learn-contrib","class":"sk-toggleable__label-arrow","css":"shp_icon","bot":"/bots/12345","v":"1.2.3",
+        "secretary":"bob","passenger":"ann","tokens":["a","b"],"author":"abc123def","keyboard":"qwerty1","has_token":true,
+        "basic":"Basic dXNhZ2U","bearer":"Bearer tokens are used here","uid":"01HZX3K9Q4R5S6T7V8W9X0Y1Z2","n":738253}"#;
+    assert_eq!(mask(Kind::Json, json), json);
+    let text = "commit 9fceb02d0ae598e95dc970b74767f19372d61af8\nAuthor: Bob <bob@example.com>\ntoken: string\n\
+        password: ********\nsecret: <none>\nsee https://example.com:8080/a;b=1?page=2#top, 10:45:12, ratio 3:1, a=b2c3d4e5\n\
+        passwords: 123456 of them\nxoxo-and-kisses, hf_hub, npm_config_cache, ya29, eyJ, eyJhbGciOi, AKIA, AIzawa\n";
+    assert_eq!(mask(Kind::Text, text), text);
+    let form = "state=abc123def456&code_challenge=abc&page_token=x1y2z3&grant_type=password&scope=token";
+    assert_eq!(mask(Kind::Form, form), form);
+    let mut fields = Fields::new();
+    for (name, value) in [
+        ("ETag", "\"9fceb02d0ae598e95dc970b74767f19372d61af8\""),
+        ("X-Request-Id", "123e4567-e89b-12d3-a456-426614174000"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("Digest", "SHA-256=X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE="),
+        ("X-GitHub-Request-Id", "C0DE:1234:ABCDEF:1234567:65F0C0DE"),
+        ("Content-Security-Policy", "default-src 'none'; script-src 'nonce-abc123'"),
+        ("WWW-Authenticate", "Bearer realm=\"api\", error=\"invalid_token\""),
+        ("X-RateLimit-Remaining", "4999"),
+    ] {
+        fields.push(name, value);
+    }
+    let before = fields.clone();
+    assert_eq!(masker().fields(&mut fields), 0, "{fields:?}");
+    assert_eq!(fields, before);
+}
+
+#[test]
+fn files_in_forms_are_looked_into() {
+    let content_type = Some("multipart/form-data; boundary=B");
+    let part =
+        |head: &str, text: &str| format!("--B\r\nContent-Disposition: form-data; {head}\r\n\r\n{text}\r\n--B--\r\n");
+    for (head, text, secret) in [
+        ("name=\"token\"; filename=\"t.txt\"\r\nContent-Type: application/octet-stream", "abc", "abc"),
+        ("name=\"f\"; filename=\"a.json\"\r\nContent-Type: application/octet-stream", "{\"password\":\"abc\"}", "abc"),
+        ("name=\"f\"; filename=\"a.env\"", "API_KEY=abc123def\nX=1", "abc123def"),
+    ] {
+        let masked = mask_in(&masker(), Kind::Multipart, content_type, part(head, text).as_bytes(), &[70]).0;
+        let masked = String::from_utf8(masked).unwrap();
+        assert!(masked.contains("retake-secret-") && !masked.contains(secret), "{masked}");
+        assert!(masked.ends_with("\r\n--B--\r\n"), "{masked}");
+    }
+    let binary =
+        part("name=\"token\"; filename=\"x\"\r\nContent-Type: application/octet-stream", "\u{1}\u{2}\u{0}token=abc123");
+    let masked = mask_in(&masker(), Kind::Multipart, content_type, binary.as_bytes(), &[]).0;
+    assert_eq!(String::from_utf8_lossy(&masked), binary, "what is no text is left alone");
+}
+
 #[test]
 fn size_does_not_matter() {
     let long = "s3cret-".repeat(30_000);
@@ -251,6 +464,7 @@ fn size_does_not_matter() {
         (Kind::Xml, format!("<x><token>{long}</token><y t='after'/></x>")),
         (Kind::Text, format!("ghp_{long} after")),
         (Kind::Text, format!("-----BEGIN RSA PRIVATE KEY-----\n{long}\n-----END RSA PRIVATE KEY----- after")),
+        (Kind::Text, format!("?token={long}&after")),
         (Kind::Json, format!("{{\"pad\":\"{}\",\"token\":\"abcdefgh1\",\"after\":1}}", "x".repeat(100_000))),
     ] {
         let masked = mask(kind, &text);
@@ -330,6 +544,17 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
         "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
         "Content-Disposition: form-data; name=\"password\"",
         "Content-Type: application/json",
+        "Content-Type: application/octet-stream",
+        "eyJwYXNzd29yZCI6ImFiYyJ9",
+        "eyAicGFzc3dvcmQiOiJhYmMifQ==",
+        "\"eyJwYXNzd29yZCI6ImFiYyJ9\"",
+        "Zm9vOmh1bnRlcjJodW50ZXIy",
+        "=hunter22",
+        ": hunter22 ",
+        "=\\\"",
+        "Basic ",
+        "shpat_0123456789abcdef0123456789abcdef",
+        "xoxb-Aa0Bb1Cc2Dd3",
     ];
     prop_oneof![
         9 => proptest::sample::select(PIECES).prop_map(|piece| piece.as_bytes().to_vec()),
@@ -374,6 +599,22 @@ proptest! {
         let single: Vec<usize> = (0..text.len()).collect();
         let bytewise = mask_in(&masker(), kind, content_type, &text, &single);
         prop_assert_eq!(String::from_utf8_lossy(&whole.0), String::from_utf8_lossy(&bytewise.0));
+    }
+
+    #[test]
+    fn utf_16_is_masked_as_utf_8_is(
+        pieces in proptest::collection::vec(fragment(), 0..20),
+        cuts in proptest::collection::vec(0..400_usize, 0..12),
+        kind in kinds(),
+        is_big in any::<bool>(),
+    ) {
+        let text = format!("x{}", String::from_utf8_lossy(&pieces.concat()));
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        let content_type = Some("multipart/form-data; boundary=B");
+        let narrow = mask_in(&masker(), kind, content_type, text.as_bytes(), &[]).0;
+        let masked = mask_in(&masker(), kind, content_type, &wide(&text, is_big), &cuts).0;
+        prop_assert_eq!(masked, wide(&String::from_utf8_lossy(&narrow), is_big));
     }
 
     #[test]

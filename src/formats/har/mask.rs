@@ -7,7 +7,7 @@ use super::members::Object;
 use crate::model::coding::{self, Coding};
 use crate::model::media::{self, Kind};
 use crate::model::{Body, BodyContent, BodyEnd, Exchange, Fields, Outcome, Vendor};
-use crate::redact::Masker;
+use crate::redact::{self, Masker};
 
 /// So many bytes tell whether a body without a type is text.
 const SNIFFED: usize = 4096;
@@ -140,7 +140,7 @@ fn body(masker: &Masker, fields: &Fields, given: Option<String>, body: &mut Body
         Err(_) => (None, Vec::new(), true),
     };
     let plain = decoded.as_deref().unwrap_or(bytes);
-    let looks = as_text && media::looks_like_text(&plain[..plain.len().min(SNIFFED)]);
+    let looks = as_text && redact::looks_like_text(&plain[..plain.len().min(SNIFFED)]);
     let mut masking = match looks {
         true => masker.body(Kind::Text, None),
         false => masker.body(kind, content_type.as_deref()),
@@ -160,7 +160,7 @@ fn undecodable(masker: &Masker, body: &mut Body, codings: &[Coding]) -> u32 {
     let BodyContent::Inline(bytes) = &body.content else { return 0 };
     let beginning = beginning(bytes, codings);
     let plain = if beginning.is_empty() { bytes.as_slice() } else { &beginning };
-    if !media::looks_like_text(&plain[..plain.len().min(SNIFFED)]) {
+    if !redact::looks_like_text(&plain[..plain.len().min(SNIFFED)]) {
         return 0;
     }
     let mut masking = masker.body(Kind::Text, None);

@@ -17,7 +17,7 @@ use crate::model::body::INLINE_MAX;
 use crate::model::coding::{self, Coding};
 use crate::model::media::{self, Kind};
 use crate::model::{Body, BodyEnd, Fields};
-use crate::redact::{BodyMasker, Masker};
+use crate::redact::{self, BodyMasker, Masker};
 use crate::store::{Recording, StreamFile};
 use decode::Decoder;
 use keep::{Keep, Kept};
@@ -152,7 +152,7 @@ impl Text {
         if let Some(masker) = &self.unsure
             && !bytes.is_empty()
         {
-            if media::looks_like_text(&bytes[..bytes.len().min(SNIFFED)]) {
+            if redact::looks_like_text(&bytes[..bytes.len().min(SNIFFED)]) {
                 self.masker = masker.body(Kind::Text, None);
             }
             self.unsure = None;

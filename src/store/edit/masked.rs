@@ -8,7 +8,7 @@ use crate::model::body::INLINE_MAX;
 use crate::model::coding::{self, Coding};
 use crate::model::media::{self, Kind as Media};
 use crate::model::{Body, BodyContent, BodyEnd, ContentHash, Exchange, Fields, Outcome, Vendor};
-use crate::redact::{BodyMasker, Masker};
+use crate::redact::{self, BodyMasker, Masker};
 use crate::store::BlobWriter;
 use crate::store::layout::{Layout, sync_folder};
 use crate::store::segment::Kind;
@@ -225,7 +225,7 @@ impl Remasker {
     }
 
     fn masker_of(&self, media: Media, content_type: Option<&str>, as_text: bool, first: &[u8]) -> BodyMasker {
-        if as_text && media::looks_like_text(&first[..first.len().min(SNIFFED)]) {
+        if as_text && redact::looks_like_text(&first[..first.len().min(SNIFFED)]) {
             return self.here.body(Media::Text, None);
         }
         self.here.body(media, content_type)
