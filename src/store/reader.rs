@@ -16,6 +16,7 @@ use super::history::{Edit, EditReport, Found, Group, History, HistoryError, Page
 use super::index::{Index, IndexError, StoredRow, Summary};
 use super::layout::Layout;
 use super::lock::Lock;
+use super::search::Searches;
 use super::segment::Kind;
 use crate::model::{Body, BodyContent, BodyEnd, ContentHash, Exchange, ExchangeId, Outcome};
 
@@ -32,6 +33,8 @@ pub(super) struct DiskHistory {
     pub(super) journal: Mutex<Journal>,
     /// One edit at a time.
     pub(super) editing: Mutex<()>,
+    /// What searches leave for their next piece.
+    pub(super) searches: Searches,
     repairs: Vec<String>,
     /// None where the store cannot be written, and so not be locked.
     _lock: Option<Lock>,
@@ -47,7 +50,7 @@ impl DiskHistory {
     ) -> Self {
         let current = Arc::new(Current::new(layout.clone(), index));
         let (journal, editing) = (Mutex::new(journal), Mutex::default());
-        DiskHistory { layout, current, journal, editing, repairs, _lock: lock }
+        DiskHistory { layout, current, journal, editing, searches: Searches::default(), repairs, _lock: lock }
     }
 
     pub(super) fn current(&self) -> &Arc<Current> {

@@ -4,6 +4,7 @@ use std::io::{self, BufReader, Read};
 
 use super::escapes::Escapes;
 use super::excerpt::Excerpt;
+use super::known::{BodyKey, Known};
 use super::pattern::Compiled;
 use super::record::{Content, Message, Record};
 use super::text::{Reading, Streamed, find_escaped, find_whole};
@@ -21,6 +22,7 @@ const PIECE: usize = 64 << 10;
 /// Looks in exchanges, one after the other.
 pub(super) struct Look<'a> {
     layout: &'a Layout,
+    known: &'a Known,
     pattern: &'a Compiled,
     stop: &'a dyn Fn() -> bool,
     /// What could not be looked at.
@@ -29,8 +31,8 @@ pub(super) struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(layout: &'a Layout, pattern: &'a Compiled, stop: &'a dyn Fn() -> bool) -> Self {
-        Look { layout, pattern, stop, warnings: Vec::new(), lines: Vec::new() }
+    pub(super) fn new(layout: &'a Layout, known: &'a Known, stop: &'a dyn Fn() -> bool) -> Self {
+        Look { layout, known, pattern: &known.compiled, stop, warnings: Vec::new(), lines: Vec::new() }
     }
 
     /// Looks at method and URL, which the row has.
@@ -93,6 +95,12 @@ impl<'a> Look<'a> {
         };
         let content_type = message.text("content-type");
         let content_type = content_type.as_deref();
+        let key =
+            || BodyKey { hash: body.hash, content_type: content_type.map(str::to_owned), codings: codings.clone() };
+        let key = matches!(body.content, Content::Blob).then(key);
+        if let Some(found) = key.as_ref().and_then(|key| self.known.body(key)) {
+            return found;
+        }
         let (file, size) = match body.content {
             _ if is_open => {
                 let path = self.layout.stream(record.id);
@@ -113,7 +121,13 @@ impl<'a> Look<'a> {
             Ok(file) => {
                 let is_whole = body.end.is_whole() && !is_open;
                 let source = Source { coded: Box::new(file), codings, size, is_whole };
-                self.streamed(record.number, place, content_type, source)
+                let told = self.warnings.len();
+                let found = self.streamed(record.number, place, content_type, source);
+                let is_over = self.warnings.len() == told && !(self.stop)();
+                if let Some(key) = key.filter(|_| is_over) {
+                    self.known.remember(key, found.clone());
+                }
+                found
             }
             Err(error) => {
                 self.warnings.push(error.to_string());

@@ -6,6 +6,7 @@
 
 mod escapes;
 mod excerpt;
+mod known;
 mod look;
 mod pattern;
 mod record;
@@ -17,8 +18,8 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use self::excerpt::Excerpt;
+pub(super) use self::known::Searches;
 use self::look::Look;
-use self::pattern::Compiled;
 use self::stretch::{Stretches, payload};
 use super::filter::Filter;
 use super::history::{Found, HistoryError, Hit, Pattern, Place, Query, Row};
@@ -45,7 +46,7 @@ pub(super) struct Ask<'a> {
 /// A piece of a search.
 pub(super) fn run(history: &DiskHistory, ask: &Ask<'_>) -> Result<Found, HistoryError> {
     let filter = Filter::new(ask.query)?;
-    let pattern = Compiled::new(ask.pattern)?;
+    let known = history.searches.of(ask.pattern)?;
     if ask.limit == 0 {
         return Ok(Found { next: ask.before, ..Found::default() });
     }
@@ -53,7 +54,7 @@ pub(super) fn run(history: &DiskHistory, ask: &Ask<'_>) -> Result<Found, History
     let mut piece = Piece {
         history,
         stretches: Stretches::new(&view),
-        look: Look::new(&history.layout, &pattern, ask.stop),
+        look: Look::new(&history.layout, &known, ask.stop),
         tally: Tally { ask, since: Instant::now(), hit_bytes: 0, untold: 0, found: Found::default() },
     };
     let mut rows: Vec<Row> = Vec::with_capacity(BATCH);

@@ -184,24 +184,28 @@ fn large_bodies_are_looked_at_whole_and_what_cannot_be_read_is_told() {
         whole
     };
     let broken_off = Body { end: BodyEnd::Failed, ..Body::inline(cut[..cut.len() / 2].to_vec(), BodyEnd::Failed) };
+    let same = blob(&recording, &text);
     append(
         &recording,
         [
-            with(1, "", blob(&recording, &text)),
+            with(1, "", same.clone()),
             with(2, "gzip", blob(&recording, &coding::encode(&text, Coding::Gzip).unwrap())),
             with(3, "gzip", Body::inline(cut.to_vec(), BodyEnd::Complete)),
             with(4, "gzip", broken_off),
             with(5, "gzip", Body::inline(bomb, BodyEnd::Complete)),
             with(6, "dcb", Body::inline(b"needle".to_vec(), BodyEnd::Complete)),
             with(7, "", blob(&recording, &[b'x'; 70_000])),
+            with(8, "", same),
         ],
     );
     let gone = history.get(7).unwrap().outcome.response().unwrap().body.hash.to_hex();
     fs::remove_file(dir.path().join("blobs").join(&gone[..2]).join(&gone)).unwrap();
     let found = all(&*history, &Query::default(), &plain("NEEDLE"));
-    assert_eq!(hits(&found), [(3, Place::ResponseBody), (2, Place::ResponseBody), (1, Place::ResponseBody)]);
+    let numbers: Vec<u64> = found.hits.iter().map(|hit| hit.row.number).collect();
+    assert_eq!(numbers, [8, 3, 2, 1]);
+    assert_eq!(found.hits[0].excerpt, found.hits[3].excerpt, "one file, looked at once");
     let found = all(&*history, &Query::default(), &plain("nothing like it"));
-    assert_eq!((found.hits.len(), found.looked_at), (0, 7));
+    assert_eq!((found.hits.len(), found.looked_at), (0, 8));
     let told = [
         ("exchange 7", "cannot be read"),
         ("exchange 6", "dcb"),
