@@ -1,0 +1,70 @@
+//! A store full of that traffic, made through the door that the recorder uses.
+
+use std::path::Path;
+use std::time::Instant;
+
+use retake::store::{Holder, Recording, open_for_recording};
+
+use crate::measure::{self, MIB};
+use crate::traffic;
+
+/// Appends in flight at once, as from so many connections.
+const AT_ONCE: usize = 256;
+
+/// What filling a store cost.
+pub struct Ingest {
+    pub seconds: f64,
+    /// Of this process, in all its threads.
+    pub cpu: f64,
+    /// Resident memory in MiB at twenty points of the way.
+    pub resident: Vec<f64>,
+}
+
+/// What a store takes on disk, in MiB.
+pub struct Size {
+    pub journal: f64,
+    pub blobs: f64,
+    pub index: f64,
+}
+
+/// Fills a new store with `count` exchanges.
+pub fn make(dir: &Path, count: u64) -> Ingest {
+    let holder = Holder { listener: String::new(), command: "bench".into() };
+    let (recording, history) = open_for_recording(dir, holder).expect("a new store");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let (started, cpu) = (Instant::now(), measure::own_cpu());
+    let mut resident = Vec::new();
+    runtime.block_on(async {
+        let mut appends = tokio::task::JoinSet::new();
+        for turn in 1..=count {
+            if appends.len() >= AT_ONCE {
+                appends.join_next().await;
+            }
+            let recording = recording.clone();
+            appends.spawn(async move { append(&recording).await });
+            if turn % (count / 20).max(1) == 0 {
+                resident.push(measure::own_resident());
+            }
+        }
+        while appends.join_next().await.is_some() {}
+    });
+    let ingest = Ingest { seconds: started.elapsed().as_secs_f64(), cpu: measure::own_cpu() - cpu, resident };
+    drop((history, recording));
+    ingest
+}
+
+async fn append(recording: &Recording) {
+    let (id, number) = recording.begin();
+    let made = traffic::exchange(number, id);
+    if let Some(content) = made.blob {
+        let mut blob = recording.blob().expect("room for a body");
+        blob.write(&content).and_then(|()| blob.finish()).expect("room for a body");
+    }
+    recording.append(made.exchange).await.expect("room for a record");
+}
+
+/// What the store takes.
+pub fn size(dir: &Path) -> Size {
+    let of = |name: &str| measure::folder_bytes(&dir.join(name)) / MIB;
+    Size { journal: of("journal"), blobs: of("blobs"), index: of("index") }
+}
