@@ -327,7 +327,6 @@ impl Pointed {
             State::Secret(secret, _) => {
                 sink.secret(secret, |raw| unescape(raw, 1));
                 sink.plain(b"\"");
-                return;
             }
             State::Key(name, _) => {
                 if name.len() <= LONGEST_NAME {

@@ -163,7 +163,7 @@ fn what_other_tools_recorded_is_masked_and_what_is_no_har_is_told() {
     refused(
         &retake.run(&["history", "import", "cut.har"]),
         2,
-        &["2 exchanges there already", "cut.har: it breaks off at line 1, column", "after entry 2"],
+        &["1 exchange there already", "cut.har: it breaks off at line 1, column", "after entry 2"],
     );
     refused(&retake.run(&["history", "import", "no.har"]), 2, &["there is no `log`"]);
     refused(&retake.run(&["history", "import", "other.har", "none.har"]), 2, &["none.har cannot be read"]);

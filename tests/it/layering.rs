@@ -92,7 +92,9 @@ fn one_owner_for_each_dependency() {
     for (file, text) in sources() {
         for (number, line) in text.lines().enumerate() {
             for (needle, owner) in owners {
-                if code(line).contains(needle) && !file.starts_with(owner) {
+                // A test may ask how long it is to run: `RETAKE_HEAVY`, `RETAKE_SEED`.
+                let asked = needle == "env::var" && file.contains("/tests/");
+                if code(line).contains(needle) && !file.starts_with(owner) && !asked {
                     strays.push(format!("{file}:{}: `{needle}` belongs to {owner}", number + 1));
                 }
             }
