@@ -110,6 +110,25 @@ mod tests {
         (recording, history)
     }
 
+    /// The first hits of a search, of as many pieces as it takes: a busy machine makes them short.
+    fn hits(
+        history: &dyn History,
+        query: &Query,
+        pattern: &Pattern,
+        mut before: Option<u64>,
+        limit: usize,
+    ) -> Vec<store::Hit> {
+        let mut hits = Vec::new();
+        loop {
+            let found = history.search(query, pattern, before, limit - hits.len(), &|| false).unwrap();
+            hits.extend(found.hits);
+            before = found.next;
+            if before.is_none() || hits.len() == limit {
+                return hits;
+            }
+        }
+    }
+
     /// Every call of the trait gives the same here and there.
     fn compare(direct: &dyn History, remote: &dyn History) {
         let zone = TimeZone::fixed(jiff::tz::offset(5));
@@ -123,10 +142,9 @@ mod tests {
         for text in ["item\":1", "API-2.example/items/7", "none of it"] {
             let pattern = Pattern { text: text.into(), regex: false, case_sensitive: false };
             for (before, limit) in [(None, 5), (Some(800), 2)] {
-                let [here, there] =
-                    [direct, remote].map(|history| history.search(&some, &pattern, before, limit, &|| false).unwrap());
-                assert_eq!(here.hits, there.hits, "{text}");
-                assert!(text.starts_with("none") == there.hits.is_empty() && there.hits.len() <= limit);
+                let [here, there] = [direct, remote].map(|history| hits(history, &some, &pattern, before, limit));
+                assert_eq!(here, there, "{text}");
+                assert!(text.starts_with("none") == there.is_empty() && there.len() <= limit);
             }
         }
         let bad = Pattern { text: "(".into(), regex: true, case_sensitive: false };
