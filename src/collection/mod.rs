@@ -4,12 +4,15 @@
 //! bodies that are binary or large under `bodies/`. `docs/collection-format.md` describes it for people.
 
 pub mod body;
+pub mod change;
 pub mod check;
 mod example;
+mod key;
 pub mod locate;
 pub mod manifest;
 mod names;
 pub mod pattern;
+mod repath;
 pub mod rule;
 pub mod schema;
 mod shape;
@@ -17,7 +20,9 @@ pub mod stub;
 mod style;
 
 pub use body::{BodySpec, JsonStyle};
+pub use change::{Change, ChangeError};
 pub use check::Problem;
+pub use key::{BadStubKey, StubKey};
 pub use manifest::{Manifest, OriginPattern, PortPattern, Profile, ServerStub, Settings};
 pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern};

@@ -1,0 +1,464 @@
+//! One change of a collection, as data: what promotion proposes, what a miss report offers as a fix, what waits for a
+//! decision. Pure: applying one edits a collection in memory.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::key::StubKey;
+use super::manifest::Manifest;
+use super::pattern::PathPattern;
+use super::repath;
+use super::rule::{Rule, RuleAction, RuleSide};
+use super::stub::{Defaults, EndPolicy, MatchParts, RequestSpec, ResponseSpec, Scenario, Stub};
+use super::{Collection, FORMAT_VERSION, StubFile, file_name, shape};
+
+/// A change of a collection. Applying it twice is the same as applying it once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// Adds a rule to a stub, or to the collection when `stub` is none. It replaces the rules about the same item.
+    AddRule {
+        /// The stub; none for the collection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stub: Option<StubKey>,
+        /// The rule.
+        rule: Rule,
+    },
+    /// Gives a scenario other answers.
+    Answer {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name.
+        scenario: String,
+        /// Its answers; one is no sequence.
+        responses: Vec<ResponseSpec>,
+        /// What comes after the last one; as it was, unless said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<EndPolicy>,
+        /// The id of the exchange that they are from; as it was, unless said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+    },
+    /// Adds a scenario. The stub is made, and its origin listed, if it is not there; a name that another scenario has
+    /// gets a number.
+    AddScenario {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario.
+        scenario: Box<Scenario>,
+    },
+    /// Removes a scenario.
+    RemoveScenario {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name.
+        scenario: String,
+    },
+    /// Leaves a scenario out, or takes it in again.
+    SetDisabled {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name.
+        scenario: String,
+        /// Whether it is left out.
+        disabled: bool,
+    },
+    /// Says which scenario answers when no other does.
+    SetDefault {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name; with none, no scenario does.
+        scenario: Option<String>,
+    },
+    /// Says what happens after the last step of a sequence.
+    SetEnd {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name.
+        scenario: String,
+        /// What happens.
+        end: EndPolicy,
+    },
+    /// Makes one stub with captures of several; what stood in their paths becomes the captured values.
+    SetPath {
+        /// The stubs, of one method and origin.
+        stubs: Vec<StubKey>,
+        /// The path that stands for all of theirs.
+        path: PathPattern,
+    },
+    /// Says what a scenario's request looks like.
+    SetRequest {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name.
+        scenario: String,
+        /// The request.
+        request: RequestSpec,
+    },
+}
+
+/// Why a change does not apply (any more). The collection is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// No such stub.
+    #[error("there is no stub {0} any more")]
+    NoStub(String),
+    /// No such scenario.
+    #[error("there is no scenario `{scenario}` in {stub} any more{meant}")]
+    NoScenario {
+        /// The stub.
+        stub: String,
+        /// The name.
+        scenario: String,
+        /// A "did you mean", or nothing.
+        meant: String,
+    },
+    /// An answer without a response.
+    #[error("the change gives `{0}` no answer")]
+    NoAnswer(String),
+    /// Only a sequence has an end.
+    #[error("`{0}` is no sequence any more: a single answer has no end")]
+    NoSequence(String),
+    /// A path that does not stand for that of the stub.
+    #[error("the path {path} does not stand for that of {stub}")]
+    OtherPath {
+        /// The pattern.
+        path: String,
+        /// The stub.
+        stub: String,
+    },
+    /// Stubs that cannot be one.
+    #[error("{one} and {other} cannot be one stub: their {what}")]
+    Apart {
+        /// The first.
+        one: String,
+        /// The second.
+        other: String,
+        /// What they differ in: `methods differ`.
+        what: &'static str,
+    },
+    /// A default scenario would answer for every value of the new capture.
+    #[error(
+        "{stub} has the default scenario `{scenario}`, which would answer for every path of the new stub: unset it first"
+    )]
+    WiderDefault {
+        /// The stub.
+        stub: String,
+        /// The scenario's name.
+        scenario: String,
+    },
+}
+
+impl Change {
+    /// Applies it; whether anything is different afterwards.
+    ///
+    /// # Errors
+    /// What it speaks of is not there any more; the collection is then as it was. That the outcome is sound (a body's
+    /// file exists, a capture is one of the path) is for `check`.
+    pub fn apply(&self, collection: &mut Collection) -> Result<bool, ChangeError> {
+        match self {
+            Change::AddRule { stub: None, rule } => Ok(add_rule(&mut collection.manifest.rules, rule)),
+            Change::AddRule { stub: Some(key), rule } => Ok(add_rule(&mut stub(collection, key)?.rules, rule)),
+            Change::Answer { stub: key, scenario: name, responses, end, source } => {
+                let scenario = scenario(stub(collection, key)?, key, name)?;
+                answer(scenario, responses, *end, source.as_ref())
+            }
+            Change::AddScenario { stub, scenario } => Ok(add_scenario(collection, stub, scenario)),
+            Change::RemoveScenario { stub: key, scenario } => {
+                // Gone is gone: whoever removed it wanted the same.
+                let Ok(stub) = stub(collection, key) else { return Ok(false) };
+                let before = stub.scenarios.len();
+                stub.scenarios.retain(|known| known.name != *scenario);
+                Ok(stub.scenarios.len() != before)
+            }
+            Change::SetDisabled { stub: key, scenario: name, disabled } => {
+                let scenario = scenario(stub(collection, key)?, key, name)?;
+                Ok(std::mem::replace(&mut scenario.disabled, *disabled) != *disabled)
+            }
+            Change::SetDefault { stub: key, scenario } => set_default(stub(collection, key)?, key, scenario.as_deref()),
+            Change::SetEnd { stub: key, scenario: name, end } => {
+                let scenario = scenario(stub(collection, key)?, key, name)?;
+                if scenario.responses.is_empty() {
+                    return Err(ChangeError::NoSequence(name.clone()));
+                }
+                // The usual end is not written; one that a person wrote stays.
+                if scenario.end.unwrap_or_default() == *end {
+                    return Ok(false);
+                }
+                scenario.end = Some(*end).filter(|end| *end != EndPolicy::default());
+                Ok(true)
+            }
+            Change::SetPath { stubs, path } => repath::apply(collection, stubs, path),
+            Change::SetRequest { stub: key, scenario: name, request } => {
+                let scenario = scenario(stub(collection, key)?, key, name)?;
+                let is_new = scenario.request != *request;
+                scenario.request = request.clone();
+                Ok(is_new)
+            }
+        }
+    }
+
+    /// What it does, in one plain sentence without a full stop.
+    pub fn title(&self) -> String {
+        match self {
+            Change::AddRule { stub, rule } => rule_title(stub.as_ref(), rule),
+            Change::Answer { stub, scenario, responses, .. } => {
+                let status = responses.first().map(|response| response.status).unwrap_or_default();
+                let answers = match responses.len() {
+                    1 => format!("with another {status}"),
+                    steps => format!("with {steps} steps, the first a {status}"),
+                };
+                format!("{}#{scenario} answers {answers}", stub.short())
+            }
+            Change::AddScenario { stub, scenario } => {
+                let status = scenario.steps().first().map(|response| response.status).unwrap_or_default();
+                format!("{} gets the scenario `{}`, which answers {status}", stub.short(), scenario.name)
+            }
+            Change::RemoveScenario { stub, scenario } => format!("{}#{scenario} is removed", stub.short()),
+            Change::SetDisabled { stub, scenario, disabled: true } => {
+                format!("{}#{scenario} is left out", stub.short())
+            }
+            Change::SetDisabled { stub, scenario, disabled: false } => {
+                format!("{}#{scenario} answers again", stub.short())
+            }
+            Change::SetDefault { stub, scenario: Some(name) } => {
+                format!("{}#{name} answers when no other scenario does", stub.short())
+            }
+            Change::SetDefault { stub, scenario: None } => format!("{} has no default scenario", stub.short()),
+            Change::SetEnd { stub, scenario, end } => {
+                let after = match end {
+                    EndPolicy::RepeatLast => "goes on with its last step",
+                    EndPolicy::Cycle => "starts again after its last step",
+                    EndPolicy::Miss => "is used up after its last step",
+                };
+                format!("{}#{scenario} {after}", stub.short())
+            }
+            Change::SetPath { stubs, path } => match &stubs[..] {
+                [only] => format!("{} becomes {path}", only.short()),
+                _ => format!("{} stubs become one, {path}", stubs.len()),
+            },
+            Change::SetRequest { stub, scenario, .. } => format!("{}#{scenario} expects another request", stub.short()),
+        }
+    }
+
+    /// What the change is about, without what it makes of it: of two that wait about the same thing, the newer one
+    /// takes the place of the older.
+    pub fn subject(&self) -> String {
+        match self {
+            Change::AddRule { stub, rule } => {
+                let stub = stub.as_ref().map(ToString::to_string).unwrap_or_default();
+                let name =
+                    if rule.place == super::rule::Place::Field { rule.name.to_lowercase() } else { rule.name.clone() };
+                format!("rule {stub} {:?} {} {name}", rule.side, rule.place.as_str())
+            }
+            Change::Answer { stub, scenario, .. } => format!("answer {stub}#{scenario}"),
+            Change::AddScenario { stub, scenario } => format!("scenario {stub}#{}", scenario.name),
+            Change::RemoveScenario { stub, scenario } | Change::SetDisabled { stub, scenario, .. } => {
+                format!("use {stub}#{scenario}")
+            }
+            Change::SetDefault { stub, .. } => format!("default {stub}"),
+            Change::SetEnd { stub, scenario, .. } => format!("end {stub}#{scenario}"),
+            Change::SetPath { stubs, .. } => {
+                let mut stubs: Vec<_> = stubs.iter().map(ToString::to_string).collect();
+                stubs.sort();
+                format!("path {}", stubs.join(", "))
+            }
+            Change::SetRequest { stub, scenario, .. } => format!("request {stub}#{scenario}"),
+        }
+    }
+
+    /// Ten hex digits that are the same for the same change: what it is about and what it makes of it, but not why, nor
+    /// from which exchange.
+    pub fn id(&self) -> String {
+        let mut bare = self.clone();
+        match &mut bare {
+            Change::AddRule { rule, .. } => (rule.why, rule.off, rule.except) = (None, false, Vec::new()),
+            Change::Answer { source, .. } => *source = None,
+            Change::AddScenario { scenario, .. } => scenario.source = None,
+            Change::SetPath { stubs, .. } => stubs.sort_by_key(ToString::to_string),
+            _ => {}
+        }
+        // These types have only string keys and finite numbers.
+        let text = serde_json::to_string(&bare).unwrap_or_default();
+        let mut id = blake3::hash(text.as_bytes()).to_hex().to_string();
+        id.truncate(10);
+        id
+    }
+}
+
+/// What a rule does, in one plain sentence without a full stop: `in GET /orders the query's `nonce` may be
+/// anything that looks like a UUID`. Without a stub it speaks of the whole collection.
+pub fn rule_title(stub: Option<&StubKey>, rule: &Rule) -> String {
+    let place = stub.map_or_else(|| "everywhere".to_owned(), |stub| format!("in {}", stub.short()));
+    format!("{place} {}", rule_words(rule))
+}
+
+/// [`rule_title`] without where it holds.
+pub fn rule_words(rule: &Rule) -> String {
+    use super::rule::Place;
+    let name = &rule.name;
+    let item = match rule.place {
+        Place::Path => format!("the path's `{name}`"),
+        Place::Query => format!("the query's `{name}`"),
+        Place::Field => format!("the field `{name}`"),
+        Place::Json if name.is_empty() => "the JSON body".to_owned(),
+        Place::Json => format!("the JSON member `{name}`"),
+        Place::Form => format!("the form's `{name}`"),
+    };
+    let side = if rule.side == RuleSide::Response { " of answers" } else { "" };
+    let looks = rule.shape.map(|shape| format!(" that looks like {}", shape.words())).unwrap_or_default();
+    let does = match rule.action {
+        RuleAction::Ignore => "does not count".to_owned(),
+        RuleAction::Any => format!("may be anything{looks}"),
+        RuleAction::Fresh => {
+            if looks.is_empty() {
+                "may be a value that was not recorded".to_owned()
+            } else {
+                format!("may be a value{looks} and was not recorded")
+            }
+        }
+        RuleAction::Echo => match &rule.from {
+            Some(from) => format!("repeats the request's {from}"),
+            None => "repeats a value of the request".to_owned(),
+        },
+    };
+    format!("{item}{side} {does}")
+}
+
+pub(super) fn stub<'a>(collection: &'a mut Collection, key: &StubKey) -> Result<&'a mut Stub, ChangeError> {
+    let found = collection.stubs.iter_mut().find(|file| key.is_of(&file.stub));
+    found.map(|file| &mut file.stub).ok_or_else(|| ChangeError::NoStub(key.to_string()))
+}
+
+fn scenario<'a>(stub: &'a mut Stub, key: &StubKey, name: &str) -> Result<&'a mut Scenario, ChangeError> {
+    match stub.scenarios.iter().position(|known| known.name == name) {
+        Some(at) => Ok(&mut stub.scenarios[at]),
+        None => {
+            let meant = shape::did_you_mean(name, stub.scenarios.iter().map(|known| known.name.as_str()));
+            Err(ChangeError::NoScenario { stub: key.to_string(), scenario: name.to_owned(), meant })
+        }
+    }
+}
+
+/// Puts the rule in the place of the first about the same item, and drops the others about it.
+pub(super) fn add_rule(rules: &mut Vec<Rule>, rule: &Rule) -> bool {
+    let Some(at) = rules.iter().position(|known| known.same_item(rule)) else {
+        rules.push(rule.clone());
+        return true;
+    };
+    let before = rules.clone();
+    rules[at] = rule.clone();
+    let mut position = 0;
+    rules.retain(|known| {
+        position += 1;
+        position <= at + 1 || !known.same_item(rule)
+    });
+    *rules != before
+}
+
+fn answer(
+    scenario: &mut Scenario,
+    responses: &[ResponseSpec],
+    end: Option<EndPolicy>,
+    source: Option<&String>,
+) -> Result<bool, ChangeError> {
+    let before = scenario.clone();
+    match responses {
+        [] => return Err(ChangeError::NoAnswer(scenario.name.clone())),
+        [only] => {
+            scenario.response = Some(ResponseSpec { times: None, ..only.clone() });
+            (scenario.responses, scenario.end) = (Vec::new(), None);
+        }
+        several => {
+            (scenario.response, scenario.responses) = (None, several.to_vec());
+            scenario.end = end.or(scenario.end);
+        }
+    }
+    if let Some(source) = source {
+        scenario.source = Some(source.clone());
+    }
+    Ok(*scenario != before)
+}
+
+fn add_scenario(collection: &mut Collection, key: &StubKey, scenario: &Scenario) -> bool {
+    let at = stub_at(collection, key);
+    let stub = &mut collection.stubs[at].stub;
+    // The same under another name is there already: that is how it was named when it was added first.
+    if stub.scenarios.iter().any(|known| Scenario { name: scenario.name.clone(), ..known.clone() } == *scenario) {
+        return false;
+    }
+    let taken = |name: &str| stub.scenarios.iter().any(|known| known.name == name);
+    let name = free_name(&scenario.name, taken);
+    if scenario.default {
+        stub.scenarios.iter_mut().for_each(|known| known.default = false);
+    }
+    stub.scenarios.push(Scenario { name, ..scenario.clone() });
+    true
+}
+
+/// The first of `name`, `name-2`, `name-3`… that is free.
+pub(super) fn free_name(name: &str, taken: impl Fn(&str) -> bool) -> String {
+    let mut free = name.to_owned();
+    let mut number = 2u32;
+    while taken(&free) {
+        free = format!("{name}-{number}");
+        number += 1;
+    }
+    free
+}
+
+/// The position of the stub, which is made if it is not there.
+fn stub_at(collection: &mut Collection, key: &StubKey) -> usize {
+    if let Some(at) = collection.stubs.iter().position(|file| key.is_of(&file.stub)) {
+        return at;
+    }
+    list_origin(&mut collection.manifest, key);
+    let stub = Stub {
+        schema: None,
+        version: FORMAT_VERSION,
+        method: key.method.clone(),
+        origin: key.origin.clone(),
+        path: key.path.clone(),
+        defaults: Defaults::default(),
+        parts: MatchParts::default(),
+        rules: Vec::new(),
+        scenarios: Vec::new(),
+    };
+    insert(collection, stub)
+}
+
+fn list_origin(manifest: &mut Manifest, key: &StubKey) {
+    let one_host = |known: &super::OriginPattern| {
+        known.scheme == key.origin.scheme
+            && known.port == key.origin.port
+            && (known.host == key.origin.host || (known.is_loopback() && key.origin.is_loopback()))
+    };
+    if !manifest.origins.iter().any(one_host) {
+        manifest.origins.push(key.origin.clone());
+    }
+}
+
+/// Adds a stub under a free file name, in the order of the files; its position.
+pub(super) fn insert(collection: &mut Collection, stub: Stub) -> usize {
+    let taken = |path: &str| collection.stubs.iter().any(|file| file.path.eq_ignore_ascii_case(path));
+    let path = file_name(&stub, taken);
+    let at = collection.stubs.partition_point(|file| file.path < path);
+    collection.stubs.insert(at, StubFile { path, stub });
+    at
+}
+
+fn set_default(stub: &mut Stub, key: &StubKey, name: Option<&str>) -> Result<bool, ChangeError> {
+    if let Some(name) = name {
+        scenario(stub, key, name)?;
+    }
+    let mut is_new = false;
+    for known in &mut stub.scenarios {
+        let default = Some(known.name.as_str()) == name;
+        is_new |= std::mem::replace(&mut known.default, default) != default;
+    }
+    Ok(is_new)
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;
