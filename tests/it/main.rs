@@ -24,3 +24,4 @@ mod peers;
 mod repeat;
 mod round_trip;
 mod secrets;
+mod takes;

@@ -63,6 +63,40 @@ impl Origin {
         })
     }
 
+    /// A service of a test's own: `handle` gets every request with its whole body, one at a time or several at once.
+    pub fn service<H>(tls: bool, handle: H) -> Origin
+    where
+        H: Fn(&http::request::Parts, &Bytes) -> Response<Body> + Send + Sync + 'static,
+    {
+        let (tls, served, handle) = (tls.then(|| acceptor("localhost")), Arc::<AtomicU64>::default(), Arc::new(handle));
+        let counter = Arc::clone(&served);
+        Origin::serve(tls.is_some(), served, move |stream| {
+            let (tls, counter, handle) = (tls.clone(), Arc::clone(&counter), Arc::clone(&handle));
+            async move {
+                let _ = stream.set_nodelay(true);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    let handle = Arc::clone(&handle);
+                    async move {
+                        let (head, body) = request.into_parts();
+                        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                        Ok::<_, Infallible>(handle(&head, &body))
+                    }
+                });
+                let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                builder.http1().preserve_header_case(true);
+                match tls {
+                    None => drop(builder.serve_connection(TokioIo::new(stream), service).await),
+                    Some(acceptor) => {
+                        if let Ok(stream) = acceptor.accept(stream).await {
+                            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+                        }
+                    }
+                }
+            }
+        })
+    }
+
     /// The files of a folder over TLS.
     pub fn files(folder: std::path::PathBuf) -> Origin {
         let acceptor = acceptor("localhost");

@@ -1,0 +1,166 @@
+//! The second take: a flow against a stateful service is recorded twice, with other ids, moments and tokens each time.
+//! What is promoted from the first take answers every request of the second, and none with an answer of another kind.
+//!
+//! The tables are printed with `cargo test --test it takes -- --nocapture`; `docs/promotion.md` has them.
+
+mod catalogue;
+mod films;
+mod login;
+mod outside;
+mod projects;
+mod services;
+mod shop;
+mod take;
+mod talk;
+mod world;
+
+use std::sync::OnceLock;
+
+use take::{Api, Take, Verdict, judge};
+use talk::{Call, Sent, Talk};
+use world::World;
+
+const APIS: &[Api] = &[
+    Api { name: "JSON: made, changed, deleted", served: 3, start: projects::start, flow: projects::flow },
+    Api { name: "pages, languages, types", served: 10, start: catalogue::start, flow: catalogue::flow },
+    Api { name: "OAuth with refresh", served: 13, start: login::start, flow: login::flow },
+    Api { name: "GraphQL", served: 9, start: films::start, flow: films::flow },
+    Api { name: "forms, uploads, signed URLs", served: 14, start: shop::start, flow: shop::flow },
+    Api { name: "httpbin (PyPI)", served: 16, start: outside::httpbin, flow: outside::httpbin_flow },
+    Api { name: "json-server (npm)", served: 8, start: outside::json_server, flow: outside::json_server_flow },
+];
+
+/// Sends requests to a mock, and judges each answer by that of the service.
+fn verdicts(
+    talk: &mut Talk<'_>,
+    requests: impl IntoIterator<Item = Sent>,
+    own: &[Call],
+    worlds: &[&World],
+) -> Vec<Verdict> {
+    requests.into_iter().zip(own).map(|(sent, own)| judge(&own.answer, &talk.send(sent), worlds)).collect()
+}
+
+/// How often each verdict fell, and the calls that were not exact hits.
+pub struct Tally {
+    exact: usize,
+    inexact: usize,
+    missed: usize,
+    wrong: usize,
+    others: Vec<String>,
+}
+
+impl Tally {
+    fn of(calls: &[Call], verdicts: &[Verdict]) -> Tally {
+        assert_eq!(calls.len(), verdicts.len());
+        let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| is(verdict)).count();
+        let others = calls.iter().zip(verdicts).filter(|(_, verdict)| **verdict != Verdict::Exact);
+        Tally {
+            exact: count(|verdict| *verdict == Verdict::Exact),
+            inexact: count(|verdict| matches!(verdict, Verdict::Inexact(_))),
+            missed: count(|verdict| matches!(verdict, Verdict::Missed(_))),
+            wrong: count(|verdict| matches!(verdict, Verdict::Wrong(_))),
+            others: others.map(|(call, verdict)| format!("{}\n    {verdict:?}", call.sent.line())).collect(),
+        }
+    }
+
+    /// Calls that got their answer.
+    fn served(&self) -> usize {
+        self.exact + self.inexact
+    }
+
+    fn all(&self) -> usize {
+        self.served() + self.missed + self.wrong
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.served(), self.all())?;
+        for (count, what) in [(self.inexact, "inexact"), (self.missed, "missed"), (self.wrong, "wrong")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two takes of a flow.
+struct Takes {
+    first: Take,
+    second: Take,
+}
+
+/// Both takes of every service that runs here, the first promoted; made once for all tests.
+fn takes() -> &'static [(&'static Api, Takes)] {
+    static TAKES: OnceLock<Vec<(&'static Api, Takes)>> = OnceLock::new();
+    TAKES.get_or_init(|| {
+        let made = each(APIS, |api| {
+            let (first, second) = (Take::record(api, 7)?, Take::record(api, 0)?);
+            first.promote();
+            first.strip();
+            Some((api, Takes { first, second }))
+        });
+        made.into_iter().flatten().collect()
+    })
+}
+
+/// Does something for each, side by side.
+fn each<T: Sync, R: Send>(all: &'static [T], work: impl Fn(&'static T) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = all.iter().map(|one| scope.spawn(|| work(one))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// What one collection made of one series of requests.
+fn asked(take: &Take, collection: &str, by: &Take, requests: Vec<Sent>) -> Tally {
+    let server = take.replay(collection);
+    let mut talk = Talk::new(&server, &by.base, &by.world);
+    let all = verdicts(&mut talk, requests, &by.calls, &[&take.world, &by.world]);
+    Tally::of(&by.calls, &all)
+}
+
+/// The flow itself against the mock: the client goes on with whatever the mock gives it.
+fn played(api: &Api, take: &Take) -> Tally {
+    let world = World::days_ago(0);
+    let server = take.replay("api");
+    let mut talk = Talk::new(&server, &take.base, &world);
+    (api.flow)(&mut talk);
+    assert_eq!(talk.calls.len(), take.calls.len(), "{}: the client took another way", api.name);
+    let pairs = take.calls.iter().zip(&talk.calls);
+    let all: Vec<_> = pairs.map(|(own, got)| judge(&own.answer, &got.answer, &[&take.world, &world])).collect();
+    Tally::of(&talk.calls, &all)
+}
+
+#[test]
+fn every_take_answers_its_own_requests() {
+    each(takes(), |(api, Takes { first, .. })| {
+        for requests in [first.sent(), first.as_recorded()] {
+            let tally = asked(first, "api", first, requests);
+            assert_eq!(tally.exact, tally.all(), "{}: {tally}\n  {}", api.name, tally.others.join("\n  "));
+        }
+    });
+}
+
+#[test]
+fn the_first_take_answers_the_second() {
+    let rows = each(takes(), |(api, Takes { first, second })| {
+        let bare = asked(first, "bare", second, second.sent());
+        let ruled = [second.sent(), second.as_recorded()].map(|requests| asked(first, "api", second, requests));
+        (api, bare, ruled, played(api, first))
+    });
+    println!("| API | calls | without rules | with rules | the flow played again |\n|---|---|---|---|---|");
+    for (api, bare, [sent, _], live) in &rows {
+        println!("| {} | {} | {bare} | {sent} | {live} |", api.name, sent.all());
+    }
+    for (api, bare, ruled, live) in &rows {
+        for tally in ruled.iter().chain([live]) {
+            println!("{}: {tally}\n  {}", api.name, tally.others.join("\n  "));
+        }
+        assert!(bare.missed > 0, "{}: two takes do not differ", api.name);
+        for tally in ruled {
+            assert!(tally.served() >= api.served, "{}: {tally}\n  {}", api.name, tally.others.join("\n  "));
+        }
+    }
+}
