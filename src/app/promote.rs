@@ -9,7 +9,7 @@ use crate::model::coding::{self, Coding};
 use crate::model::{Body, ContentHash, Exchange, Fields};
 use crate::promote::{
     BodyFile, BodySource, COMPARE_LIMIT, Content, Decoded, Existing, Options, Promoter, Promotion, Recorded, Report,
-    Side,
+    Side, Survey, empty,
 };
 use crate::store::collections::{self as folder, LoadError, Loaded, MANIFEST, NewBody, WriteError, Writer};
 use crate::store::{History, HistoryError};
@@ -112,15 +112,29 @@ fn loaded(result: Result<Loaded, LoadError>) -> Result<Option<Loaded>, LoadError
 fn read(job: &Job<'_>, before: Option<&Loaded>, progress: &mut dyn FnMut()) -> Result<Promotion, PromoteError> {
     let content = |body: &BodySpec| before.and_then(|loaded| committed_content(loaded, body).ok());
     let existing = before.map(|loaded| Existing { collection: &loaded.collection, content: &content });
-    let mut promoter = Promoter::new(existing, job.options.clone());
+    let read = |number: u64| match job.history.get(number).and_then(|exchange| recorded(job.history, exchange)) {
+        Ok(recorded) => Ok(Some(recorded)),
+        Err(HistoryError::Damaged(message)) => {
+            tracing::warn!(number, message, "an exchange could not be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    };
+    let mut survey = Survey::new(existing, job.numbers.len());
     for &number in job.numbers {
-        match job.history.get(number).and_then(|exchange| recorded(job.history, exchange)) {
-            Ok(recorded) => promoter.push(recorded),
-            Err(HistoryError::Damaged(message)) => {
-                tracing::warn!(number, message, "an exchange could not be read");
-                promoter.leave_out_damaged(number);
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(recorded) = read(number)? {
+            survey.push(&recorded);
+        }
+    }
+    let findings = survey.finish();
+    let base = before.map(|loaded| &*loaded.collection);
+    let prepared = findings.prepare(base.cloned().unwrap_or_else(|| empty(&job.options.name)));
+    let mut promoter =
+        Promoter::new(Existing { collection: &prepared, content: &content }, base, &findings, job.options.clone());
+    for &number in job.numbers {
+        match read(number)? {
+            Some(recorded) => promoter.push(recorded),
+            None => promoter.leave_out_damaged(number),
         }
         progress();
     }

@@ -270,7 +270,6 @@ impl Faults {
         let response = rule.side == RuleSide::Response;
         let (action, shape) = (place.key("action"), place.key("shape"));
         match rule.action {
-            RuleAction::Fresh if response => self.add(&action, "`fresh` is for requests: say `any` of an answer"),
             RuleAction::Echo if !response => self.add(&action, "`echo` is for answers: add `\"in\": \"response\"`"),
             RuleAction::Echo if rule.from.is_none() => {
                 self.add(&action, "`echo` needs `from`: where in the request the value comes from, such as `path id`");

@@ -62,8 +62,9 @@ pub enum RuleAction {
     Ignore,
     /// Any value will do, as long as there is one; with `shape`, any that looks so.
     Any,
-    /// Requests only: a value that some scenario of the stub has is compared; one that none has stands for any of them.
-    /// So two recorded orders are told apart, and one created afresh is taken for the first of them.
+    /// Of requests: a value that some scenario of the stub has is compared; one that none has stands for any of them.
+    /// So two recorded orders are told apart, and one created afresh is taken for the first of them. Of answers: the
+    /// values of one recording are told apart, those of another recording are alike.
     Fresh,
     /// Answers only: what the call has at `from` is put where the recorded answer repeats the recorded request's.
     Echo,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// One field line (RFC 9110 section 5): a name as written, and a value as bytes.
 ///
 /// `Debug` prints the name only: a value may be a secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Field {
     /// The name, in the case in which it was written.
     pub name: String,

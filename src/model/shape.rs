@@ -21,6 +21,10 @@ pub enum Shape {
     Ksuid,
     /// An ObjectId of MongoDB: 24 hexadecimal digits, a moment first.
     ObjectId,
+    /// An xid: 20 characters of base 32 (`0` to `v`), a moment first.
+    Xid,
+    /// A random word behind the kind of thing that it names: `cus_NffrFeUfNV2Hib`, `i-0abcd1234ef567890`.
+    PrefixedId,
     /// A snowflake: 17 to 19 decimal digits, a moment first.
     Snowflake,
     /// Seconds since 1970, of this century.
@@ -51,7 +55,7 @@ pub enum Shape {
 
 impl Shape {
     /// Every shape, the most telling first.
-    pub const ALL: [Shape; 17] = [
+    pub const ALL: [Shape; 19] = [
         Shape::Uuid,
         Shape::Traceparent,
         Shape::Jwt,
@@ -61,6 +65,7 @@ impl Shape {
         Shape::ObjectId,
         Shape::Ulid,
         Shape::Ksuid,
+        Shape::Xid,
         Shape::EpochSeconds,
         Shape::EpochMillis,
         Shape::EpochMicros,
@@ -68,6 +73,7 @@ impl Shape {
         Shape::Snowflake,
         Shape::Integer,
         Shape::Hex,
+        Shape::PrefixedId,
         Shape::Token,
     ];
 
@@ -87,6 +93,8 @@ impl Shape {
             Shape::Ulid => is_ulid(value),
             Shape::Ksuid => is_ksuid(value),
             Shape::ObjectId => is_object_id(value),
+            Shape::Xid => xid_seconds(value).is_some(),
+            Shape::PrefixedId => is_prefixed_id(value),
             Shape::Snowflake => digits(17, 19) && !value.starts_with('0'),
             Shape::EpochSeconds => digits(10, 10) && moment_of(value).is_some(),
             Shape::EpochMillis => digits(13, 13) && moment_of(value).is_some(),
@@ -113,6 +121,8 @@ impl Shape {
             Shape::Ulid => "ulid",
             Shape::Ksuid => "ksuid",
             Shape::ObjectId => "object-id",
+            Shape::Xid => "xid",
+            Shape::PrefixedId => "prefixed-id",
             Shape::Snowflake => "snowflake",
             Shape::EpochSeconds => "epoch-seconds",
             Shape::EpochMillis => "epoch-millis",
@@ -136,6 +146,8 @@ impl Shape {
             Shape::Ulid => "a ULID",
             Shape::Ksuid => "a KSUID",
             Shape::ObjectId => "an ObjectId",
+            Shape::Xid => "an xid",
+            Shape::PrefixedId => "an id with a prefix",
             Shape::Snowflake => "a snowflake id",
             Shape::EpochSeconds => "seconds since 1970",
             Shape::EpochMillis => "milliseconds since 1970",
@@ -160,6 +172,8 @@ impl Shape {
                 | Shape::Ulid
                 | Shape::Ksuid
                 | Shape::ObjectId
+                | Shape::Xid
+                | Shape::PrefixedId
                 | Shape::Snowflake
                 | Shape::Jwt
                 | Shape::Traceparent
@@ -223,6 +237,9 @@ pub fn moment_of(value: &str) -> Option<Timestamp> {
         };
         return this_century(moment.ok()?);
     }
+    if let Some(moment) = basic_moment(value) {
+        return this_century(moment);
+    }
     if !(19..=40).contains(&value.len()) {
         return None;
     }
@@ -231,7 +248,105 @@ pub fn moment_of(value: &str) -> Option<Timestamp> {
     zoned.or_else(|| Some(civil()?.timestamp())).or_else(|| super::date::of_cookie(value))
 }
 
+/// The basic form of ISO 8601, as in signed requests: `20261120T093000Z`.
+fn basic_moment(value: &str) -> Option<Timestamp> {
+    let bytes = value.as_bytes();
+    let framed = bytes.len() == 16 && bytes[8] == b'T' && bytes[15] == b'Z';
+    let digits = framed && bytes.iter().enumerate().all(|(at, byte)| matches!(at, 8 | 15) || byte.is_ascii_digit());
+    digits.then_some(())?;
+    let part = |from: usize, to: usize| &value[from..to];
+    let extended =
+        format!("{}-{}-{}T{}:{}:{}Z", part(0, 4), part(4, 6), part(6, 8), part(9, 11), part(11, 13), part(13, 15));
+    extended.parse().ok()
+}
+
+/// The moment inside an id that begins with one: UUID 1, 6 and 7, ULID, KSUID, ObjectId, xid, and the snowflakes of the
+/// two services that publish their epoch (whichever is nearer to `about`).
+pub fn made_at(value: &str, about: Timestamp) -> Option<Timestamp> {
+    let seconds = |seconds: i64| Timestamp::from_second(seconds).ok();
+    match Shape::of(value)? {
+        Shape::Uuid => {
+            let stamp = uuid::Uuid::try_parse(value).ok()?.get_timestamp()?;
+            let (whole, nanoseconds) = stamp.to_unix();
+            Timestamp::new(i64::try_from(whole).ok()?, i32::try_from(nanoseconds).ok()?).ok()
+        }
+        Shape::Ulid => Timestamp::from_millisecond(base32(&value[..10], CROCKFORD)?).ok(),
+        Shape::Ksuid => seconds(ksuid_seconds(value)?),
+        Shape::ObjectId => seconds(i64::from_str_radix(&value[..8], 16).ok()?),
+        Shape::Xid => seconds(xid_seconds(value)?),
+        Shape::Snowflake => {
+            let milliseconds = value.parse::<i64>().ok()? >> 22;
+            let of = |epoch: i64| Timestamp::from_millisecond(milliseconds + epoch).ok();
+            let both = [of(1_288_834_974_657), of(1_420_070_400_000)].into_iter().flatten();
+            both.min_by_key(|moment| moment.duration_since(about).abs())
+        }
+        _ => None,
+    }
+}
+
+const CROCKFORD: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const BASE32_HEX: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
+
+fn base32(text: &str, digits: &[u8]) -> Option<i64> {
+    text.bytes().try_fold(0i64, |all, byte| {
+        let digit = digits.iter().position(|known| *known == byte.to_ascii_uppercase())?;
+        all.checked_mul(32)?.checked_add(i64::try_from(digit).ok()?)
+    })
+}
+
+/// The seconds in the first four of twenty bytes, which count from May 2014.
+fn ksuid_seconds(value: &str) -> Option<i64> {
+    let mut bytes = [0u8; 20];
+    for byte in value.bytes() {
+        let mut carry = match byte {
+            b'0'..=b'9' => u32::from(byte - b'0'),
+            b'A'..=b'Z' => u32::from(byte - b'A') + 10,
+            b'a'..=b'z' => u32::from(byte - b'a') + 36,
+            _ => return None,
+        };
+        for place in bytes.iter_mut().rev() {
+            carry += u32::from(*place) * 62;
+            *place = (carry & 0xff) as u8;
+            carry >>= 8;
+        }
+    }
+    Some(i64::from(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])) + 1_400_000_000)
+}
+
+/// The seconds of an xid, if it is one.
+fn xid_seconds(value: &str) -> Option<i64> {
+    let one = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'v');
+    let is_mixed = value.len() == 20 && value.bytes().all(one) && kinds(value) == 2;
+    is_mixed.then_some(())?;
+    // Seven digits are 35 bits, of which the first 32 are the seconds.
+    let seconds = base32(&value[..7], BASE32_HEX)? >> 3;
+    Some(seconds).filter(|seconds| (1_000_000_000..4_102_444_800).contains(seconds))
+}
+
+fn is_prefixed_id(value: &str) -> bool {
+    let Some(at) = value.find(['_', '-']) else { return false };
+    let is_word = |word: &str| (1..=12).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let (prefix, mut rest) = (&value[..at], &value[at + 1..]);
+    if !is_word(prefix) {
+        return false;
+    }
+    if let Some((second, last)) = rest.split_once(['_', '-'])
+        && is_word(second)
+    {
+        rest = last;
+    }
+    let letters = rest.bytes().filter(u8::is_ascii_alphabetic).count();
+    let digits = rest.bytes().filter(u8::is_ascii_digit).count();
+    let is_random = letters + digits == rest.len()
+        && (8..=64).contains(&rest.len())
+        && ((letters > 0 && digits > 0) || digits >= 10);
+    is_random || Shape::Uuid.fits(rest)
+}
+
 fn is_date_time(value: &str) -> bool {
+    if basic_moment(value).is_some() {
+        return true;
+    }
     let bytes = value.as_bytes();
     let dated = bytes.len() >= 19 && bytes[4] == b'-' && bytes[7] == b'-' && matches!(bytes[10], b'T' | b't' | b' ');
     dated && moment_of(value).is_some()
@@ -334,7 +449,14 @@ mod tests {
             ("2026-11-20T09:30:00Z", Some(Shape::DateTime)),
             ("2026-11-20T09:30:00.123+02:00", Some(Shape::DateTime)),
             ("2026-11-20 09:30:00", Some(Shape::DateTime)),
+            ("20261120T093000Z", Some(Shape::DateTime)),
             ("2026-11-20", Some(Shape::Date)),
+            ("d4f1n2v5k8c0g3h7qrs0", Some(Shape::Xid)),
+            ("cus_NffrFeUfNV2Hib", Some(Shape::PrefixedId)),
+            ("i-0abcd1234ef567890", Some(Shape::PrefixedId)),
+            ("ord_0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", Some(Shape::PrefixedId)),
+            ("us-east-1", None),
+            ("windows-1252", None),
             ("Fri, 20 Nov 2026 09:30:00 GMT", Some(Shape::HttpDate)),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", Some(Shape::Jwt)),
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some(Shape::Traceparent)),
@@ -355,6 +477,23 @@ mod tests {
             ("é".repeat(13).as_str(), None),
         ] {
             assert_eq!(Shape::of(value), shape, "{value}");
+        }
+    }
+
+    #[test]
+    fn ids_say_when_they_were_made() {
+        let about: Timestamp = "2026-11-20T09:30:00Z".parse().unwrap();
+        for (value, made) in [
+            ("0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", Some("2024-12-23T15:49:08.382Z")),
+            ("01ARZ3NDEKTSV4RRFFQ69G5FAV", Some("2016-07-30T23:54:10.259Z")),
+            ("0ujtsYcgvSTl8PAuAdqWYSMnLOv", Some("2017-10-10T04:00:47Z")),
+            ("507f1f77bcf86cd799439011", Some("2012-10-17T21:13:27Z")),
+            ("9m4e2mr0ui3e8a215n4g", Some("2011-03-22T11:20:03Z")),
+            ("9b2c1f5e-3c7a-4b1d-8e2f-0123456789ab", None),
+            ("octocat", None),
+        ] {
+            let expected = made.map(|text| text.parse::<Timestamp>().unwrap());
+            assert_eq!(made_at(value, about).map(|at| at.as_second()), expected.map(|at| at.as_second()), "{value}");
         }
     }
 

@@ -2,16 +2,20 @@
 //! two answers are alike.
 
 use super::body::{self, Plan};
-use super::canonical;
+use super::canonical::{self, Lens, Seen};
 use super::{Content, Recorded, Side};
 use crate::collection::stub::jiff_text::Time;
-use crate::collection::{FieldLine, ResponseSpec};
+use crate::collection::{FieldLine, Place, ResponseSpec};
 use crate::model::fields::{Fields, is_hop_by_hop};
 use crate::model::{ContentHash, Field, ResponseRecord, coding, date, media};
 
 /// Two answers with equal fingerprints are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Fingerprint(ContentHash);
+pub(super) struct Fingerprint {
+    /// Equal also where the answers of two recordings are alike: whatever the values that calls made afresh.
+    pub(super) across: ContentHash,
+    whole: ContentHash,
+}
 
 /// An answer before its scenario has a name.
 #[derive(Debug, Clone)]
@@ -82,34 +86,45 @@ fn is_volatile(name: &str) -> bool {
 /// The fingerprint of an answer: status, media type, content, and the fields that mean something; of cookies only
 /// their names.
 pub(super) fn fingerprint(
-    status: u16,
-    fields: &[FieldLine],
-    trailers: &[FieldLine],
+    spec: &ResponseSpec,
     body: Option<&Content>,
     coded: Option<&str>,
+    lens: &Lens<'_>,
 ) -> Fingerprint {
+    let whole = hash(spec, body, coded, lens);
+    let across = if lens.has_fresh() { hash(spec, body, coded, &lens.across_recordings()) } else { whole };
+    Fingerprint { across, whole }
+}
+
+fn hash(spec: &ResponseSpec, body: Option<&Content>, coded: Option<&str>, lens: &Lens<'_>) -> ContentHash {
+    let ResponseSpec { status, fields, trailers, .. } = spec;
     let mut out = status.to_string().into_bytes();
     let content_type = fields.iter().find(|line| line.0.is("content-type")).map(|line| line.0.text());
     canonical::push_text(&mut out, content_type.as_deref().map(media::essence).unwrap_or_default().as_bytes());
     for lines in [fields, trailers] {
-        let mut items: Vec<_> = lines.iter().filter_map(|line| meaning(&line.0)).collect();
+        let mut items: Vec<_> = lines.iter().filter_map(|line| meaning(&line.0, lens)).collect();
         items.sort();
         items.iter().for_each(|item| canonical::push_text(&mut out, item.as_bytes()));
         out.push(b';');
     }
     if let Some(content) = body.filter(|content| !content.is_empty()) {
         canonical::push_text(&mut out, coded.unwrap_or_default().as_bytes());
-        canonical::push_response_body(&mut out, content_type.as_deref(), content);
+        canonical::push_response_body(&mut out, lens, content_type.as_deref(), content);
     }
-    Fingerprint(ContentHash::of(&out))
+    ContentHash::of(&out)
 }
 
 /// What a field line means when answers are compared; `None` when it is left out.
-pub(super) fn meaning(line: &Field) -> Option<String> {
+pub(super) fn meaning(line: &Field, lens: &Lens<'_>) -> Option<String> {
     if is_volatile(&line.name) || is_hop_by_hop(&line.name) {
         return None;
     }
     let value = line.text();
+    let value = match lens.seen(Place::Field, &line.name) {
+        Seen::Nothing => return None,
+        seen if seen.hides(value.trim()) => return Some(line.name.to_ascii_lowercase()),
+        _ => value,
+    };
     let value = if line.is("set-cookie") {
         value.split('=').next().unwrap_or_default().trim().to_owned()
     } else {
@@ -118,8 +133,8 @@ pub(super) fn meaning(line: &Field) -> Option<String> {
     Some(format!("{}: {value}", line.name.to_ascii_lowercase()))
 }
 
-/// The answer of an exchange, and its fingerprint.
-pub(super) fn answer(recorded: &Recorded, response: &ResponseRecord) -> (Answer, Fingerprint) {
+/// The answer of an exchange, and its fingerprint under the rules about answers.
+pub(super) fn answer(recorded: &Recorded, response: &ResponseRecord, lens: &Lens<'_>) -> (Answer, Fingerprint) {
     let method = &recorded.exchange.request.method;
     let bodiless = method == "HEAD" || response.status == 304;
     let content = Some(&recorded.response.content).filter(|content| !content.is_empty());
@@ -139,7 +154,7 @@ pub(super) fn answer(recorded: &Recorded, response: &ResponseRecord) -> (Answer,
         trailers: kept(&response.trailers, false),
     };
     let coded = recorded.response.coded.as_deref();
-    let fingerprint = fingerprint(spec.status, &spec.fields, &spec.trailers, content, coded);
+    let fingerprint = fingerprint(&spec, content, coded, lens);
     (Answer { spec, body: plan }, fingerprint)
 }
 
@@ -193,7 +208,8 @@ mod tests {
             .answering("text/plain; charset=utf-8", "hello")
             .with("X-GitHub-Request-Id", "B2")
             .with("Set-Cookie", "sid=2; Path=/");
-        let print = |recorded: &Recorded| answer(recorded, recorded.exchange.outcome.response().unwrap()).1;
+        let print =
+            |recorded: &Recorded| answer(recorded, recorded.exchange.outcome.response().unwrap(), &Lens::default()).1;
         assert_eq!(print(&one), print(&other));
         for different in [
             other.clone().with("Location", "/elsewhere"),
@@ -215,7 +231,7 @@ mod tests {
             .with("Server", "x")
             .with("x-B", "2")
             .with("X-b", "1");
-        let (answer, _) = answer(&recorded, recorded.exchange.outcome.response().unwrap());
+        let (answer, _) = answer(&recorded, recorded.exchange.outcome.response().unwrap(), &Lens::default());
         let lines: Vec<_> = answer.spec.fields.iter().map(FieldLine::to_string).collect();
         assert_eq!(lines, ["Server: x", "x-B: 2", "X-b: 1"]);
     }
@@ -223,8 +239,9 @@ mod tests {
     #[test]
     fn a_body_without_a_length_is_a_stream() {
         let recorded = exchange(1, "GET", "https://a.test/", 200).answering("text/plain", "hello");
-        let streamed =
-            |recorded: &Recorded| answer(recorded, recorded.exchange.outcome.response().unwrap()).0.spec.streamed;
+        let streamed = |recorded: &Recorded| {
+            answer(recorded, recorded.exchange.outcome.response().unwrap(), &Lens::default()).0.spec.streamed
+        };
         assert!(streamed(&recorded));
         assert!(!streamed(&recorded.with("Content-Length", "5")));
     }
@@ -233,7 +250,7 @@ mod tests {
     fn a_length_without_a_body_is_data() {
         for recorded in [exchange(1, "HEAD", "https://a.test/", 200), exchange(1, "GET", "https://a.test/", 304)] {
             let recorded = recorded.with("Content-Length", "5");
-            let (answer, _) = answer(&recorded, recorded.exchange.outcome.response().unwrap());
+            let (answer, _) = answer(&recorded, recorded.exchange.outcome.response().unwrap(), &Lens::default());
             assert_eq!(answer.spec.fields.len(), 1);
         }
     }
@@ -248,7 +265,7 @@ mod tests {
             ("a=1; Expires=soon", false),
         ] {
             let recorded = exchange(1, "GET", "https://a.test/", 200).with("Set-Cookie", cookie);
-            let (answer, _) = answer(&recorded, recorded.exchange.outcome.response().unwrap());
+            let (answer, _) = answer(&recorded, recorded.exchange.outcome.response().unwrap(), &Lens::default());
             assert_eq!(answer.spec.recorded_at.is_some(), kept, "{cookie}");
         }
     }

@@ -18,6 +18,8 @@ const PRESENT: u8 = b'p';
 #[derive(Default)]
 pub(super) struct Lens<'a> {
     rules: Vec<&'a Rule>,
+    /// Values that a `fresh` rule names are alike.
+    fresh_alike: bool,
 }
 
 /// What a rule does with an item before it is compared.
@@ -35,7 +37,7 @@ pub(super) enum Seen {
 
 impl Seen {
     /// Whether only the presence of this value counts.
-    fn hides(self, value: &str) -> bool {
+    pub(super) fn hides(self, value: &str) -> bool {
         match self {
             Seen::Presence => true,
             Seen::Looks(shape) => shape.fits(value),
@@ -47,17 +49,37 @@ impl Seen {
 impl<'a> Lens<'a> {
     /// The rules among these about that side.
     pub(super) fn new(side: RuleSide, rules: impl IntoIterator<Item = &'a Rule>) -> Self {
-        Lens { rules: rules.into_iter().filter(|rule| rule.side == side && !rule.off).collect() }
+        Lens { rules: rules.into_iter().filter(|rule| rule.side == side && !rule.off).collect(), fresh_alike: false }
+    }
+
+    /// The same, with all fresh values alike: how the answers of two recordings are compared.
+    pub(super) fn across_recordings(&self) -> Self {
+        Lens { rules: self.rules.clone(), fresh_alike: true }
+    }
+
+    /// Whether there is a `fresh` rule.
+    pub(super) fn has_fresh(&self) -> bool {
+        self.rules.iter().any(|rule| rule.action == RuleAction::Fresh)
+    }
+
+    /// Whether a value of this item differs from recording to recording.
+    pub(super) fn is_volatile(&self, place: Place, name: &str, value: &str) -> bool {
+        self.rule(place, name).is_some_and(|rule| !rule.except.iter().any(|known| known == value))
+    }
+
+    fn rule(&self, place: Place, name: &str) -> Option<&'a Rule> {
+        self.rules.iter().find(|rule| rule.place == place && names_match(place, &rule.name, name)).copied()
     }
 
     /// What is seen of an item.
     pub(super) fn seen(&self, place: Place, name: &str) -> Seen {
-        let meant = |rule: &&&Rule| rule.place == place && names_match(place, &rule.name, name);
-        let Some(rule) = self.rules.iter().find(meant) else { return Seen::Value };
+        let Some(rule) = self.rule(place, name) else { return Seen::Value };
         match (rule.action, rule.shape) {
             (RuleAction::Ignore, _) => Seen::Nothing,
             (RuleAction::Any, None) | (RuleAction::Echo, _) => Seen::Presence,
             (RuleAction::Any, Some(shape)) => Seen::Looks(shape),
+            (RuleAction::Fresh, None) if self.fresh_alike => Seen::Presence,
+            (RuleAction::Fresh, Some(shape)) if self.fresh_alike => Seen::Looks(shape),
             // Recorded values are told apart.
             (RuleAction::Fresh, _) => Seen::Value,
         }
@@ -121,9 +143,14 @@ pub(super) fn push_pairs(
 pub(super) fn push_json(out: &mut Vec<u8>, lens: &Lens<'_>, pointer: &mut String, value: &Value) {
     match (lens.seen(Place::Json, pointer), value) {
         (Seen::Nothing, _) => return,
+        // Another recording may have another value, but not none.
+        (Seen::Presence, Value::Null) if lens.fresh_alike => {}
         (Seen::Presence, _) => return out.push(PRESENT),
-        (Seen::Looks(shape), Value::String(text)) if shape.fits(text) => return out.push(PRESENT),
-        (Seen::Looks(shape), Value::Number(number)) if shape.fits(&number.to_string()) => return out.push(PRESENT),
+        // A number does not do for a string that looks like it.
+        (Seen::Looks(shape), Value::String(text)) if shape.fits(text) => return out.extend([PRESENT, b's']),
+        (Seen::Looks(shape), Value::Number(number)) if shape.fits(&number.to_string()) => {
+            return out.extend([PRESENT, b'#']);
+        }
         _ => {}
     }
     match value {
@@ -147,7 +174,7 @@ pub(super) fn push_json(out: &mut Vec<u8>, lens: &Lens<'_>, pointer: &mut String
             let mut sorted: Vec<_> = members.iter().collect();
             sorted.sort_by_key(|(name, _)| *name);
             for (name, member) in sorted {
-                under(pointer, &name.replace('~', "~0").replace('/', "~1"), |pointer| {
+                under(pointer, &escaped(name), |pointer| {
                     if lens.seen(Place::Json, pointer) != Seen::Nothing {
                         push_text(out, name.as_bytes());
                         push_json(out, lens, pointer, member);
@@ -166,6 +193,11 @@ fn under(pointer: &mut String, segment: &str, inside: impl FnOnce(&mut String)) 
     pointer.push_str(segment);
     inside(pointer);
     pointer.truncate(length);
+}
+
+/// A member's name as a part of a pointer (RFC 6901).
+pub(super) fn escaped(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
 }
 
 fn number_text(number: &serde_json::Number) -> String {
@@ -240,7 +272,7 @@ pub(super) fn push_request_body(out: &mut Vec<u8>, lens: &Lens<'_>, media_type: 
 }
 
 /// Appends a response body. JSON that survives being read and written is compared by structure, the rest by its bytes.
-pub(super) fn push_response_body(out: &mut Vec<u8>, media_type: Option<&str>, content: &Content) {
+pub(super) fn push_response_body(out: &mut Vec<u8>, lens: &Lens<'_>, media_type: Option<&str>, content: &Content) {
     let bytes = match content {
         Content::Small(bytes) => bytes,
         Content::Large { hash, size } => return push_hash(out, *hash, *size),
@@ -249,7 +281,7 @@ pub(super) fn push_response_body(out: &mut Vec<u8>, media_type: Option<&str>, co
         && let Some((value, _)) = crate::collection::body::style_of(bytes)
     {
         out.push(b'j');
-        return push_json(out, &Lens::default(), &mut String::new(), &value);
+        return push_json(out, lens, &mut String::new(), &value);
     }
     out.push(b'b');
     match std::str::from_utf8(bytes) {

@@ -28,6 +28,21 @@ pub(super) struct Committed<'a> {
 
 impl<'a> Committed<'a> {
     pub(super) fn new(existing: Existing<'a>) -> Self {
+        let mut found = Committed::stubs_only(existing);
+        for (at, file) in existing.collection.stubs.iter().enumerate() {
+            let stub = &file.stub;
+            let lens = found.lens(stub);
+            for (position, scenario) in stub.scenarios.iter().enumerate() {
+                if let Some(key) = request::committed_key(stub, &scenario.request, &lens, existing.content) {
+                    found.scenarios.entry((at, key)).or_default().push(position);
+                }
+            }
+        }
+        found
+    }
+
+    /// Finds stubs, and no scenarios: reads no bodies.
+    pub(super) fn stubs_only(existing: Existing<'a>) -> Self {
         let mut found = Committed {
             existing,
             literal: HashMap::new(),
@@ -43,12 +58,6 @@ impl<'a> Committed<'a> {
             } else {
                 found.patterns.entry(stub.method.clone()).or_default().push(at);
             }
-            let lens = found.lens(stub);
-            for (position, scenario) in stub.scenarios.iter().enumerate() {
-                if let Some(key) = request::committed_key(stub, &scenario.request, &lens, existing.content) {
-                    found.scenarios.entry((at, key)).or_default().push(position);
-                }
-            }
         }
         found
     }
@@ -63,12 +72,17 @@ impl<'a> Committed<'a> {
 
     /// The rules for requests that hold for a stub.
     pub(super) fn lens(&self, stub: &'a Stub) -> Lens<'a> {
-        Lens::new(RuleSide::Request, stub.rules.iter().chain(&self.existing.collection.manifest.rules))
+        self.lens_of(RuleSide::Request, stub)
     }
 
-    /// The rules for requests that hold for a new stub.
-    pub(super) fn common_lens(&self) -> Lens<'a> {
-        Lens::new(RuleSide::Request, &self.existing.collection.manifest.rules)
+    /// The rules for one side that hold for a stub.
+    pub(super) fn lens_of(&self, side: RuleSide, stub: &'a Stub) -> Lens<'a> {
+        Lens::new(side, stub.rules.iter().chain(&self.existing.collection.manifest.rules))
+    }
+
+    /// The rules for answers that hold for a scenario.
+    pub(super) fn answers_lens(&self, (stub, _): Place) -> Lens<'a> {
+        self.lens_of(RuleSide::Response, self.stub(stub))
     }
 
     /// The stubs whose method, origin and path this request has, the most literal first.
@@ -85,16 +99,21 @@ impl<'a> Committed<'a> {
         literal.chain(patterns).copied().filter(fits).collect()
     }
 
-    /// The committed scenario for which this request is an exact hit. Of several, the one that asks for most fields.
+    /// The committed scenarios for which this request is an exact hit; of those of one stub, the ones that ask for most
+    /// fields. They are several where a fresh value may stand for any recorded one.
     ///
     /// First by key, which finds what promotion itself wrote whatever the number of scenarios; then as matching does,
     /// which knows what else a person may have written.
-    pub(super) fn find(&self, recorded: &Recorded, stubs: &[usize]) -> Option<Place> {
-        let by_key = stubs.iter().find_map(|at| Some((*at, self.by_key(recorded, *at)?)));
-        by_key.or_else(|| {
-            let call = call(recorded)?;
-            stubs.iter().find_map(|at| Some((*at, self.by_matching(&call, *at)?)))
-        })
+    /// The second tells whether that is so.
+    pub(super) fn find(&self, recorded: &Recorded, stubs: &[usize]) -> (Vec<Place>, bool) {
+        if let Some(found) = stubs.iter().find_map(|at| Some((*at, self.by_key(recorded, *at)?))) {
+            return (vec![found], false);
+        }
+        let Some(call) = call(recorded).filter(|_| !stubs.is_empty()) else { return (Vec::new(), false) };
+        let of_stub = |at: &usize| self.by_matching(&call, *at).into_iter().map(|position| (*at, position)).collect();
+        let found = stubs.iter().map(of_stub).find(|found: &Vec<Place>| !found.is_empty()).unwrap_or_default();
+        let is_fresh = found.first().is_some_and(|(stub, _)| self.lens(self.stub(*stub)).has_fresh());
+        (found, is_fresh)
     }
 
     fn by_key(&self, recorded: &Recorded, at: usize) -> Option<usize> {
@@ -111,10 +130,10 @@ impl<'a> Committed<'a> {
             let listed = request::effective(&stub.scenarios[*position].request, &stub.defaults).1;
             !stub.parts.fields || request::holds(&listed, request)
         });
-        self.most_fields(at, held)
+        self.most_fields(at, held).first().copied()
     }
 
-    fn by_matching(&self, call: &Call, at: usize) -> Option<usize> {
+    fn by_matching(&self, call: &Call, at: usize) -> Vec<usize> {
         let compiled = self.compiled.borrow_mut().entry(at).or_insert_with(|| Rc::new(self.compile(at))).clone();
         let exact = compiled
             .iter()
@@ -123,12 +142,13 @@ impl<'a> Committed<'a> {
         self.most_fields(at, exact.map(|(position, _)| position))
     }
 
-    /// The first of those that list most fields.
-    fn most_fields(&self, at: usize, positions: impl Iterator<Item = usize>) -> Option<usize> {
+    /// Those that list most fields, in their order.
+    fn most_fields(&self, at: usize, positions: impl Iterator<Item = usize>) -> Vec<usize> {
         let stub = self.stub(at);
-        positions.min_by_key(|position| {
-            std::cmp::Reverse(request::effective(&stub.scenarios[*position].request, &stub.defaults).1.len())
-        })
+        let listed = |position: usize| request::effective(&stub.scenarios[position].request, &stub.defaults).1.len();
+        let counted: Vec<(usize, usize)> = positions.map(|position| (position, listed(position))).collect();
+        let most = counted.iter().map(|(_, count)| *count).max().unwrap_or_default();
+        counted.into_iter().filter(|(_, count)| *count == most).map(|(position, _)| position).collect()
     }
 
     /// The scenarios of a stub for matching; none where a body is gone, or too large to be held.

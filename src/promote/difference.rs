@@ -4,16 +4,18 @@ use serde_json::Value;
 
 use super::answer::{Answer, meaning};
 use super::body::Plan;
+use super::canonical::{Lens, Seen};
 use super::group::Step;
 use super::report::Conflict;
-use crate::collection::{BodySpec, ResponseSpec};
-use crate::model::media;
+use crate::collection::{BodySpec, Place, ResponseSpec};
+use crate::model::{Shape, media};
 
 /// A value in a report is cut after this many characters.
 const SHOWN: usize = 60;
 
 /// The first difference between committed answers and recorded ones.
-pub(super) fn conflict(committed: &[ResponseSpec], recorded: &[(&Answer, Step)]) -> Conflict {
+pub(super) fn conflict(committed: &[ResponseSpec], recorded: &[(&Answer, Step)], lens: &Lens<'_>) -> Conflict {
+    let lens = &lens.across_recordings();
     let of = |at: &str, committed: String, recorded: String| Conflict {
         at: at.to_owned(),
         committed: short(&committed),
@@ -27,7 +29,7 @@ pub(super) fn conflict(committed: &[ResponseSpec], recorded: &[(&Answer, Step)])
     }
     for (at, (committed, (recorded, _))) in committed.iter().zip(recorded).enumerate() {
         let place = if one.len() > 1 { format!("step {} ", at + 1) } else { String::new() };
-        if let Some((what, committed, recorded)) = answers(committed, recorded) {
+        if let Some((what, committed, recorded)) = answers(committed, recorded, lens) {
             return of(&format!("{place}{what}"), committed, recorded);
         }
     }
@@ -42,7 +44,7 @@ fn steps(steps: &[(u16, u32)]) -> String {
     steps.iter().map(step).collect::<Vec<_>>().join(", ")
 }
 
-fn answers(committed: &ResponseSpec, recorded: &Answer) -> Option<(String, String, String)> {
+fn answers(committed: &ResponseSpec, recorded: &Answer, lens: &Lens<'_>) -> Option<(String, String, String)> {
     if committed.status != recorded.spec.status {
         return Some(("status".to_owned(), committed.status.to_string(), recorded.spec.status.to_string()));
     }
@@ -51,7 +53,7 @@ fn answers(committed: &ResponseSpec, recorded: &Answer) -> Option<(String, Strin
         return Some(("media type".to_owned(), one, other));
     }
     let meanings = |spec: &ResponseSpec| -> Vec<String> {
-        spec.fields.iter().chain(&spec.trailers).filter_map(|line| meaning(&line.0)).collect()
+        spec.fields.iter().chain(&spec.trailers).filter_map(|line| meaning(&line.0, lens)).collect()
     };
     let (one, other) = (meanings(committed), meanings(&recorded.spec));
     let only = |these: &[String], those: &[String]| these.iter().find(|line| !those.contains(line)).cloned();
@@ -61,7 +63,7 @@ fn answers(committed: &ResponseSpec, recorded: &Answer) -> Option<(String, Strin
             return Some(("field".to_owned(), one.unwrap_or("none".into()), other.unwrap_or("none".into())));
         }
     }
-    bodies(committed.body.as_ref(), recorded.body.as_ref())
+    bodies(committed.body.as_ref(), recorded.body.as_ref(), lens)
 }
 
 fn media_type(spec: &ResponseSpec) -> String {
@@ -69,10 +71,10 @@ fn media_type(spec: &ResponseSpec) -> String {
     line.map(|line| media::essence(&line.0.text())).unwrap_or_else(|| "none".to_owned())
 }
 
-fn bodies(committed: Option<&BodySpec>, recorded: Option<&Plan>) -> Option<(String, String, String)> {
+fn bodies(committed: Option<&BodySpec>, recorded: Option<&Plan>, lens: &Lens<'_>) -> Option<(String, String, String)> {
     let inline = recorded.and_then(Plan::inline);
     if let (Some(Some(one)), Some(Some(other))) = (committed.map(|body| &body.json), inline.map(|body| &body.json)) {
-        let (pointer, one, other) = first_difference(one, other, String::new())?;
+        let (pointer, one, other) = first_difference(one, other, String::new(), lens)?;
         let at = if pointer.is_empty() { "body".to_owned() } else { format!("body {pointer}") };
         return Some((at, one, other));
     }
@@ -97,14 +99,19 @@ fn kind(spec: &BodySpec) -> &'static str {
     if spec.json.is_some() { "JSON" } else { "text" }
 }
 
-fn first_difference(one: &Value, other: &Value, pointer: String) -> Option<(String, String, String)> {
+fn first_difference(one: &Value, other: &Value, pointer: String, lens: &Lens<'_>) -> Option<(String, String, String)> {
+    match lens.seen(Place::Json, &pointer) {
+        Seen::Nothing | Seen::Presence => return None,
+        Seen::Looks(shape) if [one, other].iter().all(|value| looks(value, shape)) => return None,
+        _ => {}
+    }
     let under = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
             for (name, value) in one {
                 match other.get(name) {
                     Some(new) => {
-                        if let Some(found) = first_difference(value, new, under(name)) {
+                        if let Some(found) = first_difference(value, new, under(name), lens) {
                             return Some(found);
                         }
                     }
@@ -116,13 +123,22 @@ fn first_difference(one: &Value, other: &Value, pointer: String) -> Option<(Stri
         }
         (Value::Array(one), Value::Array(other)) => {
             let pairs = one.iter().zip(other).enumerate();
-            let inside =
-                |(at, (one, other)): (usize, (&Value, &Value))| first_difference(one, other, under(&at.to_string()));
+            let inside = |(at, (one, other)): (usize, (&Value, &Value))| {
+                first_difference(one, other, under(&at.to_string()), lens)
+            };
             let lengths = || (one.len() != other.len()).then(|| items(&pointer, one.len(), other.len()));
             pairs.into_iter().find_map(inside).or_else(lengths)
         }
         _ if one == other => None,
         _ => Some((pointer, one.to_string(), other.to_string())),
+    }
+}
+
+fn looks(value: &Value, shape: Shape) -> bool {
+    match value {
+        Value::String(text) => shape.fits(text),
+        Value::Number(number) => shape.fits(&number.to_string()),
+        _ => false,
     }
 }
 
@@ -145,7 +161,7 @@ mod tests {
     fn json_parts_at_a_pointer() {
         let difference = |one: &str, other: &str| {
             let value = |text: &str| serde_json::from_str(text).unwrap();
-            first_difference(&value(one), &value(other), String::new())
+            first_difference(&value(one), &value(other), String::new(), &Lens::default())
         };
         let found = |at: &str, one: &str, other: &str| Some((at.to_owned(), one.to_owned(), other.to_owned()));
         assert_eq!(difference(r#"{"a":{"b/c":[1,2]}}"#, r#"{"a":{"b/c":[1,3]}}"#), found("/a/b~1c/1", "2", "3"));

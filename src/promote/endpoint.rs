@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::is_placeholder;
+use super::survey::EndpointKey;
 use crate::collection::{OriginPattern, PathPattern, PortPattern, SegmentPattern};
 use crate::model::{Authority, Origin, RequestRecord, path};
 
@@ -20,6 +21,16 @@ pub(super) enum Endpoint {
         /// The path pattern as written.
         path: String,
     },
+}
+
+impl Endpoint {
+    /// By what the survey knows a new one.
+    pub(super) fn key(&self) -> Option<EndpointKey> {
+        match self {
+            Endpoint::Committed(_) => None,
+            Endpoint::New { origin, method, path } => Some((origin.to_string(), method.clone(), path.clone())),
+        }
+    }
 }
 
 /// `localhost`, `127.0.0.1` and `[::1]` are one host.

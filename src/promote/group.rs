@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::answer::Fingerprint;
 use super::committed::Place;
-use super::request::{CANDIDATES, Candidate, comparable};
+use super::request::{Candidate, DECIDING, comparable};
 use crate::collection::FieldLine;
-use crate::model::ExchangeId;
+use crate::model::{ContentHash, ExchangeId};
 
 /// What is kept of an exchange.
 #[derive(Debug, Clone)]
@@ -51,13 +51,26 @@ pub(super) fn steps(samples: &[Sample]) -> Vec<Step> {
 
 /// Whether two lists of steps answer alike. The last step goes on for ever, so how often it was seen does not count.
 pub(super) fn alike(one: &[Step], other: &[Step]) -> bool {
+    let (one, other) = (across(one), across(other));
     let last = one.len().saturating_sub(1);
     one.len() == other.len()
         && one
             .iter()
-            .zip(other)
+            .zip(&other)
             .enumerate()
-            .all(|(at, (one, other))| one.answer == other.answer && (one.times == other.times || at == last))
+            .all(|(at, (one, other))| one.0 == other.0 && (one.1 == other.1 || at == last))
+}
+
+/// The steps as two recordings are compared: those that differ only in values made afresh are one.
+fn across(steps: &[Step]) -> Vec<(ContentHash, u32)> {
+    let mut runs: Vec<(ContentHash, u32)> = Vec::new();
+    for step in steps {
+        match runs.last_mut() {
+            Some((answer, times)) if *answer == step.answer.across => *times = times.saturating_add(step.times),
+            _ => runs.push((step.answer.across, step.times)),
+        }
+    }
+    runs
 }
 
 /// Alike requests with the fields that their scenario must list.
@@ -71,13 +84,13 @@ pub(super) struct Group {
 /// each have one answer; or one whose values have no answer in common. Without such a field there is one group, a
 /// sequence.
 pub(super) fn split(samples: Vec<Sample>, fields: &[Vec<Candidate>]) -> Vec<Group> {
-    let differ = samples.windows(2).any(|pair| pair[0].answer != pair[1].answer);
+    let differ = samples.windows(2).any(|pair| pair[0].answer.across != pair[1].answer.across);
     let decider = if differ { decider(&samples, fields) } else { None };
     let Some(chosen) = decider else { return vec![Group { fields: Vec::new(), samples }] };
     let mut groups: BTreeMap<Vec<Option<String>>, Group> = BTreeMap::new();
     for sample in samples {
         let candidates = &fields[sample.fields];
-        let lines = candidates.iter().filter(|candidate| chosen.contains(&candidate.which));
+        let lines = candidates.iter().filter(|candidate| chosen.contains(&candidate.name));
         let lines = || lines.clone().map(|candidate| FieldLine(candidate.line.clone())).collect();
         let group = groups.entry(values(candidates, &chosen));
         group.or_insert_with(|| Group { fields: lines(), samples: Vec::new() }).samples.push(sample);
@@ -87,27 +100,64 @@ pub(super) fn split(samples: Vec<Sample>, fields: &[Vec<Candidate>]) -> Vec<Grou
     groups
 }
 
-fn decider(samples: &[Sample], fields: &[Vec<Candidate>]) -> Option<Vec<usize>> {
-    let singles = || (0..CANDIDATES).map(|which| vec![which]);
-    let pairs = (0..CANDIDATES).flat_map(|one| (one + 1..CANDIDATES).map(move |other| vec![one, other]));
-    let seen = |chosen: &Vec<usize>| {
-        chosen.iter().all(|which| fields.iter().flatten().any(|candidate| candidate.which == *which))
-    };
-    let pure = |chosen: &Vec<usize>| seen(chosen) && answers(samples, fields, chosen).is_some_and(|by| is_pure(&by));
-    let apart = |chosen: &Vec<usize>| seen(chosen) && answers(samples, fields, chosen).is_some_and(|by| is_apart(&by));
-    singles().find(pure).or_else(|| singles().find(apart)).or_else(|| pairs.into_iter().find(pure))
+/// More fields that nobody knows are not tried.
+const UNKNOWN: usize = 24;
+
+fn decider(samples: &[Sample], fields: &[Vec<Candidate>]) -> Option<Vec<String>> {
+    let seen = |name: &str| fields.iter().flatten().any(|candidate| candidate.name == name);
+    let known: Vec<&str> = DECIDING.into_iter().filter(|name| seen(name)).collect();
+    let mut others: Vec<&str> = fields.iter().flatten().map(|candidate| candidate.name.as_str()).collect();
+    others.retain(|name| !DECIDING.contains(name));
+    others.sort_unstable();
+    others.dedup();
+    others.truncate(UNKNOWN);
+    let one = |name: &&str| vec![(*name).to_owned()];
+    let pure = |chosen: &Vec<String>| answers(samples, fields, chosen).is_some_and(|by| is_pure(&by));
+    let apart = |chosen: &Vec<String>| answers(samples, fields, chosen).is_some_and(|by| is_apart(&by));
+    let told = |chosen: &Vec<String>| pure(chosen) && comes_again(samples, fields, chosen);
+    let pairs = known
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| known[at + 1..].iter().map(move |other| vec![(*one).to_owned(), (*other).to_owned()]));
+    known
+        .iter()
+        .map(one)
+        .find(pure)
+        .or_else(|| known.iter().map(one).find(apart))
+        .or_else(|| others.iter().map(one).find(told))
+        .or_else(|| pairs.into_iter().find(pure))
+}
+
+/// Whether one value of a field came again after another one, and its answer with it; or some calls lack the field. Where
+/// the value only changed once, the answer may have changed by itself.
+fn comes_again(samples: &[Sample], fields: &[Vec<Candidate>], chosen: &[String]) -> bool {
+    let of_list: Vec<_> = fields.iter().map(|candidates| values(candidates, chosen)).collect();
+    let mut runs: Vec<&Vec<Option<String>>> = Vec::new();
+    for sample in samples {
+        let value = &of_list[sample.fields];
+        if runs.last() != Some(&value) {
+            runs.push(value);
+        }
+    }
+    let mut distinct = runs.clone();
+    distinct.sort();
+    distinct.dedup();
+    // Words that each have their own answer: a tenant, a version. Numbers may only count the calls.
+    let is_word =
+        |value: &Option<String>| value.as_ref().is_none_or(|text| text.bytes().any(|byte| byte.is_ascii_alphabetic()));
+    runs.len() > distinct.len() || distinct.iter().all(|values| values.iter().all(is_word))
 }
 
 /// The answers seen for each value of the chosen fields; `None` when there is only one value.
-type ByValue = BTreeMap<Vec<Option<String>>, Vec<Fingerprint>>;
+type ByValue = BTreeMap<Vec<Option<String>>, Vec<ContentHash>>;
 
-fn answers(samples: &[Sample], fields: &[Vec<Candidate>], chosen: &[usize]) -> Option<ByValue> {
+fn answers(samples: &[Sample], fields: &[Vec<Candidate>], chosen: &[String]) -> Option<ByValue> {
     let of_list: Vec<_> = fields.iter().map(|candidates| values(candidates, chosen)).collect();
     let mut by_value = ByValue::new();
     for sample in samples {
         let seen = by_value.entry(of_list[sample.fields].clone()).or_default();
-        if !seen.contains(&sample.answer) {
-            seen.push(sample.answer);
+        if !seen.contains(&sample.answer.across) {
+            seen.push(sample.answer.across);
         }
     }
     (by_value.len() > 1).then_some(by_value)
@@ -125,9 +175,9 @@ fn is_apart(by_value: &ByValue) -> bool {
     all.len() == count
 }
 
-fn values(candidates: &[Candidate], chosen: &[usize]) -> Vec<Option<String>> {
-    let value = |which: &usize| {
-        let found = candidates.iter().find(|candidate| candidate.which == *which);
+fn values(candidates: &[Candidate], chosen: &[String]) -> Vec<Option<String>> {
+    let value = |name: &String| {
+        let found = candidates.iter().find(|candidate| candidate.name == *name);
         found.map(|candidate| comparable(&candidate.line))
     };
     chosen.iter().map(value).collect()

@@ -3,27 +3,30 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::answer::{Answer, Fingerprint, fingerprint};
+use super::canonical::Lens;
 use super::committed::{Committed, Place};
 use super::difference;
 use super::endpoint::Endpoint;
 use super::group::{self, Group, Sample, Step};
+use super::meant;
 use super::names::{self, Traits};
 use super::promoter::{Bucket, Promoter};
 use super::report::{Change, Report, ScenarioLine, StubLine};
 use super::{BodyFile, BodySource, Options, Promotion};
 use crate::collection::{
-    BodySpec, Collection, FORMAT_VERSION, FieldLine, Manifest, PathPattern, ResponseSpec, Scenario, Settings, Stub,
-    StubFile, check, file_name,
+    BodySpec, Collection, FORMAT_VERSION, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario,
+    Settings, Stub, StubFile, check, file_name,
 };
 
 /// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller.
 pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
-    let Promoter { committed, options, buckets, loopback, selected, promoted, .. } = promoter;
-    let before = committed.as_ref().map(|committed| committed.existing.collection);
-    let mut merge = Merge::new(before.cloned().unwrap_or_else(|| empty(&options.name)), &options);
+    let Promoter { committed, before, findings, options, buckets, loopback, selected, promoted, .. } = promoter;
+    let mut merge = Merge::new(committed.existing.collection.clone(), &options);
     let mut new: BTreeMap<Endpoint, Vec<Fresh<'_>>> = BTreeMap::new();
+    let meant = meant::meant(&committed, &buckets);
     for ((endpoint, _), bucket) in &buckets {
-        for group in merge.settle(committed.as_ref(), bucket) {
+        let place = bucket.fits.first().map(|_| meant.get(&bucket.first).copied().flatten());
+        for group in merge.settle(&committed, bucket, place) {
             new.entry(endpoint.clone()).or_default().push(Fresh { bucket, group });
         }
     }
@@ -34,13 +37,17 @@ pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
     // Origins are listed in the order in which they were first called.
     new.sort_by_key(|(_, scenarios)| scenarios[0].group.samples[0].order());
     for (endpoint, scenarios) in new {
-        let at = merge.stub_at(endpoint, |origin| loopback.pattern(origin));
+        let rules = endpoint.key().map(|key| findings.rules_of(&key).to_vec()).unwrap_or_default();
+        let at = merge.stub_at(endpoint, rules, |origin| loopback.pattern(origin));
         merge.add(at, &scenarios);
     }
-    merge.finish(before, selected, promoted)
+    let mut promotion = merge.finish(before, selected, promoted);
+    (promotion.report.rules, promotion.report.links) = (findings.rules.clone(), findings.links.clone());
+    promotion
 }
 
-fn empty(name: &str) -> Collection {
+/// A collection without stubs.
+pub fn empty(name: &str) -> Collection {
     let manifest = Manifest {
         schema: None,
         version: FORMAT_VERSION,
@@ -88,18 +95,23 @@ impl<'o> Merge<'o> {
     }
 
     /// Compares one bucket with the committed scenarios that it hits; returns the groups that are new scenarios.
-    fn settle(&mut self, committed: Option<&Committed<'_>>, bucket: &Bucket) -> Vec<Group> {
+    ///
+    /// `meant` is the one of several that a fresh value stands for, or none if it stands for none of them.
+    fn settle(&mut self, committed: &Committed<'_>, bucket: &Bucket, meant: Option<Option<Place>>) -> Vec<Group> {
         let mut samples = bucket.samples.clone();
         samples.sort_by_key(Sample::order);
+        if let Some(meant) = meant.filter(|_| bucket.is_fresh) {
+            samples.iter_mut().for_each(|sample| sample.committed = meant);
+        }
         let mut by_place: BTreeMap<Option<Place>, Vec<Sample>> = BTreeMap::new();
         for sample in samples {
             by_place.entry(sample.committed).or_default().push(sample);
         }
         let mut new = Vec::new();
         for (place, samples) in by_place {
-            match (place, committed) {
-                (Some(place), Some(committed)) => new.extend(self.compare(committed, place, bucket, samples)),
-                _ => new.extend(group::split(samples, &bucket.fields)),
+            match place {
+                Some(place) => new.extend(self.compare(committed, place, bucket, samples)),
+                None => new.extend(group::split(samples, &bucket.fields)),
             }
         }
         new
@@ -114,7 +126,7 @@ impl<'o> Merge<'o> {
         samples: Vec<Sample>,
     ) -> Vec<Group> {
         let scenario = committed.scenario(place);
-        let old = committed_steps(committed, scenario);
+        let old = committed_steps(committed, place);
         let same = |samples: &[Sample]| old.as_ref().is_some_and(|old| group::alike(old, &group::steps(samples)));
         if same(&samples) {
             self.note(place, bucket, &samples, Change::Same, None);
@@ -133,18 +145,19 @@ impl<'o> Merge<'o> {
             } else if same(&group.samples) {
                 self.note(place, bucket, &group.samples, Change::Same, None);
             } else {
-                self.differ(place, scenario, bucket, &group.samples);
+                self.differ(committed, place, bucket, &group.samples);
             }
         }
         new
     }
 
     /// A committed scenario whose answers differ: reported, or replaced.
-    fn differ(&mut self, place: Place, scenario: &Scenario, bucket: &Bucket, samples: &[Sample]) {
+    fn differ(&mut self, committed: &Committed<'_>, place: Place, bucket: &Bucket, samples: &[Sample]) {
+        let scenario = committed.scenario(place);
         let steps = group::steps(samples);
         let recorded: Vec<(&Answer, Step)> =
             steps.iter().map(|step| (&bucket.answers[&step.answer].1, *step)).collect();
-        let conflict = difference::conflict(scenario.steps(), &recorded);
+        let conflict = difference::conflict(scenario.steps(), &recorded, &committed.answers_lens(place));
         if !self.options.replace {
             return self.note(place, bucket, samples, Change::Conflict, Some(conflict));
         }
@@ -202,6 +215,7 @@ impl<'o> Merge<'o> {
     fn stub_at(
         &mut self,
         endpoint: Endpoint,
+        rules: Vec<Rule>,
         pattern: impl FnOnce(&crate::model::Origin) -> crate::collection::OriginPattern,
     ) -> usize {
         let (origin, method, path) = match endpoint {
@@ -224,7 +238,7 @@ impl<'o> Merge<'o> {
             path: path.parse().unwrap_or_else(|_| PathPattern::literal(&path)),
             defaults: Default::default(),
             parts: Default::default(),
-            rules: Vec::new(),
+            rules,
             scenarios: Vec::new(),
         };
         let path = file_name(&stub, |path| self.files.contains(&path.to_lowercase()));
@@ -236,9 +250,10 @@ impl<'o> Merge<'o> {
     /// Adds scenarios, in order of their first request, to a stub.
     fn add(&mut self, at: usize, scenarios: &[Fresh<'_>]) {
         let stub = &self.collection.stubs[at].stub;
+        let lens = Lens::new(RuleSide::Request, stub.rules.iter().chain(&self.collection.manifest.rules));
         let traits_of = |scenario: &Scenario| {
             let status = scenario.steps().first().map_or(200, |step| step.status);
-            Traits::of(&scenario.request, scenario.request.body.as_ref(), status)
+            Traits::of(&scenario.request, scenario.request.body.as_ref(), status, &lens)
         };
         let committed: Vec<_> = stub.scenarios.iter().map(traits_of).collect();
         let mut taken: HashSet<String> = stub.scenarios.iter().map(|scenario| scenario.name.to_lowercase()).collect();
@@ -247,7 +262,7 @@ impl<'o> Merge<'o> {
             request.fields.clone_from(&fresh.group.fields);
             let body = fresh.bucket.body.as_ref().and_then(|plan| plan.inline());
             let first = &fresh.bucket.answers[&fresh.group.samples[0].answer].1;
-            Traits::of(&request, body, first.spec.status)
+            Traits::of(&request, body, first.spec.status, &lens)
         };
         let new: Vec<_> = scenarios.iter().map(fresh).collect();
         let names = names::scenarios(&new, &committed, &mut taken);
@@ -334,6 +349,8 @@ impl<'o> Merge<'o> {
             left_out: Vec::new(),
             lossy: Vec::new(),
             hosts: Vec::new(),
+            rules: Vec::new(),
+            links: Vec::new(),
         };
         let changed = before != Some(&self.collection);
         Promotion { collection: self.collection, bodies: self.bodies, changed, report }
@@ -353,7 +370,9 @@ fn set_responses(scenario: &mut Scenario, mut responses: Vec<ResponseSpec>) {
 }
 
 /// The steps of a committed scenario, alike neighbours as one; `None` when a body is gone.
-fn committed_steps(committed: &Committed<'_>, scenario: &Scenario) -> Option<Vec<Step>> {
+pub(super) fn committed_steps(committed: &Committed<'_>, place: Place) -> Option<Vec<Step>> {
+    let scenario = committed.scenario(place);
+    let lens = committed.answers_lens(place);
     let mut steps: Vec<Step> = Vec::new();
     for spec in scenario.steps() {
         let content = match &spec.body {
@@ -361,7 +380,7 @@ fn committed_steps(committed: &Committed<'_>, scenario: &Scenario) -> Option<Vec
             None => None,
         };
         let coded = spec.body.as_ref().and_then(|body| body.coded.as_deref());
-        let answer = fingerprint(spec.status, &spec.fields, &spec.trailers, content.as_ref(), coded);
+        let answer = fingerprint(spec, content.as_ref().filter(|content| !content.is_empty()), coded, &lens);
         let times = spec.times.map_or(1, |times| times.get());
         match steps.last_mut() {
             Some(last) if last.answer == answer => last.times = last.times.saturating_add(times),

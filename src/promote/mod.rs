@@ -1,8 +1,10 @@
 //! Promotion: exchanges of the history become stubs and scenarios of a collection. Pure: bodies come in decoded, or as
 //! hash and size, and what goes out is a collection with the list of body files that somebody else writes.
 //!
-//! Exchanges are pushed one at a time, in any order, and only what a scenario needs is kept of them; so memory grows
-//! with the collection that comes out, not with the selection that goes in. `docs/promotion.md` has the rules.
+//! The exchanges are read twice. [`Survey`] keeps a few hundred bytes of each, and finds which values will differ in
+//! the next recording; [`Promoter`] keeps only what a scenario needs, so its memory grows with the collection that comes
+//! out, not with the selection that goes in. Both take them one at a time, in any order. `docs/promotion.md` has the
+//! rules.
 
 mod answer;
 mod body;
@@ -11,11 +13,13 @@ mod committed;
 mod difference;
 mod endpoint;
 mod group;
+mod meant;
 mod merge;
 mod names;
 mod promoter;
 mod report;
 mod request;
+mod survey;
 
 #[cfg(test)]
 mod testing;
@@ -25,8 +29,10 @@ use bytes::Bytes;
 use crate::collection::{BodySpec, Collection};
 use crate::model::{ContentHash, Exchange};
 
+pub use merge::empty;
 pub use promoter::Promoter;
 pub use report::{Change, Conflict, HostLine, LeftOut, Lossy, Reason, Report, ScenarioLine, StubLine};
+pub use survey::{Confidence, Findings, LinkLine, RuleLine, Survey};
 
 /// Bodies up to this many bytes, decoded, stand inside a stub file; larger ones go to `bodies/`.
 pub const INLINE_LIMIT: u64 = 64 * 1024;
@@ -169,7 +175,15 @@ pub fn promote(
     exchanges: impl IntoIterator<Item = Recorded>,
     options: Options,
 ) -> Promotion {
-    let mut promoter = Promoter::new(existing, options);
+    let exchanges: Vec<Recorded> = exchanges.into_iter().collect();
+    let mut survey = Survey::new(existing, exchanges.len());
+    exchanges.iter().for_each(|recorded| survey.push(recorded));
+    let findings = survey.finish();
+    let before = existing.map(|existing| existing.collection);
+    let prepared = findings.prepare(before.cloned().unwrap_or_else(|| empty(&options.name)));
+    let nothing = |_: &BodySpec| None;
+    let content = existing.map_or(&nothing as &dyn Fn(&BodySpec) -> Option<Content>, |existing| existing.content);
+    let mut promoter = Promoter::new(Existing { collection: &prepared, content }, before, &findings, options);
     for recorded in exchanges {
         promoter.push(recorded);
     }

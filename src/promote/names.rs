@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::canonical::Lens;
 use super::is_placeholder;
-use crate::collection::{BodySpec, RequestSpec};
+use crate::collection::{BodySpec, Place, RequestSpec};
 use crate::model::media::Kind;
 
 /// A scenario's name is at most this long.
@@ -56,10 +57,15 @@ pub(super) struct Traits {
 }
 
 impl Traits {
-    /// The traits of a scenario; `body` is the body of its request, `status` that of its first answer.
-    pub(super) fn of(request: &RequestSpec, body: Option<&BodySpec>, status: u16) -> Self {
-        let captured = request.captures.values().filter(|value| !is_placeholder(value));
-        let query = request.query.iter().map(|pair| pair.decoded()).filter(|(_, value)| !is_placeholder(value));
+    /// The traits of a scenario; `body` is the body of its request, `status` that of its first answer. Values that will
+    /// be others in the next recording name nothing.
+    pub(super) fn of(request: &RequestSpec, body: Option<&BodySpec>, status: u16, lens: &Lens<'_>) -> Self {
+        let lasts =
+            |place: Place, name: &str, value: &str| !is_placeholder(value) && !lens.is_volatile(place, name, value);
+        let captured = request.captures.iter().filter(|(name, value)| lasts(Place::Path, name, value));
+        let captured = captured.map(|(_, value)| value);
+        let query = request.query.iter().map(|pair| pair.decoded());
+        let query = query.filter(|(name, value)| lasts(Place::Query, name, value));
         let named = |line: &crate::collection::FieldLine| {
             let value = super::request::comparable(&line.0);
             let value = if value.starts_with('\0') { String::new() } else { value };
@@ -71,7 +77,7 @@ impl Traits {
                 .map(|value| percent_encoding::percent_decode_str(value).decode_utf8_lossy().into())
                 .collect(),
             query: query.map(|(name, value)| format!("{name}-{value}")).collect(),
-            body: body.map(|body| members(body, request.media_type.as_deref())).unwrap_or_default(),
+            body: body.map(|body| members(body, request.media_type.as_deref(), &lasts)).unwrap_or_default(),
             fields: request.fields.iter().map(named).collect(),
             status: word.map_or_else(|| format!("status-{status}"), slug),
         }
@@ -79,12 +85,22 @@ impl Traits {
 }
 
 /// The scalar members of a body, with their pointers, each as `name-value`; never a masked one.
-fn members(body: &BodySpec, media_type: Option<&str>) -> Vec<(String, String)> {
+fn members(
+    body: &BodySpec,
+    media_type: Option<&str>,
+    lasts: &dyn Fn(Place, &str, &str) -> bool,
+) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if let Some(value) = &body.json {
         leaves(value, &mut String::new(), "", &mut found);
+        found.retain(|(pointer, text)| {
+            let value = text.split_once('-').map_or("", |(_, value)| value);
+            lasts(Place::Json, pointer, value)
+        });
     } else if let Some(text) = body.text.as_deref().filter(|_| Kind::of(media_type) == Kind::Form) {
-        for (name, value) in form_urlencoded::parse(text.as_bytes()).filter(|(_, value)| !is_placeholder(value)) {
+        for (name, value) in
+            form_urlencoded::parse(text.as_bytes()).filter(|(name, value)| lasts(Place::Form, name, value))
+        {
             found.push((name.to_string(), format!("{name}-{value}")));
         }
     }
@@ -210,7 +226,7 @@ mod tests {
             ..RequestSpec::default()
         };
         let body = json.map(|text| BodySpec { json: serde_json::from_str(text).unwrap(), ..BodySpec::default() });
-        Traits::of(&request, body.as_ref(), status)
+        Traits::of(&request, body.as_ref(), status, &Lens::default())
     }
 
     fn named(new: &[Traits]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Takes exchanges one at a time, and keeps of each only what its scenario needs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -13,8 +13,9 @@ use super::group::Sample;
 use super::merge;
 use super::report::{HostLine, LeftOut, Lossy, Reason};
 use super::request::{self, Candidate, Compared, RequestKey};
+use super::survey::Findings;
 use super::{Existing, Options, Promotion, Recorded};
-use crate::collection::{MatchParts, RequestSpec};
+use crate::collection::{Collection, MatchParts, PathPattern, RequestSpec, RuleSide};
 use crate::model::{Exchange, ExchangeId, Outcome, RequestRecord, ResponseRecord};
 
 /// How many lossy steps are named.
@@ -27,13 +28,18 @@ pub(super) struct Bucket {
     /// Its body.
     pub(super) body: Option<Plan>,
     /// When that one was.
-    first: (Timestamp, ExchangeId),
+    pub(super) first: (Timestamp, ExchangeId),
     /// The exchanges, sorted only at the end.
     pub(super) samples: Vec<Sample>,
     /// The different sets of fields that may decide.
     pub(super) fields: Vec<Vec<Candidate>>,
+    known_fields: HashMap<Vec<Candidate>, usize>,
     /// The different answers, each as it was first given.
     pub(super) answers: HashMap<Fingerprint, (Sample, Answer)>,
+    /// The committed scenarios that they are exact hits of; several, where a fresh value may stand for any of them.
+    pub(super) fits: BTreeSet<Place>,
+    /// They are so by a value that stands for a recorded one.
+    pub(super) is_fresh: bool,
 }
 
 /// Calls to one host.
@@ -41,12 +47,15 @@ pub(super) struct Bucket {
 struct HostCount {
     calls: u64,
     promoted: u64,
-    endpoints: std::collections::BTreeSet<Endpoint>,
+    endpoints: BTreeSet<Endpoint>,
 }
 
 /// A promotion under way: [`Promoter::push`] every exchange, then [`Promoter::finish`].
 pub struct Promoter<'a> {
-    pub(super) committed: Option<Committed<'a>>,
+    pub(super) committed: Committed<'a>,
+    /// The collection as it stands on disk, without what was found.
+    pub(super) before: Option<&'a Collection>,
+    pub(super) findings: &'a Findings,
     pub(super) options: Options,
     pub(super) buckets: BTreeMap<(Endpoint, RequestKey), Bucket>,
     pub(super) loopback: Loopback,
@@ -58,10 +67,18 @@ pub struct Promoter<'a> {
 }
 
 impl<'a> Promoter<'a> {
-    /// A promotion into this collection, or into a new one. Reads the request bodies of the committed scenarios.
-    pub fn new(existing: Option<Existing<'a>>, options: Options) -> Self {
+    /// A promotion into `before`, or into a new collection. `prepared` is the same with the rules that the survey found
+    /// ([`Findings::prepare`]). Reads the request bodies of the committed scenarios.
+    pub fn new(
+        prepared: Existing<'a>,
+        before: Option<&'a Collection>,
+        findings: &'a Findings,
+        options: Options,
+    ) -> Self {
         Promoter {
-            committed: existing.map(Committed::new),
+            committed: Committed::new(prepared),
+            before,
+            findings,
             options,
             buckets: BTreeMap::new(),
             loopback: Loopback::default(),
@@ -118,10 +135,10 @@ impl<'a> Promoter<'a> {
         };
         let request = &recorded.exchange.request;
         let pattern = endpoint::path_pattern(&request.path);
-        let stubs = self.committed.as_ref().map(|committed| committed.stubs_for(request, pattern.as_str()));
-        let stubs = stubs.unwrap_or_default();
-        let found = self.committed.as_ref().and_then(|committed| committed.find(&recorded, &stubs));
-        let Some(endpoint) = self.endpoint(request, pattern.as_str(), &stubs, found) else {
+        let stubs = self.committed.stubs_for(request, pattern.as_str());
+        let (found, is_fresh) = self.committed.find(&recorded, &stubs);
+        let pattern = self.findings.pattern(recorded.exchange.id).unwrap_or(pattern.as_str());
+        let Some(endpoint) = self.endpoint(request, pattern, &stubs, found.first().copied()) else {
             return self.leave_out(&recorded.exchange, Reason::Defaults);
         };
         self.selected += 1;
@@ -133,48 +150,55 @@ impl<'a> Promoter<'a> {
         host.promoted += 1;
         host.endpoints.insert(endpoint.clone());
         let (key, spec, plan) = self.key(&recorded, &endpoint);
-        let (answer, fingerprint) = answer::answer(&recorded, response);
+        let (answer, fingerprint) = answer::answer(&recorded, response, &self.lens(RuleSide::Response, &endpoint));
         let sample = Sample {
             started_at: recorded.exchange.started_at,
             id: recorded.exchange.id,
             number: recorded.exchange.number,
             answer: fingerprint,
             fields: 0,
-            committed: found,
+            committed: found.first().copied(),
         };
         let bucket = self
             .buckets
             .entry((endpoint, key))
             .or_insert_with(|| Bucket::new(sample.order(), spec.clone(), plan.clone()));
         bucket.add(sample, request::candidates(request), answer, spec, plan);
+        bucket.fits.extend(found);
+        bucket.is_fresh |= is_fresh;
     }
 
     /// The stub of a request: that of the scenario found, else a committed one for its path, else a new one. `None` when
     /// the committed ones would give its scenario defaults that it does not have: one path cannot have two stubs.
     fn endpoint(&self, request: &RequestRecord, path: &str, stubs: &[usize], found: Option<Place>) -> Option<Endpoint> {
-        let Some(committed) = self.committed.as_ref().filter(|_| !stubs.is_empty()) else {
+        if stubs.is_empty() {
+            // A pattern that was found fits; what is too long to have been looked at stays literal.
+            let pattern = path.parse::<PathPattern>().ok();
+            let fits = pattern.is_some_and(|pattern| endpoint::captures_of(&pattern, &request.path).is_some());
             return Some(Endpoint::New {
                 origin: endpoint::one_loopback(&request.origin),
                 method: request.method.clone(),
-                path: path.to_owned(),
+                path: if fits { path.to_owned() } else { endpoint::path_pattern(&request.path).as_str().to_owned() },
             });
-        };
-        let fits = |at: &usize| request::fits_defaults(committed.stub(*at), request);
+        }
+        let fits = |at: &usize| request::fits_defaults(self.committed.stub(*at), request);
         let at = found.map(|(stub, _)| stub).or_else(|| stubs.iter().copied().find(fits))?;
         Some(Endpoint::Committed(at))
     }
 
     fn key(&self, recorded: &Recorded, endpoint: &Endpoint) -> (RequestKey, RequestSpec, Option<Plan>) {
         let request = &recorded.exchange.request;
-        let (captures, lens, parts) = match (endpoint, &self.committed) {
-            (Endpoint::Committed(at), Some(committed)) => {
-                let stub = committed.stub(*at);
-                let captures = endpoint::captures_of(&stub.path, &request.path).unwrap_or_default();
-                (captures, committed.lens(stub), stub.parts)
+        let (captures, parts) = match endpoint {
+            Endpoint::Committed(at) => {
+                let stub = self.committed.stub(*at);
+                (endpoint::captures_of(&stub.path, &request.path), stub.parts)
             }
-            (_, Some(committed)) => (BTreeMap::new(), committed.common_lens(), MatchParts::default()),
-            (_, None) => (BTreeMap::new(), Lens::default(), MatchParts::default()),
+            Endpoint::New { path, .. } => {
+                let pattern = path.parse::<PathPattern>().ok();
+                (pattern.and_then(|pattern| endpoint::captures_of(&pattern, &request.path)), MatchParts::default())
+            }
         };
+        let (captures, lens) = (captures.unwrap_or_default(), self.lens(RuleSide::Request, endpoint));
         let (spec, plan) = request::spec(recorded, captures);
         let compared = Compared {
             captures: &spec.captures,
@@ -183,6 +207,17 @@ impl<'a> Promoter<'a> {
             body: request::body_of(&recorded.request),
         };
         (compared.key(&lens, parts), spec, plan)
+    }
+
+    /// The rules for one side that hold for an endpoint.
+    pub(super) fn lens(&self, side: RuleSide, endpoint: &Endpoint) -> Lens<'a> {
+        match endpoint {
+            Endpoint::Committed(at) => self.committed.lens_of(side, self.committed.stub(*at)),
+            Endpoint::New { .. } => {
+                let own = endpoint.key().map(|key| self.findings.rules_of(&key)).unwrap_or_default();
+                Lens::new(side, own.iter().chain(&self.committed.existing.collection.manifest.rules))
+            }
+        }
     }
 
     fn note_lossy(&mut self, recorded: &Recorded, response: &ResponseRecord) {
@@ -224,7 +259,17 @@ impl<'a> Promoter<'a> {
 
 impl Bucket {
     fn new(first: (Timestamp, ExchangeId), spec: RequestSpec, body: Option<Plan>) -> Self {
-        Bucket { spec, body, first, samples: Vec::new(), fields: Vec::new(), answers: HashMap::new() }
+        Bucket {
+            spec,
+            body,
+            first,
+            samples: Vec::new(),
+            fields: Vec::new(),
+            known_fields: HashMap::new(),
+            answers: HashMap::new(),
+            fits: BTreeSet::new(),
+            is_fresh: false,
+        }
     }
 
     fn add(
@@ -235,13 +280,11 @@ impl Bucket {
         spec: RequestSpec,
         body: Option<Plan>,
     ) {
-        sample.fields = match self.fields.iter().position(|known| *known == fields) {
-            Some(at) => at,
-            None => {
-                self.fields.push(fields);
-                self.fields.len() - 1
-            }
-        };
+        let next = self.fields.len();
+        sample.fields = *self.known_fields.entry(fields).or_insert_with_key(|fields| {
+            self.fields.push(fields.clone());
+            next
+        });
         // Not the first that came in, but the first that was recorded speaks for all.
         if sample.order() < self.first {
             self.first = sample.order();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::survey::{LinkLine, RuleLine};
+
 /// What became of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -175,6 +177,10 @@ pub struct Report {
     pub lossy: Vec<Lossy>,
     /// The hosts called, most called first.
     pub hosts: Vec<HostLine>,
+    /// The rules that were found, applied or not.
+    pub rules: Vec<RuleLine>,
+    /// The values that one exchange introduced and others carry.
+    pub links: Vec<LinkLine>,
 }
 
 impl Report {

@@ -6,12 +6,13 @@ use super::body::{self, Plan};
 use super::canonical::{self, Lens};
 use super::{Content, Decoded, Recorded, Side, is_placeholder};
 use crate::collection::{BodySpec, Defaults, FieldLine, MatchParts, Place, QueryPair, RequestSpec, Stub};
+use crate::model::fields::{is_hop_by_hop, is_steering};
 use crate::model::media::{self, Kind};
-use crate::model::{ContentHash, Field, Fields, RequestRecord};
+use crate::model::{ContentHash, Field, Fields, RequestRecord, Shape};
 
-/// Request fields that may decide a response; a scenario lists one only where it was seen to do so. Never among them:
-/// hop-by-hop, date, tracing and user-agent fields, cookies.
-const DECIDING: [&str; 13] = [
+/// Request fields that are known to decide responses; they are asked first, and on less evidence than others. A scenario
+/// lists a field only where it was seen to decide.
+pub(super) const DECIDING: [&str; 13] = [
     "authorization",
     "accept",
     "accept-language",
@@ -93,23 +94,99 @@ pub(super) fn spec(recorded: &Recorded, captures: BTreeMap<String, String>) -> (
     (spec, plan)
 }
 
-/// A request field that may decide: which of [`DECIDING`], and its first line as recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Fields that never decide: of the connection and the framing, of the client and its way, and what is new in each call.
+const NEVER: [&str; 30] = [
+    "host",
+    "date",
+    "user-agent",
+    "cookie",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "accept-encoding",
+    "cache-control",
+    "pragma",
+    "referer",
+    "dnt",
+    "priority",
+    "upgrade-insecure-requests",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+    "newrelic",
+    "expect",
+    "digest",
+    "content-digest",
+    "content-md5",
+    "signature",
+    "signature-input",
+    "alt-used",
+    "proxy-authorization",
+];
+/// Parts of the names of such fields.
+const NEVER_PARTS: [&str; 18] = [
+    "sec-",
+    "x-forwarded-",
+    "request-id",
+    "requestid",
+    "correlation",
+    "trace",
+    "b3-",
+    "span",
+    "idempotency",
+    "x-amz-",
+    "amz-sdk-",
+    "x-goog-",
+    "x-stainless-",
+    "x-datadog-",
+    "csrf",
+    "xsrf",
+    "timestamp",
+    "nonce",
+];
+/// Longer values decide nothing.
+const LONGEST: usize = 200;
+
+/// A request field that may decide: its name in lower case, and its first line as recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Candidate {
-    pub(super) which: usize,
+    pub(super) name: String,
     pub(super) line: Field,
 }
 
-/// How many fields may decide.
-pub(super) const CANDIDATES: usize = DECIDING.len();
-
-/// The deciding fields that a request has.
+/// The fields of a request that may decide, sorted by name.
 pub(super) fn candidates(request: &RequestRecord) -> Vec<Candidate> {
-    let line = |(which, name): (usize, &&str)| {
-        let line = request.fields.iter().find(|field| field.is(name))?.clone();
-        Some(Candidate { which, line })
-    };
-    DECIDING.iter().enumerate().filter_map(line).collect()
+    let mut found: Vec<Candidate> = Vec::new();
+    for line in request.fields.iter() {
+        let name = line.name.to_ascii_lowercase();
+        let is_known = DECIDING.contains(&name.as_str());
+        if (is_known || may_decide(&name, line)) && !found.iter().any(|candidate| candidate.name == name) {
+            found.push(Candidate { name, line: line.clone() });
+        }
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found
+}
+
+/// Whether a field that nobody knows could decide: its value is no moment, no number that counts, and not made up.
+fn may_decide(name: &str, line: &Field) -> bool {
+    let never = NEVER.contains(&name)
+        || NEVER_PARTS.iter().any(|part| name.contains(part))
+        || is_hop_by_hop(name)
+        || is_steering(name);
+    if never || line.value.len() > LONGEST {
+        return false;
+    }
+    let value = line.text();
+    match Shape::of(value.trim()) {
+        Some(Shape::Date) | None => true,
+        Some(Shape::Integer) => value.trim().len() <= 4,
+        Some(_) => false,
+    }
 }
 
 /// A field value as it is compared: a masked one stands for any, an `Authorization` keeps its scheme.

@@ -219,6 +219,8 @@ mod tests {
             left_out: vec![LeftOut { reason: Reason::Failed, count: 2, numbers: vec![3, 4] }],
             lossy: Vec::new(),
             hosts: vec![HostLine { host: "api.test".to_owned(), calls: 8, promoted: 6, stubs: 1 }],
+            rules: Vec::new(),
+            links: Vec::new(),
         }
     }
 

@@ -1,0 +1,139 @@
+//! The survey: the first of two passes over the selected exchanges. It keeps compact facts, in any order of input, and
+//! finds from them which segments of paths are ids, which values will differ in the next recording, and which answer
+//! introduced what a later request carries. The second pass promotes with these findings as if they were committed.
+
+mod answers;
+mod endpoints;
+mod facts;
+mod findings;
+mod flow;
+mod leaves;
+mod outcome;
+mod paths;
+mod requests;
+mod telling;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+use crate::collection::{Collection, Rule, RuleSide};
+use crate::model::Outcome;
+
+use super::committed::Committed;
+use super::{Existing, Promoter, Recorded, endpoint, request};
+use endpoints::{Endpoint, World};
+use facts::{Fact, Tables};
+use findings::Finding;
+use flow::Origins;
+
+pub use findings::Confidence;
+pub(super) use outcome::EndpointKey;
+pub use outcome::{Findings, LinkLine, RuleLine};
+
+/// Values of answers that are kept together; a large selection keeps fewer of each.
+const LEAVES: usize = 5_000_000;
+const MOST_LEAVES: usize = 400;
+const LEAST_LEAVES: usize = 32;
+
+/// A survey under way: [`Survey::push`] every exchange, then [`Survey::finish`].
+pub struct Survey<'a> {
+    committed: Option<Committed<'a>>,
+    tables: Tables,
+    facts: Vec<Fact>,
+    most_leaves: usize,
+}
+
+impl<'a> Survey<'a> {
+    /// A survey of about `count` exchanges, to be promoted into this collection or a new one.
+    pub fn new(existing: Option<Existing<'a>>, count: usize) -> Self {
+        Survey {
+            committed: existing.map(Committed::stubs_only),
+            tables: Tables::default(),
+            facts: Vec::new(),
+            most_leaves: (LEAVES / count.max(1)).clamp(LEAST_LEAVES, MOST_LEAVES),
+        }
+    }
+
+    /// Takes an exchange; one that will be left out tells nothing.
+    pub fn push(&mut self, recorded: &Recorded) {
+        let (None, Outcome::Complete(response)) = (Promoter::left_out(&recorded.exchange), &recorded.exchange.outcome)
+        else {
+            return;
+        };
+        let mut fact = self.tables.fact(recorded, response, self.most_leaves);
+        if let Some(committed) = &self.committed {
+            let request = &recorded.exchange.request;
+            let pattern = endpoint::path_pattern(&request.path);
+            let stubs = committed.stubs_for(request, pattern.as_str());
+            fact.committed = stubs.into_iter().find(|at| request::fits_defaults(committed.stub(*at), request));
+        }
+        self.facts.push(fact);
+    }
+
+    /// What was found. The order in which exchanges were pushed plays no part.
+    pub fn finish(self) -> Findings {
+        let Survey { committed, mut tables, mut facts, .. } = self;
+        facts.sort_by_key(Fact::order);
+        let empty = super::merge::empty("");
+        let nothing = |_: &crate::collection::BodySpec| None;
+        let existing = match &committed {
+            Some(committed) => committed.existing.collection,
+            None => &empty,
+        };
+        let fallback = Committed::stubs_only(Existing { collection: &empty, content: &nothing });
+        let stubs = match &committed {
+            Some(committed) => committed,
+            None => &fallback,
+        };
+        let origins = Origins::new(&facts, &tables);
+        let known = paths::KnownCaptures::new(existing.stubs.iter().map(|file| &file.stub.path));
+        let patterns = paths::patterns(&facts, &tables, &origins, &known);
+        let endpoints = endpoints::endpoints(&mut facts, &mut tables, patterns, stubs);
+        let world = World { facts: &facts, tables: &tables, origins: &origins, endpoints: &endpoints };
+        outcome::outcome(&world, existing)
+    }
+}
+
+/// The rules that stand for an endpoint already: its stub's before the collection's.
+fn standing<'c>(existing: &'c Collection, endpoint: &Endpoint) -> Vec<&'c Rule> {
+    let own = endpoint.committed.map(|at| existing.stubs[at].stub.rules.iter()).into_iter().flatten();
+    own.chain(&existing.manifest.rules).collect()
+}
+
+/// Whether one of these rules, on or off, names the item of another.
+fn is_named(rules: &[&Rule], finding: &Rule) -> bool {
+    rules.iter().any(|rule| {
+        let covers = finding.place == crate::collection::Place::Json
+            && rule.place == finding.place
+            && rule.side == finding.side
+            && covers(&rule.name, &finding.name);
+        rule.same_item(finding) || covers
+    })
+}
+
+/// Whether a pointer with wildcards is the beginning of another.
+fn covers(rule: &str, pointer: &str) -> bool {
+    let mut parts = pointer.split('/').skip(1);
+    let rule = rule.strip_prefix('/').unwrap_or(rule);
+    rule.split('/').all(|token| parts.next().is_some_and(|part| token == "*" || token == part))
+}
+
+/// The findings about an endpoint's requests and answers, without those about items that a rule names already.
+fn of_endpoint(
+    world: &World<'_>,
+    endpoint: &Endpoint,
+    existing: &Collection,
+    requests: Vec<Finding>,
+    made: &answers::Made,
+) -> Vec<Finding> {
+    let standing = standing(existing, endpoint);
+    let effective: Vec<Rule> = {
+        let active = standing.iter().filter(|rule| rule.side == RuleSide::Request && !rule.off);
+        let new = requests.iter().filter(|finding| finding.confidence == Confidence::Certain);
+        let new = new.map(|finding| &finding.rule).filter(|rule| !is_named(&standing, rule));
+        active.map(|rule| (*rule).clone()).chain(new.cloned()).collect()
+    };
+    let answers = answers::findings(world, endpoint, &effective, made);
+    let open = |finding: &Finding| !is_named(&standing, &finding.rule);
+    requests.into_iter().chain(answers).filter(open).collect()
+}

@@ -1,0 +1,366 @@
+//! Path patterns: which segments name one thing among many, told level by level by their shape, by answers that
+//! introduced them, and by several alike answers.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::facts::{Fact, Tables};
+use super::flow::Origins;
+use super::telling;
+use super::texts::{Id, Key};
+use crate::collection::{PathPattern, SegmentPattern};
+use crate::model::Shape;
+
+/// A number of so many digits is an id even if it is seen only once.
+const LONG_NUMBER: usize = 7;
+/// So many alike answers to words make a pattern where no answer repeats its word.
+const WORDS: usize = 3;
+
+/// The pattern of each fact, in the order of the facts.
+pub(super) fn patterns(facts: &[Fact], tables: &Tables, origins: &Origins, known: &KnownCaptures) -> Vec<PathPattern> {
+    let mut found: Vec<Vec<SegmentPattern>> = vec![Vec::new(); facts.len()];
+    let mut by_origin: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
+    for (at, fact) in facts.iter().enumerate() {
+        by_origin.entry(fact.origin).or_default().push(at);
+    }
+    let mut level: Vec<Vec<usize>> = by_origin.into_values().collect();
+    let mut depth = 0;
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for group in level {
+            let prefix = found[group[0]].clone();
+            let place = Level { facts, tables, origins, known, depth, prefix: &prefix };
+            next.extend(place.split(&group, &mut found));
+        }
+        level = next;
+        depth += 1;
+    }
+    found.into_iter().map(PathPattern::from_segments).collect()
+}
+
+/// The captures of committed patterns, by origin-independent prefix: the pattern before the capture, and its name.
+pub(super) struct KnownCaptures(HashMap<String, String>);
+
+impl KnownCaptures {
+    /// The captures of these patterns; of two names for one place, the first.
+    pub(super) fn new<'a>(patterns: impl Iterator<Item = &'a PathPattern>) -> Self {
+        let mut known = HashMap::new();
+        for pattern in patterns {
+            for (at, segment) in pattern.segments().iter().enumerate() {
+                if let SegmentPattern::Capture(name) = segment {
+                    let before = PathPattern::from_segments(pattern.segments()[..at].to_vec());
+                    known.entry(before.as_str().to_owned()).or_insert_with(|| name.clone());
+                }
+            }
+        }
+        KnownCaptures(known)
+    }
+
+    fn after(&self, prefix: &[SegmentPattern]) -> Option<&str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(PathPattern::from_segments(prefix.to_vec()).as_str()).map(String::as_str)
+    }
+}
+
+/// What a segment may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Empty,
+    Masked,
+    /// Clearly an id.
+    Machine,
+    Integer,
+    Word,
+}
+
+fn class(text: &str, shape: Option<Shape>, masked: bool) -> Class {
+    if masked {
+        return Class::Masked;
+    }
+    match shape {
+        _ if text.is_empty() => Class::Empty,
+        Some(Shape::Integer) if text.len() >= LONG_NUMBER && !text.starts_with(['-', '+']) => Class::Machine,
+        Some(Shape::Integer) => Class::Integer,
+        // A file's name with a hash in it is a file's name.
+        Some(Shape::Token | Shape::PrefixedId) if text.contains('.') => Class::Word,
+        Some(Shape::Date | Shape::DateTime | Shape::HttpDate | Shape::EpochFraction) | None => Class::Word,
+        Some(_) => Class::Machine,
+    }
+}
+
+/// One place in the paths: all that have the same pattern before it.
+struct Level<'a> {
+    facts: &'a [Fact],
+    tables: &'a Tables,
+    origins: &'a Origins,
+    known: &'a KnownCaptures,
+    depth: usize,
+    prefix: &'a [SegmentPattern],
+}
+
+/// All calls with the same segment here.
+struct Child {
+    key: Key,
+    class: Class,
+    facts: Vec<usize>,
+    /// What successful calls were answered, by method and rest of the path.
+    kinds: BTreeMap<(Id, String), usize>,
+}
+
+impl Level<'_> {
+    /// Adds a segment to the pattern of each fact of the group; returns the groups of the next level.
+    fn split(&self, group: &[usize], found: &mut [Vec<SegmentPattern>]) -> Vec<Vec<usize>> {
+        let mut by_value: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
+        for at in group {
+            if let Some(segment) = self.facts[*at].segments.get(self.depth) {
+                by_value.entry(segment.value).or_default().push(*at);
+            }
+        }
+        let mut values: Vec<Id> = by_value.keys().copied().collect();
+        // In order of first use, so that the numbers of values do not matter.
+        values.sort_by_key(|value| by_value[value][0]);
+        let children: Vec<Child> = values.iter().map(|value| self.child(*value, &by_value[value])).collect();
+        let ids = self.ids(&children);
+        let name = if ids.is_empty() { String::new() } else { self.name(&children, &ids) };
+        let mut next: Vec<Vec<usize>> = Vec::new();
+        let mut captured = Vec::new();
+        for (at, (value, child)) in values.iter().zip(&children).enumerate() {
+            let is_id = ids.contains(&at);
+            let pattern = if is_id {
+                SegmentPattern::Capture(name.clone())
+            } else {
+                let text = self.tables.values.get(*value);
+                literal(&text.text)
+            };
+            for fact in &child.facts {
+                found[*fact].push(pattern.clone());
+            }
+            let deeper = child.facts.iter().copied().filter(|at| self.facts[*at].segments.len() > self.depth + 1);
+            if is_id {
+                captured.extend(deeper);
+            } else {
+                next.push(deeper.collect());
+            }
+        }
+        captured.sort_unstable();
+        next.push(captured);
+        next.retain(|group| !group.is_empty());
+        next
+    }
+
+    fn child(&self, value: Id, facts: &[usize]) -> Child {
+        let text = self.tables.values.get(value);
+        let class = if text.cut { Class::Word } else { class(&text.text, text.shape, text.masked) };
+        let mut kinds = BTreeMap::new();
+        for at in facts {
+            let fact = &self.facts[*at];
+            if fact.is_success() {
+                kinds.entry((fact.method, self.rest(fact))).or_insert(*at);
+            }
+        }
+        Child { key: self.facts[facts[0]].segments[self.depth].key, class, facts: facts.to_vec(), kinds }
+    }
+
+    /// The path behind this place, values that look like ids left open.
+    fn rest(&self, fact: &Fact) -> String {
+        let mut rest = String::new();
+        for segment in fact.segments.iter().skip(self.depth + 1) {
+            let text = self.tables.values.get(segment.value);
+            rest.push('/');
+            match class(&text.text, text.shape, text.masked) {
+                Class::Word | Class::Empty => rest.push_str(&text.text),
+                _ => rest.push('*'),
+            }
+        }
+        rest
+    }
+
+    /// The positions of the children that are ids.
+    fn ids(&self, children: &[Child]) -> HashSet<usize> {
+        let of_class = |class: Class| (0..children.len()).filter(move |at| children[*at].class == class);
+        let mut ids: HashSet<usize> = of_class(Class::Machine).chain(of_class(Class::Masked)).collect();
+        let introduced = |at: &usize| {
+            let child = &children[*at];
+            child
+                .facts
+                .iter()
+                .any(|fact| self.origins.names_thing(*fact, child.key, child.class == Class::Integer, self.tables))
+        };
+        let is_known = self.known.after(self.prefix).is_some();
+        let integers: Vec<usize> = of_class(Class::Integer).collect();
+        let alike = self.alike_most(children, &integers);
+        let seeds = integers.iter().filter(|at| is_known || introduced(at)).copied().collect::<Vec<_>>();
+        let named = if seeds.is_empty() && alike.len() >= 2 { alike } else { seeds };
+        if !named.is_empty() {
+            // Numbers beside them join, unless they are answered in another way.
+            let joins = |at: &usize| named.iter().all(|one| self.alike(&children[*one], &children[*at]) != Some(false));
+            ids.extend(integers.iter().copied().filter(joins));
+            ids.extend(named);
+        }
+        let words: Vec<usize> = of_class(Class::Word).collect();
+        ids.extend(words.iter().filter(|at| introduced(at)));
+        ids.extend(self.words(children, &words));
+        ids
+    }
+
+    /// Of these children the most that are answered alike.
+    fn alike_most(&self, children: &[Child], among: &[usize]) -> Vec<usize> {
+        let mut clusters: Vec<Vec<usize>> = Vec::new();
+        for at in among {
+            let fits = |cluster: &&mut Vec<usize>| self.alike(&children[cluster[0]], &children[*at]) == Some(true);
+            match clusters.iter_mut().find(fits) {
+                Some(cluster) => cluster.push(*at),
+                None => clusters.push(vec![*at]),
+            }
+        }
+        // Of two as large, the one that was called first.
+        clusters.into_iter().rev().max_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// Whether two children are answered alike in kind; `None` when no calls can be compared.
+    fn alike(&self, one: &Child, other: &Child) -> Option<bool> {
+        let mut seen = false;
+        for (call, at) in &one.kinds {
+            let Some(beside) = other.kinds.get(call) else { continue };
+            let (one, other) = (&self.facts[*at], &self.facts[*beside]);
+            match self.alike_in_kind(one, other) {
+                Some(false) => return Some(false),
+                alike => seen |= alike.is_some(),
+            }
+        }
+        seen.then_some(true)
+    }
+
+    /// Whether status, media type and members agree; `None` where one is empty.
+    fn alike_in_kind(&self, one: &Fact, other: &Fact) -> Option<bool> {
+        if one.status != other.status || one.media != other.media {
+            return Some(false);
+        }
+        let is_hollow = |fact: &Fact| matches!(*fact.skeleton, [only] if self.tables.names.get(only).is_empty());
+        if is_hollow(one) || is_hollow(other) {
+            return None;
+        }
+        let (one, other) = (&one.skeleton, &other.skeleton);
+        let both = one.iter().filter(|name| other.binary_search(name).is_ok()).count();
+        // Three of five members in common.
+        Some(both * 5 >= (one.len() + other.len() - both) * 3)
+    }
+
+    /// The words that are ids: their answers repeat them in one and the same place; or there are several, and all are
+    /// answered with an object of the same members.
+    fn words(&self, children: &[Child], words: &[usize]) -> Vec<usize> {
+        let mut carried: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for at in words {
+            for name in self.carriers(&children[*at]) {
+                carried.entry(name).or_default().push(*at);
+            }
+        }
+        let best = carried.into_values().map(|group| self.alike_most(children, &group));
+        let best = best.max_by_key(Vec::len).unwrap_or_default();
+        if best.len() >= 2 {
+            return best;
+        }
+        let is_object = |at: &usize| {
+            let kinds = &children[*at].kinds;
+            !kinds.is_empty()
+                && kinds.values().all(|fact| {
+                    let skeleton = &self.facts[*fact].skeleton;
+                    skeleton.len() > 2 && skeleton.iter().all(|name| !self.tables.names.get(*name).starts_with("/*"))
+                })
+        };
+        // The first segment is the name of a service, hardly ever of a thing.
+        let objects: Vec<usize> = words.iter().copied().filter(is_object).collect();
+        let alike = if self.depth > 0 { self.alike_most(children, &objects) } else { Vec::new() };
+        if alike.len() >= WORDS && best.is_empty() { alike } else { Vec::new() }
+    }
+
+    /// The members by which all answers to a child's calls repeat its segment, the outermost first.
+    fn carriers(&self, child: &Child) -> Vec<&str> {
+        let mut common: Option<BTreeMap<&str, usize>> = None;
+        for at in child.kinds.values() {
+            let leaves = self.facts[*at].leaves.iter().filter(|leaf| leaf.key == child.key && !leaf.is_piece);
+            let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+            for name in leaves.map(|leaf| self.tables.names.get(leaf.name)) {
+                let depth = name.matches('/').count();
+                let member = name.rsplit('/').next().unwrap_or_default();
+                names.entry(member).and_modify(|known| *known = depth.min(*known)).or_insert(depth);
+            }
+            common = Some(match common {
+                None => names,
+                Some(mut common) => {
+                    common.retain(|name, _| names.contains_key(name));
+                    common
+                }
+            });
+        }
+        let mut names: Vec<(&str, usize)> = common.into_iter().flatten().collect();
+        names.sort_by_key(|(name, depth)| (*depth, *name));
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The name of the capture: that of the member of the answers that carries the value, unless it is only `id`; else
+    /// from the segment before.
+    fn name(&self, children: &[Child], ids: &HashSet<usize>) -> String {
+        let taken: Vec<&str> = self.prefix.iter().filter_map(capture).collect();
+        if let Some(known) = self.known.after(self.prefix).filter(|known| !taken.contains(known)) {
+            return known.to_owned();
+        }
+        let mut at: Vec<usize> = ids.iter().copied().collect();
+        at.sort_unstable();
+        if at.iter().all(|at| children[*at].class == Class::Masked) {
+            return free("masked", &taken);
+        }
+        let mut votes: BTreeMap<String, usize> = BTreeMap::new();
+        for at in at.iter().filter(|at| !children[**at].kinds.is_empty()) {
+            let member = self.carriers(&children[*at]).first().map(|name| word(name)).unwrap_or_default();
+            *votes.entry(member).or_default() += 1;
+        }
+        let member = votes.into_iter().rev().max_by_key(|(_, count)| *count).map(|(name, _)| name).unwrap_or_default();
+        let is_plain =
+            matches!(member.as_str(), "" | "id" | "uuid" | "guid" | "_id" | "key" | "uid" | "value" | "name");
+        if !is_plain && member.chars().any(|character| character.is_ascii_alphabetic()) {
+            return free(&member, &taken);
+        }
+        let before = self.prefix.iter().rev().find_map(|segment| match segment {
+            SegmentPattern::Literal(text) => Some(telling::singular(&word(text))),
+            _ => None,
+        });
+        let before = before.filter(|word| !word.is_empty());
+        let is_id_name = matches!(self.prefix.last(), Some(SegmentPattern::Literal(_)));
+        match before {
+            Some(before) if is_id_name => free(&format!("{before}_id"), &taken),
+            _ => free("id", &taken),
+        }
+    }
+}
+
+fn capture(segment: &SegmentPattern) -> Option<&str> {
+    match segment {
+        SegmentPattern::Capture(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn literal(segment: &str) -> SegmentPattern {
+    match PathPattern::literal(segment).segments().first() {
+        Some(segment) => segment.clone(),
+        None => SegmentPattern::Literal(String::new()),
+    }
+}
+
+/// Letters, digits and `_` of a name.
+fn word(name: &str) -> String {
+    let kept = name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' });
+    let kept: String = kept.collect();
+    kept.trim_matches('_').to_owned()
+}
+
+/// The name, or with a number behind it if it is taken.
+fn free(name: &str, taken: &[&str]) -> String {
+    if !taken.contains(&name) {
+        return name.to_owned();
+    }
+    let numbered = (2..).map(|count| format!("{name}{count}"));
+    numbered.into_iter().find(|name| !taken.contains(&name.as_str())).unwrap_or_default()
+}
