@@ -113,5 +113,7 @@ pub(in crate::cli) fn own_request(loaded: &Loaded, stub: &Stub, scenario: &Scena
         query: query.map(str::to_owned),
         fields,
         body,
+        at: jiff::Timestamp::now(),
+        ..Call::default()
     })
 }

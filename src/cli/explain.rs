@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-use super::args::{ExplainArgs, Global, ProfileArg};
+use super::args::{ExplainArgs, Global};
 use super::calls;
 use super::collections::{load, own_request, settings};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BAD, BOLD, DIM, GOOD, Printer};
+use super::replay::profile;
 use super::select;
-use crate::collection::Profile;
-use crate::matching::{Call, Index, Source, Target};
+use crate::matching::{Call, Index, Source, Steering, Target};
 use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
 use crate::report::explain::Explanation;
@@ -34,8 +35,7 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     let loaded = load(&settings, &args.collection)?;
     let call = request(&args, &settings, &loaded)?;
     let profile = match args.profile {
-        Some(ProfileArg::Best) => Profile::Best,
-        Some(ProfileArg::Strict) => Profile::Strict,
+        Some(named) => profile(named),
         None => loaded.collection.manifest.settings.profile.unwrap_or_default(),
     };
     let bodies = loaded.clone();
@@ -90,7 +90,7 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<Call, Cli
     if record.result == CallResult::Exact
         && let Some(label) = &record.scenario
     {
-        return answered(loaded, label, &record.url).ok_or_else(|| {
+        return answered(loaded, label, &record).ok_or_else(|| {
             let message = format!("`{named}` was answered by `{label}`, which this collection does not have");
             CliError::usage(message).hint("name the collection that was replayed, or write METHOD URL")
         })?;
@@ -101,11 +101,11 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<Call, Cli
 }
 
 /// The call of an exact hit: the log keeps no request of it, since it is the scenario's own.
-fn answered(loaded: &Loaded, label: &str, url: &str) -> Option<Result<Call, CliError>> {
+fn answered(loaded: &Loaded, label: &str, record: &CallRecord) -> Option<Result<Call, CliError>> {
     let (_, wanted) = label.split_once(": ")?;
     let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
     let scenarios = stubs.flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)));
-    let (target, _) = split(url).ok()?;
+    let (target, _) = split(&record.url).ok()?;
     // A label may have no origin, and two origins may serve the same path. The scheme of a plain call does not count.
     let (stub, scenario) = scenarios
         .filter(|(stub, scenario)| [false, true].iter().any(|&several| stub.label(scenario, several) == wanted))
@@ -114,7 +114,13 @@ fn answered(loaded: &Loaded, label: &str, url: &str) -> Option<Result<Call, CliE
             _ => true,
         })
         .min_by_key(|(stub, _)| !matches!(&target, Target::Origin(origin) if stub.origin.matches(origin)))?;
-    Some(own_request(loaded, stub, scenario).map(|call| Call { target, ..call }))
+    let steering = steering(record);
+    Some(own_request(loaded, stub, scenario).map(|call| Call { target, steering, at: record.at, ..call }))
+}
+
+/// What a logged call asked of the mock.
+fn steering(record: &CallRecord) -> Steering {
+    Steering::take(&mut record.steering.iter().map(|(name, value)| Field::new(name, value.as_str())).collect())
 }
 
 /// The call that the log tells of, or why it does not tell enough.
@@ -140,6 +146,8 @@ fn again(record: &CallRecord) -> Result<Call, &'static str> {
         query: query.map(str::to_owned),
         fields: request.fields.iter().map(|(name, value)| Field::new(name, value.as_str())).collect(),
         body: Bytes::from(request.body.clone()),
+        steering: steering(record),
+        at: record.at,
     })
 }
 
@@ -163,6 +171,7 @@ fn typed(method: &str, url: &str, headers: &[String], data: Option<&str>) -> Res
         let json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
         fields.push("Content-Type", if json { "application/json" } else { "application/x-www-form-urlencoded" });
     }
+    let steering = Steering::take(&mut fields);
     Ok(Call {
         method: method.to_owned(),
         target,
@@ -170,6 +179,8 @@ fn typed(method: &str, url: &str, headers: &[String], data: Option<&str>) -> Res
         query: query.map(str::to_owned),
         fields,
         body,
+        steering,
+        at: Timestamp::now(),
     })
 }
 
@@ -216,6 +227,8 @@ fn recorded(settings: &Settings, which: &str) -> Result<Call, CliError> {
         query: request.query,
         fields: request.fields,
         body,
+        steering: Steering::default(),
+        at: exchange.started_at,
     })
 }
 
@@ -282,10 +295,21 @@ mod tests {
             {"name":"ok","request":{"query":["y=1"]},"response":{"status":200}}]}"#;
         std::fs::write(root.join("stubs/a.test/get-x.json"), stub).unwrap();
         let loaded = crate::store::collections::load(&root).unwrap();
-        let call = answered(&loaded, "c: GET /x#ok", "https://a.test/x?y=1").unwrap().unwrap();
+        let record = |url: &str| -> CallRecord {
+            serde_json::from_value(serde_json::json!({
+                "call": 17, "at": "2026-11-20T10:00:00Z", "duration_us": 1, "method": "GET", "url": url,
+                "status": 200, "result": "exact", "steering": [["x-mock-response-code", "200"]],
+            }))
+            .unwrap()
+        };
+        let call = answered(&loaded, "c: GET /x#ok", &record("https://a.test/x?y=1")).unwrap().unwrap();
+        assert_eq!(call.steering.code.as_deref(), Some("200"));
         assert_eq!((&*call.method, &*call.path, call.query.as_deref()), ("GET", "/x", Some("y=1")));
-        assert!(answered(&loaded, "c: GET /x#gone", "/x").is_none());
-        assert!(answered(&loaded, "c: GET /x#ok", "https://b.test/x").is_none(), "another origin has the same path");
+        assert!(answered(&loaded, "c: GET /x#gone", &record("/x")).is_none());
+        assert!(
+            answered(&loaded, "c: GET /x#ok", &record("https://b.test/x")).is_none(),
+            "another origin has the same path"
+        );
         std::fs::remove_dir_all(&root).unwrap();
     }
 }

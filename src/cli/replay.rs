@@ -82,7 +82,7 @@ fn plan(args: &ReplayArgs, settings: &Settings) -> ReplayPlan {
         shift_cookies: !args.no_shift,
         serve: ServeOptions {
             // The command line has checked that it is a status of an error.
-            miss_status: http::StatusCode::from_u16(args.miss_status).unwrap_or(http::StatusCode::NOT_IMPLEMENTED),
+            miss_status: args.miss_status.and_then(|status| http::StatusCode::from_u16(status).ok()),
             explain_headers: args.explain_headers,
         },
         mask: settings.mask.clone(),
@@ -101,6 +101,7 @@ pub(super) fn profile(profile: ProfileArg) -> Profile {
     match profile {
         ProfileArg::Best => Profile::Best,
         ProfileArg::Strict => Profile::Strict,
+        ProfileArg::Postman => Profile::Postman,
     }
 }
 

@@ -53,6 +53,68 @@ pub struct Settings {
     /// How requests are matched; `best` unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+    /// What the profile `postman` compares.
+    #[serde(default, skip_serializing_if = "PostmanSettings::is_default")]
+    pub postman: PostmanSettings,
+}
+
+/// What the profile `postman` compares: what a mock server of Postman can be set to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostmanSettings {
+    /// Whether the query counts.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub match_query: bool,
+    /// Whether a capture without a value takes any segment.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub match_wildcards: bool,
+    /// Whether the body must be equal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub match_body: bool,
+    /// Fields that must be equal, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub match_headers: Vec<String>,
+    /// How many characters a path may be away at most; 0 for none.
+    #[serde(default = "usual_distance", skip_serializing_if = "is_usual_distance")]
+    pub distance: u8,
+}
+
+/// Two characters tell most slips from another path.
+const USUAL_DISTANCE: u8 = 2;
+
+fn usual_distance() -> u8 {
+    USUAL_DISTANCE
+}
+
+fn is_usual_distance(distance: &u8) -> bool {
+    *distance == USUAL_DISTANCE
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+impl Default for PostmanSettings {
+    fn default() -> Self {
+        PostmanSettings {
+            match_query: true,
+            match_wildcards: true,
+            match_body: false,
+            match_headers: Vec::new(),
+            distance: USUAL_DISTANCE,
+        }
+    }
+}
+
+impl PostmanSettings {
+    /// Whether everything is as usual.
+    pub fn is_default(&self) -> bool {
+        *self == PostmanSettings::default()
+    }
 }
 
 impl Settings {
@@ -71,6 +133,8 @@ pub enum Profile {
     Best,
     /// Exact hits only.
     Strict,
+    /// As a mock server of Postman: points for how near the path is, and for the query.
+    Postman,
 }
 
 impl Profile {
@@ -79,6 +143,7 @@ impl Profile {
         match self {
             Profile::Best => "best",
             Profile::Strict => "strict",
+            Profile::Postman => "postman",
         }
     }
 }

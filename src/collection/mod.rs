@@ -23,7 +23,7 @@ pub use body::{BodySpec, JsonStyle};
 pub use change::{Change, ChangeError};
 pub use check::Problem;
 pub use key::{BadStubKey, StubKey};
-pub use manifest::{Manifest, OriginPattern, PortPattern, Profile, ServerStub, Settings};
+pub use manifest::{Manifest, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings};
 pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern};
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};

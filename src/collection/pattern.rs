@@ -63,18 +63,18 @@ impl PathPattern {
 }
 
 fn render(segments: &[SegmentPattern]) -> String {
-    let mut text = String::new();
-    for segment in segments {
-        text.push('/');
-        match segment {
-            SegmentPattern::Literal(literal) => text.push_str(literal),
-            SegmentPattern::Glob(glob) => text.push_str(glob),
-            SegmentPattern::Capture(name) => text.extend(["{", name, "}"]),
-            SegmentPattern::Any => text.push('*'),
-            SegmentPattern::Rest => text.push_str("**"),
+    segments.iter().map(|segment| format!("/{segment}")).collect()
+}
+
+impl fmt::Display for SegmentPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SegmentPattern::Literal(text) | SegmentPattern::Glob(text) => f.write_str(text),
+            SegmentPattern::Capture(name) => write!(f, "{{{name}}}"),
+            SegmentPattern::Any => f.write_str("*"),
+            SegmentPattern::Rest => f.write_str("**"),
         }
     }
-    text
 }
 
 impl fmt::Display for PathPattern {

@@ -263,7 +263,7 @@ mod tests {
             messages(r#"{"version": 1, "orgins": [], "settings": {"profile": "strikt"}}"#, manifest_schema()),
             [
                 "unknown key `orgins`; did you mean `origins`?",
-                "`settings.profile` is `strikt`; expected one of `best`, `strict`; did you mean `strict`?",
+                "`settings.profile` is `strikt`; expected one of `best`, `strict`, `postman`; did you mean `strict`?",
                 "the key `name` is missing",
             ]
         );

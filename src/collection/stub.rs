@@ -150,6 +150,10 @@ pub struct Scenario {
     /// The id of the exchange it was first made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The id by which `x-mock-response-id` means it, and by which ties are broken in the profile `postman`, where it
+    /// has one of its own; else `METHOD ORIGIN/PATH#NAME` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// What the request looks like.
     #[serde(default, skip_serializing_if = "RequestSpec::is_empty")]
     pub request: RequestSpec,
@@ -250,6 +254,23 @@ pub struct ResponseSpec {
     /// Trailer field lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trailers: Vec<FieldLine>,
+}
+
+impl ResponseSpec {
+    /// An answer with nothing but a status.
+    pub fn of_status(status: u16) -> Self {
+        ResponseSpec {
+            status,
+            reason: None,
+            times: None,
+            recorded_at: None,
+            streamed: false,
+            coding_unasked: false,
+            fields: Vec::new(),
+            body: None,
+            trailers: Vec::new(),
+        }
+    }
 }
 
 /// A moment, in files as RFC 3339.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::ladder::Rung;
+
 /// Weight of the query in the score.
 pub const QUERY_WEIGHT: u32 = 40;
 /// Weight of the body in the score.
@@ -123,6 +125,13 @@ pub struct PartResult {
     pub tally: Tally,
     /// The items that are not the same, in the order of names; at most a hundred.
     pub items: Vec<Item>,
+    /// How many items that must agree do not, because the scenario or the call demands it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub broken: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl PartResult {
@@ -134,6 +143,11 @@ impl PartResult {
     /// Counts items that agree.
     pub(super) fn same(&mut self, count: usize) {
         self.tally.same = self.tally.same.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Says that everything in this part must agree.
+    pub(super) fn demand(&mut self) {
+        self.broken = self.tally.all() - self.tally.same;
     }
 
     /// Counts and keeps an item that does not agree.
@@ -180,13 +194,45 @@ pub struct Evaluation {
     pub by_default: bool,
     /// A GET scenario that answers HEAD.
     pub head_from_get: bool,
+    /// The call named it, by id or by name.
+    pub picked: bool,
+    /// The points of the profile `postman`, of which the score is the sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Points>,
+}
+
+/// What the profile `postman` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Points {
+    /// How near the path is; none for no match.
+    pub rung: Option<Rung>,
+    /// Points for the query: 10 to −10.
+    pub query: f64,
+    /// Points for an equal body: 5 or 0.
+    pub body: f64,
+}
+
+impl Points {
+    /// What the query gives: +10 if every pair is the same, +10 × their share if some are, and −1 for each that one
+    /// side lacks, at most −10, if none is.
+    pub(super) fn of_query(tally: Tally) -> f64 {
+        match (tally.is_exact(), tally.same) {
+            (true, _) => 10.0,
+            (false, 0) => -f64::from((tally.extra + tally.missing).min(10)),
+            (false, _) => 10.0 * tally.share(),
+        }
+    }
+
+    /// The sum; 0 without a rung.
+    pub fn sum(self) -> f64 {
+        self.rung.map_or(0.0, |rung| f64::from(rung.points()) + self.query + self.body)
+    }
 }
 
 impl Evaluation {
     /// The evaluation of these parts: `100 × Σ w·p ÷ Σ w` over those that apply, 100 if none does.
     pub(super) fn new(captures: PartResult, query: PartResult, body: PartResult, fields: PartResult) -> Self {
-        let mut evaluation =
-            Evaluation { score: 100.0, captures, query, body, fields, by_default: false, head_from_get: false };
+        let mut evaluation = Evaluation::of(captures, query, body, fields);
         let (mut weighted, mut weights) = (0.0, 0);
         for part in Part::ALL {
             let result = evaluation.part(part);
@@ -199,6 +245,28 @@ impl Evaluation {
             evaluation.score = 100.0 * weighted / f64::from(weights);
         }
         evaluation
+    }
+
+    fn of(captures: PartResult, query: PartResult, body: PartResult, fields: PartResult) -> Self {
+        let (score, by_default, head_from_get, picked) = (100.0, false, false, false);
+        Evaluation { score, captures, query, body, fields, by_default, head_from_get, picked, points: None }
+    }
+
+    /// The evaluation of these parts by points; a part that only gives points is empty.
+    pub(super) fn by_points(points: Points, query: PartResult, body: PartResult, fields: PartResult) -> Self {
+        let parts = Evaluation::of(PartResult::default(), query, body, fields);
+        Evaluation { score: points.sum(), points: Some(points), ..parts }
+    }
+
+    /// How the path is near, where it is not the scenario's.
+    pub fn path_note(&self) -> Option<&'static str> {
+        let rung = self.points?.rung.filter(|rung| !matches!(rung, Rung::Identical | Rung::Wildcards));
+        rung.map(Rung::words)
+    }
+
+    /// Whether everything that must agree does.
+    pub fn keeps_demands(&self) -> bool {
+        Part::ALL.iter().all(|part| self.part(*part).broken == 0)
     }
 
     /// The verdict on a part.
@@ -214,16 +282,22 @@ impl Evaluation {
     /// Whether everything agreed, and the scenario answers in its own right.
     pub fn is_exact(&self) -> bool {
         let agrees = Part::ALL.iter().all(|part| self.part(*part).tally.is_exact());
-        agrees && !self.by_default && !self.head_from_get
+        let path = self.points.is_none_or(|points| points.rung.is_some()) && self.path_note().is_none();
+        agrees && path && !self.by_default && !self.head_from_get
     }
 
     /// Whether the scenario may answer under the profile `best`: score ≥ 60, every applying share ≥ 0.5, and nothing
-    /// different in query, body or captured values.
+    /// different in query, body or captured values, nor where it must agree. By points: a rung, and nothing that must
+    /// agree and does not.
     pub fn qualifies(&self) -> bool {
+        if let Some(points) = self.points {
+            return points.rung.is_some() && self.keeps_demands();
+        }
         let contradicted = [Part::Captures, Part::Query, Part::Body];
         self.score >= QUALIFYING_SCORE
             && Part::ALL.iter().all(|part| self.part(*part).tally.share() >= 0.5)
             && contradicted.iter().all(|part| self.part(*part).tally.different == 0)
+            && self.keeps_demands()
     }
 
     /// How many items were compared.

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 
-use crate::collection::{EndPolicy, MatchParts, OriginPattern, Rule, Scenario, SegmentPattern, Stub};
+use serde_json::Value;
+
+use crate::collection::{EndPolicy, Manifest, MatchParts, OriginPattern, Rule, Scenario, SegmentPattern, Stub};
 use crate::model::path;
 
 use super::ScenarioRef;
 use super::body::{self, ExpectedBody};
-use super::evaluation::{Evaluation, PartResult, Verdict};
+use super::evaluation::{Evaluation, PartResult, Points, Verdict};
+use super::ladder::{self, Piece};
 use super::pairs::{self, Pair};
 use super::paths;
 use super::placeholder;
@@ -39,6 +42,14 @@ impl CompiledStub {
             rules: Rules::new(stub, collection),
         }
     }
+
+    /// The text of a literal segment.
+    fn literal(&self, at: usize) -> &str {
+        match self.segments.get(at) {
+            Some(SegmentPattern::Literal(text)) => text,
+            _ => "",
+        }
+    }
 }
 
 /// A captured value that a scenario expects.
@@ -58,6 +69,8 @@ pub(super) struct Expected {
     pub(super) disabled: bool,
     /// Its sequence may end in a miss.
     pub(super) may_end: bool,
+    /// The status of its first answer.
+    pub(super) status: u16,
     captures: Vec<Capture>,
     query: Vec<Pair>,
     fields: Vec<(String, String)>,
@@ -75,6 +88,7 @@ impl Expected {
             default: scenario.default,
             disabled: scenario.disabled,
             may_end: scenario.end == Some(EndPolicy::Miss),
+            status: scenario.steps().first().map_or(0, |step| step.status),
             captures: captures(stub, scenario),
             query: query(stub, scenario),
             fields: fields(stub, scenario),
@@ -90,19 +104,124 @@ impl Expected {
 
     /// Compares it with a call whose origin, method and path the stub has let through.
     pub(super) fn evaluate(&self, stub: &CompiledStub, received: &Received<'_>) -> Evaluation {
-        let (mut captures, mut query) = (PartResult::default(), PartResult::default());
-        let (mut body, mut fields) = (PartResult::default(), PartResult::default());
+        let steering = &received.call().steering;
+        let mut captures = PartResult::default();
         self.compare_captures(stub, received, &mut captures);
+        let query = self.compare_query(stub, received);
+        let mut body = PartResult::default();
+        if steering.body.unwrap_or(stub.parts.body) {
+            body::compare(self.body.as_ref(), received, &stub.rules, &mut body);
+        }
+        if steering.body == Some(true) {
+            body.demand();
+        }
+        let mut fields = PartResult::default();
+        match &steering.fields {
+            Some(names) => fields = self.compare_named(names, received),
+            None if stub.parts.fields => self.compare_fields(stub, received, &mut fields),
+            None => {}
+        }
+        Evaluation::new(captures, query, body, fields)
+    }
+
+    /// Compares it with a call as the profile `postman` does, whatever the path.
+    pub(super) fn evaluate_by_points(
+        &self,
+        stub: &CompiledStub,
+        received: &Received<'_>,
+        manifest: &Manifest,
+    ) -> Evaluation {
+        let (settings, steering) = (&manifest.settings.postman, &received.call().steering);
+        let rung = {
+            let segments: Vec<&str> = path::segments(received.path()).collect();
+            let pieces = self.pieces(stub, manifest, &segments);
+            ladder::rung(&pieces, received.path(), settings.distance.into())
+        };
+        let mut query = PartResult::default();
+        if settings.match_query {
+            query = self.compare_query(stub, received);
+        }
+        let mut body = PartResult::default();
+        let counts = stub.parts.body || steering.body == Some(true);
+        if counts {
+            body::compare(self.body.as_ref(), received, &stub.rules, &mut body);
+        }
+        let points = Points {
+            rung,
+            query: if settings.match_query && stub.parts.query { Points::of_query(query.tally) } else { 0.0 },
+            body: if counts && body.tally.is_exact() { 5.0 } else { 0.0 },
+        };
+        if steering.body.unwrap_or(settings.match_body) {
+            body.demand();
+        } else {
+            body = PartResult::default();
+        }
+        let fields = self.compare_named(steering.fields.as_ref().unwrap_or(&settings.match_headers), received);
+        Evaluation::by_points(points, query, body, fields)
+    }
+
+    /// The path of the stub with the scenario's values and the collection's variables in it. A segment that a rule or
+    /// placeholder lets through is the call's own.
+    fn pieces<'a>(&'a self, stub: &'a CompiledStub, manifest: &'a Manifest, call: &[&'a str]) -> Vec<Piece<'a>> {
+        let wildcards = manifest.settings.postman.match_wildcards;
+        let piece = |(at, pattern): (usize, &'a SegmentPattern)| {
+            let got = call.get(at).copied().filter(|segment| !segment.is_empty());
+            let named = self.captures.iter().find(|capture| capture.segment == at);
+            match (pattern, named) {
+                (SegmentPattern::Literal(_), _) => {
+                    Piece::Text(got.filter(|got| paths::segment_fits(pattern, got)).unwrap_or(stub.literal(at)))
+                }
+                (SegmentPattern::Capture(name), Some(capture)) => match stub.rules.capture(name) {
+                    Some(rule) if rule.ignores() || rule.takes_any() => Piece::Wild(pattern),
+                    rule => {
+                        let fits = |got: &&str| {
+                            placeholder::stands_for(&capture.value, got)
+                                || rule.is_some_and(|rule| rule.accepts(&capture.value, got))
+                        };
+                        Piece::Text(got.filter(fits).unwrap_or(&capture.value))
+                    }
+                },
+                (SegmentPattern::Capture(name), None) => match manifest.variables.get(name).and_then(Value::as_str) {
+                    Some(value) => Piece::Text(value),
+                    None => Piece::Wild(pattern),
+                },
+                _ => Piece::Wild(pattern),
+            }
+        };
+        let unwild = |piece| match piece {
+            // Nothing is written so in a path: braces and asterisks are escaped there.
+            Piece::Wild(_) if !wildcards => Piece::Text("*"),
+            piece => piece,
+        };
+        stub.segments.iter().enumerate().map(piece).map(unwild).collect()
+    }
+
+    fn compare_query(&self, stub: &CompiledStub, received: &Received<'_>) -> PartResult {
+        let mut query = PartResult::default();
         if stub.parts.query && !(self.query.is_empty() && received.call().query.is_none()) {
             pairs::compare(&self.query, received.query(), |name| stub.rules.query(name), &mut query);
         }
-        if stub.parts.body {
-            body::compare(self.body.as_ref(), received, &stub.rules, &mut body);
+        query
+    }
+
+    /// The fields of these names, each of which must be the same whatever its case, or be on neither side.
+    fn compare_named(&self, names: &[String], received: &Received<'_>) -> PartResult {
+        let mut result = PartResult::default();
+        for name in names {
+            let own = self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            let got = combined(received.call().fields.all(name));
+            match (own.map(|(_, value)| value.as_str()), got.as_deref()) {
+                (None, None) => {}
+                (Some(own), Some(got))
+                    if own.to_lowercase() == got.to_lowercase() || placeholder::stands_for_field(name, own, got) =>
+                {
+                    result.same(1);
+                }
+                (own, got) => result.add(Verdict::Different, name, own, got),
+            }
         }
-        if stub.parts.fields {
-            self.compare_fields(stub, received, &mut fields);
-        }
-        Evaluation::new(captures, query, body, fields)
+        result.demand();
+        result
     }
 
     fn compare_captures(&self, stub: &CompiledStub, received: &Received<'_>, result: &mut PartResult) {

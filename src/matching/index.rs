@@ -1,5 +1,6 @@
 //! The compiled collections: candidates by origin, method and path, and the choice among them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::collection::{OriginPattern, PortPattern, Profile, StubFile};
@@ -7,9 +8,10 @@ use crate::model::{Authority, Scheme};
 
 use super::expected::{CompiledStub, Expected};
 use super::near;
-use super::order::{self, Contender, Decider, Role};
+use super::order::{Contender, Decider, Law, Role};
 use super::paths::PathTable;
 use super::received::Received;
+use super::steering::{Steering, bare_id};
 use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, Target};
 
 /// The compiled collections: finds the candidates of a call by origin, method and path without walking them all.
@@ -45,8 +47,28 @@ pub struct Ranked {
     pub evaluation: Evaluation,
     /// Whether it may answer under the profile.
     pub qualified: bool,
+    /// Whether the call's `x-mock-*` fields let it take part.
+    pub admitted: bool,
     /// What decided against it, if it may answer and is not the first.
     pub lost: Option<Decider>,
+}
+
+/// A call with what decides how it is answered.
+pub(super) struct Question<'a> {
+    pub(super) received: &'a Received<'a>,
+    pub(super) profile: Profile,
+    /// Whether a scenario's sequence has ended in a miss.
+    pub(super) used_up: &'a dyn Fn(ScenarioRef) -> bool,
+}
+
+impl Question<'_> {
+    fn law(&self) -> Law {
+        match self.profile {
+            Profile::Best | Profile::Strict => Law::Weighed,
+            Profile::Postman if self.received.call().steering.picks() => Law::Named,
+            Profile::Postman => Law::Points,
+        }
+    }
 }
 
 /// Loopback hosts are one host.
@@ -112,21 +134,36 @@ impl Index {
     /// Chooses the scenario that answers `call`. `used_up` tells whether a scenario's sequence has ended in a miss.
     pub fn select(&self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Selection {
         let received = Received::new(call);
+        let question = Question { received: &received, profile, used_up };
+        match self.best(&question) {
+            Some(best) => Selection::Hit(Hit { at: best.scenario.at, evaluation: best.evaluation }),
+            None => Selection::Miss(near::miss(self, &question)),
+        }
+    }
+
+    /// The first of those that may answer.
+    pub(super) fn best<'i>(&'i self, question: &Question<'_>) -> Option<Contender<'i>> {
+        let law = question.law();
         let mut best: Option<Contender<'_>> = None;
-        let mut consider = |entry, role, scenario| {
-            if let Some(contender) = self.contend(entry, role, scenario, &received, profile, used_up)
-                && best.as_ref().is_none_or(|best| order::compare(&contender, best).is_lt())
+        self.competing(question, &mut |entry, role, scenario| {
+            if let Some(contender) = self.contend(entry, role, scenario, question)
+                && best.as_ref().is_none_or(|best| law.compare(&contender, best).is_lt())
             {
                 best = Some(contender);
             }
-        };
-        self.candidates(&received, &call.method, &mut |entry| consider_all(entry, Role::Qualified, &mut consider));
-        if call.method == "HEAD" && profile == Profile::Best {
-            self.candidates(&received, "GET", &mut |entry| consider_all(entry, Role::HeadFromGet, &mut consider));
+        });
+        best
+    }
+
+    /// Visits every scenario whose stub passes the gates, with the capacity in which it would answer.
+    fn competing<'i>(&'i self, question: &Question<'_>, visit: &mut dyn FnMut(&'i Entry, Role, &'i Expected)) {
+        let call = question.received.call();
+        if question.profile == Profile::Postman {
+            return self.of_method(question.received, &mut |entry| consider_all(entry, Role::Qualified, visit));
         }
-        match best {
-            Some(best) => Selection::Hit(Hit { at: best.scenario.at, evaluation: best.evaluation }),
-            None => Selection::Miss(near::miss(self, &received, profile, used_up)),
+        self.candidates(question.received, &call.method, &mut |entry| consider_all(entry, Role::Qualified, visit));
+        if call.method == "HEAD" && question.profile == Profile::Best {
+            self.candidates(question.received, "GET", &mut |entry| consider_all(entry, Role::HeadFromGet, visit));
         }
     }
 
@@ -136,22 +173,20 @@ impl Index {
         entry: &'i Entry,
         role: Role,
         scenario: &'i Expected,
-        received: &Received<'_>,
-        profile: Profile,
-        used_up: &dyn Fn(ScenarioRef) -> bool,
+        question: &Question<'_>,
     ) -> Option<Contender<'i>> {
-        if scenario.disabled {
+        if scenario.disabled || !self.is_admitted(&entry.stub, scenario, question) {
             return None;
         }
-        let mut evaluation = scenario.evaluate(&entry.stub, received);
-        evaluation.head_from_get = role == Role::HeadFromGet;
+        let Question { profile, used_up, .. } = question;
+        let mut evaluation = self.evaluate(entry, role, scenario, question);
         let qualifies = match profile {
-            Profile::Best => evaluation.qualifies(),
+            Profile::Best | Profile::Postman => evaluation.qualifies() || evaluation.picked,
             Profile::Strict => evaluation.is_exact(),
         };
         let role = match (qualifies, role) {
             (true, role) => role,
-            (false, _) if !scenario.default || profile == Profile::Strict => return None,
+            (false, _) if !scenario.default || *profile != Profile::Best => return None,
             (false, Role::HeadFromGet) => Role::HeadDefault,
             (false, _) => Role::Default,
         };
@@ -159,8 +194,70 @@ impl Index {
         if scenario.may_end && used_up(scenario.at) {
             return None;
         }
-        let origin_rank = if matches!(received.call().target, Target::Origin(_)) { 0 } else { entry.origin_rank };
-        Some(Contender { role, stub: &entry.stub, scenario, evaluation, origin_rank })
+        Some(self.contender(entry, role, scenario, evaluation, question))
+    }
+
+    /// Compares a scenario with the call as the profile asks.
+    fn evaluate(&self, entry: &Entry, role: Role, scenario: &Expected, question: &Question<'_>) -> Evaluation {
+        let mut evaluation = match question.profile {
+            Profile::Best | Profile::Strict => scenario.evaluate(&entry.stub, question.received),
+            Profile::Postman => {
+                let manifest = &self.sources[scenario.at.collection].collection.manifest;
+                scenario.evaluate_by_points(&entry.stub, question.received, manifest)
+            }
+        };
+        evaluation.head_from_get = role == Role::HeadFromGet;
+        evaluation.picked = question.received.call().steering.picks();
+        evaluation
+    }
+
+    fn contender<'i>(
+        &'i self,
+        entry: &'i Entry,
+        role: Role,
+        scenario: &'i Expected,
+        evaluation: Evaluation,
+        question: &Question<'_>,
+    ) -> Contender<'i> {
+        let named = matches!(question.received.call().target, Target::Origin(_));
+        let id = match question.law() {
+            Law::Weighed => Cow::Borrowed(""),
+            Law::Points | Law::Named => self.id(scenario.at),
+        };
+        let origin_rank = if named { 0 } else { entry.origin_rank };
+        Contender { role, stub: &entry.stub, scenario, evaluation, origin_rank, id }
+    }
+
+    /// Whether the call's steering lets a scenario take part.
+    fn is_admitted(&self, stub: &CompiledStub, scenario: &Expected, question: &Question<'_>) -> bool {
+        let steering = &question.received.call().steering;
+        if *steering == Steering::default() {
+            return true;
+        }
+        let spec = self.scenario(scenario.at);
+        steering.admits(scenario.status, &spec.name, |wanted| {
+            let given = spec.id.as_deref().is_some_and(|id| bare_id(id) == bare_id(wanted));
+            let short = || format!("{} {}#{}", stub.method, self.stub(scenario.at).stub.path, spec.name);
+            given || spec.source.as_deref() == Some(wanted) || short() == wanted || *self.id(scenario.at) == *wanted
+        })
+    }
+
+    /// What a scenario is known by: the id that it was given, else its label with the origin.
+    fn id(&self, at: ScenarioRef) -> Cow<'_, str> {
+        let scenario = self.scenario(at);
+        match &scenario.id {
+            Some(id) => Cow::Borrowed(id),
+            None => Cow::Owned(self.stub(at).stub.label(scenario, true)),
+        }
+    }
+
+    /// Visits every stub of the call's method, and of its origin if it named one.
+    fn of_method<'i>(&'i self, received: &Received<'_>, visit: &mut dyn FnMut(&'i Entry)) {
+        let call = received.call();
+        self.origins_of(&call.target, &mut |origin| {
+            let entries = origin.stubs.iter().map(|number| &self.stubs[*number as usize]);
+            entries.filter(|entry| entry.stub.method == call.method).for_each(&mut *visit);
+        });
     }
 
     /// Visits the stubs that pass the gates of origin, `method` and path.
@@ -230,41 +327,54 @@ impl Index {
         self.origins.iter().map(|origin| &origin.pattern)
     }
 
+    /// Whether no collection has a scenario.
+    pub fn is_empty(&self) -> bool {
+        self.stubs.iter().all(|entry| entry.scenarios.is_empty())
+    }
+
     /// The names of the collections, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|source| source.name.as_str())
     }
 
-    /// Every scenario whose stub passes the gates for `call`, the one that answers first, then in the order in which
-    /// they would have answered, then those that may not, nearest first. For `explain`.
-    pub fn rank<'i>(&'i self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Vec<Ranked> {
-        let received = Received::new(call);
-        let (mut may, mut may_not) = (Vec::new(), Vec::new());
-        let mut consider = |entry: &'i Entry, role, scenario: &'i Expected| match self
-            .contend(entry, role, scenario, &received, profile, used_up)
-        {
-            Some(contender) => may.push(contender),
+    /// [`Index::select`] together with [`Index::rank`]: the ranking from which the choice was made.
+    pub fn select_ranked(
+        &self,
+        call: &Call,
+        profile: Profile,
+        used_up: &dyn Fn(ScenarioRef) -> bool,
+    ) -> (Selection, Vec<Ranked>) {
+        let ranked = self.rank(call, profile, used_up);
+        let selection = match ranked.first().filter(|first| first.qualified) {
+            Some(first) => Selection::Hit(Hit { at: first.at, evaluation: first.evaluation.clone() }),
             None => {
-                let mut evaluation = scenario.evaluate(&entry.stub, &received);
-                evaluation.head_from_get = role == Role::HeadFromGet;
-                may_not.push(Contender {
-                    role,
-                    stub: &entry.stub,
-                    scenario,
-                    evaluation,
-                    origin_rank: entry.origin_rank,
-                });
+                let received = Received::new(call);
+                Selection::Miss(near::miss(self, &Question { received: &received, profile, used_up }))
             }
         };
-        self.candidates(&received, &call.method, &mut |entry| consider_all(entry, Role::Qualified, &mut consider));
-        if call.method == "HEAD" && profile == Profile::Best {
-            self.candidates(&received, "GET", &mut |entry| consider_all(entry, Role::HeadFromGet, &mut consider));
-        }
-        may.sort_by(order::compare);
+        (selection, ranked)
+    }
+
+    /// Every scenario whose stub passes the gates for `call`, the one that answers first, then in the order in which
+    /// they would have answered, then those that may not, nearest first. For `explain`.
+    pub fn rank(&self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Vec<Ranked> {
+        let received = Received::new(call);
+        let question = Question { received: &received, profile, used_up };
+        let law = question.law();
+        let (mut may, mut may_not) = (Vec::new(), Vec::new());
+        self.competing(&question, &mut |entry, role, scenario| match self.contend(entry, role, scenario, &question) {
+            Some(contender) => may.push(contender),
+            None => {
+                let evaluation = self.evaluate(entry, role, scenario, &question);
+                may_not.push(self.contender(entry, role, scenario, evaluation, &question));
+            }
+        });
+        may.sort_by(|one, other| law.compare(one, other));
         may_not.sort_by(near::nearer);
-        let lost: Vec<_> = may.iter().map(|one| order::decide(&may[0], one).map(|(_, decider)| decider)).collect();
+        let lost: Vec<_> = may.iter().map(|one| law.decide(&may[0], one).map(|(_, decider)| decider)).collect();
         let ranked = |qualified, one: Contender<'_>, lost| Ranked {
             at: one.scenario.at,
+            admitted: self.is_admitted(one.stub, one.scenario, &question),
             evaluation: one.evaluation,
             qualified,
             lost,

@@ -13,41 +13,51 @@ mod expected;
 mod graphql;
 mod index;
 mod json;
+mod ladder;
 mod multipart;
 mod near;
 mod order;
 mod pairs;
 mod paths;
 mod placeholder;
+#[cfg(test)]
+mod postman_cases;
 mod received;
 mod rules;
+mod steering;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use crate::collection::{Collection, Rule, Scenario, Stub};
 use crate::model::{Authority, Fields, Origin};
 
 pub use body::text_of as body_text;
-pub use evaluation::{BODY_WEIGHT, Evaluation, FIELDS_WEIGHT, Item, Part, PartResult, QUERY_WEIGHT, Tally, Verdict};
+pub use evaluation::{
+    BODY_WEIGHT, Evaluation, FIELDS_WEIGHT, Item, Part, PartResult, Points, QUERY_WEIGHT, Tally, Verdict,
+};
 pub use index::{Index, Ranked};
+pub use ladder::Rung;
 pub use near::{Miss, Near, PathFault, Reason, Standing};
 pub use order::Decider;
+pub use steering::Steering;
 
 /// Where a call says it goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Target {
     /// Through the proxy, or by `/@HOST`: this origin.
     Origin(Origin),
     /// A plain call whose `Host` is one of a served collection: scheme ignored.
     Authority(Authority),
     /// A plain call to our own address: every origin competes.
+    #[default]
     Any,
 }
 
 /// A request as matching sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Call {
     /// The method, as written.
     pub method: String,
@@ -61,6 +71,10 @@ pub struct Call {
     pub fields: Fields,
     /// The body, content coding undone where it could be.
     pub body: Bytes,
+    /// What it asks of the mock; its fields are not among `fields`.
+    pub steering: Steering,
+    /// When it came, for dates that must lie near the present.
+    pub at: Timestamp,
 }
 
 /// The body of a scenario's request, resolved: what `collection::BodySpec` stands for, decoded.
@@ -221,6 +235,7 @@ pub(crate) mod tests {
             disabled: false,
             priority: 0,
             source: None,
+            id: None,
             request,
             response: Some(response),
             responses: Vec::new(),
@@ -290,8 +305,7 @@ pub(crate) mod tests {
             target,
             path: path.into(),
             query: query.map(str::to_owned),
-            fields: Fields::new(),
-            body: Bytes::new(),
+            ..Call::default()
         };
         while let Some(first) = rest.chars().next() {
             let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -308,6 +322,7 @@ pub(crate) mod tests {
             }
             rest = after;
         }
+        call.steering = Steering::take(&mut call.fields);
         call
     }
 

@@ -8,10 +8,11 @@ use crate::collection::{Profile, SegmentPattern};
 use crate::model::path;
 
 use super::body::MAX_STRUCTURED;
-use super::index::{Entry, Index};
+use super::index::{Entry, Index, Question};
 use super::order::{Contender, Role};
 use super::received::Received;
-use super::{Evaluation, Part, ScenarioRef, paths};
+use super::steering::Steering;
+use super::{Call, Evaluation, Part, ScenarioRef, paths};
 
 /// Near scenarios reported at most.
 const MAX_NEAR: usize = 5;
@@ -57,6 +58,8 @@ pub enum Reason {
     UsedUp,
     /// The scenario that would answer is disabled.
     Disabled,
+    /// No scenario has the status, id or name that the call asks for in `x-mock-*` fields.
+    Steering,
 }
 
 /// How the path of a near scenario's stub differs from the call's.
@@ -118,6 +121,7 @@ impl Reason {
             Reason::Body => "body",
             Reason::UsedUp => "used-up",
             Reason::Disabled => "disabled",
+            Reason::Steering => "steering",
         }
     }
 }
@@ -139,12 +143,11 @@ pub(super) fn nearer(one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
 }
 
 /// The miss of a call that no scenario answers.
-pub(super) fn miss(
-    index: &Index,
-    received: &Received<'_>,
-    profile: Profile,
-    used_up: &dyn Fn(ScenarioRef) -> bool,
-) -> Miss {
+pub(super) fn miss(index: &Index, question: &Question<'_>) -> Miss {
+    let Question { received, profile, used_up } = *question;
+    if let Some(miss) = steered_away(index, question) {
+        return miss;
+    }
     let mut known = false;
     index.origins_of(&received.call().target, &mut |_| known = true);
     if !known {
@@ -176,10 +179,26 @@ pub(super) fn miss(
     Miss { reason, near, served: Vec::new() }
 }
 
+/// The miss of a call that would be answered but for what it asks for in `x-mock-*` fields.
+fn steered_away(index: &Index, question: &Question<'_>) -> Option<Miss> {
+    let call = question.received.call();
+    call.steering.conditions().next()?;
+    let steering = Steering { code: None, id: None, name: None, ..call.steering.clone() };
+    let call = Call { steering, ..call.clone() };
+    let received = Received::new(&call);
+    let best = index.best(&Question { received: &received, ..*question });
+    // Who names a scenario is told so, even where no other would have answered.
+    if best.is_none() && !question.received.call().steering.picks() {
+        return None;
+    }
+    let near = best.map(|best| near(best, &received, question.used_up)).into_iter().collect();
+    Some(Miss { reason: Reason::Steering, near, served: Vec::new() })
+}
+
 /// The class of a miss whose origin, method and path are known.
 fn reason_of(near: &[Near], profile: Profile) -> Reason {
     let qualifies = |near: &&Near| match profile {
-        Profile::Best => near.evaluation.qualifies(),
+        Profile::Best | Profile::Postman => near.evaluation.qualifies(),
         Profile::Strict => near.evaluation.is_exact(),
     };
     match near.iter().filter(qualifies).map(|near| near.standing).find(|standing| *standing != Standing::Enabled) {
@@ -214,7 +233,8 @@ fn nearest(stubs: &[&Entry], received: &Received<'_>, used_up: &dyn Fn(ScenarioR
             budget = budget.saturating_sub(cost);
             let evaluation = scenario.evaluate(&entry.stub, received);
             let role = Role::Qualified;
-            of_stub.push(Contender { role, stub: &entry.stub, scenario, evaluation, origin_rank: 0 });
+            let id = std::borrow::Cow::Borrowed("");
+            of_stub.push(Contender { role, stub: &entry.stub, scenario, evaluation, origin_rank: 0, id });
             if of_stub.len() >= 4 * MAX_NEAR {
                 of_stub.sort_by(nearer);
                 of_stub.truncate(each);

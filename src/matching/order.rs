@@ -1,5 +1,6 @@
 //! The order among scenarios that may answer. Total, and the same whatever order they are found in.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde::Serialize;
@@ -28,6 +29,19 @@ pub(super) struct Contender<'i> {
     pub(super) evaluation: Evaluation,
     /// Position of the origin in its collection; 0 for all if the call named its origin.
     pub(super) origin_rank: u32,
+    /// What it is known by, where the order asks for it.
+    pub(super) id: Cow<'i, str>,
+}
+
+/// By what the order is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Law {
+    /// Exactness, path, score: `best` and `strict`.
+    Weighed,
+    /// Points, then status and id: `postman`.
+    Points,
+    /// Status and id: `postman`, if the call names its scenario.
+    Named,
 }
 
 /// What decides between two scenarios that may both answer, in this order.
@@ -46,6 +60,10 @@ pub enum Decider {
     Score,
     /// More items compared.
     Items,
+    /// A status of 200 before any other.
+    Status,
+    /// The id that comes first.
+    Id,
     /// The order of `origins`.
     Origin,
     /// The order of collections.
@@ -57,6 +75,24 @@ pub enum Decider {
 }
 
 impl Decider {
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Decider::Role => "role",
+            Decider::Priority => "priority",
+            Decider::Exactness => "exactness",
+            Decider::Specificity => "specificity",
+            Decider::Score => "score",
+            Decider::Items => "items",
+            Decider::Status => "status",
+            Decider::Id => "id",
+            Decider::Origin => "origin",
+            Decider::Collection => "collection",
+            Decider::File => "file",
+            Decider::Position => "position",
+        }
+    }
+
     /// Why the one that lost did, in words.
     pub fn words(self) -> &'static str {
         match self {
@@ -66,6 +102,8 @@ impl Decider {
             Decider::Specificity => "the path of the other is more specific",
             Decider::Score => "the score of the other is higher",
             Decider::Items => "more items of the other were compared",
+            Decider::Status => "the other answers with 200",
+            Decider::Id => "the id of the other comes first",
             Decider::Origin => "the origin of the other comes first in `origins`",
             Decider::Collection => "the collection of the other comes first",
             Decider::File => "the file of the other comes first by name",
@@ -74,27 +112,48 @@ impl Decider {
     }
 }
 
-/// Which of two goes first: `Less` is the one that answers.
-pub(super) fn compare(one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
-    decide(one, other).map_or(Ordering::Equal, |(order, _)| order)
+impl Law {
+    /// What decides, in this order.
+    fn steps(self) -> &'static [Decider] {
+        use Decider::{
+            Collection, Exactness, File, Id, Items, Origin, Position, Priority, Role, Score, Specificity, Status,
+        };
+        match self {
+            Law::Weighed => &[Role, Priority, Exactness, Specificity, Score, Items, Origin, Collection, File, Position],
+            Law::Points => &[Priority, Score, Status, Id, Collection, File, Position],
+            Law::Named => &[Status, Id, Collection, File, Position],
+        }
+    }
+
+    /// Which of two goes first: `Less` is the one that answers.
+    pub(super) fn compare(self, one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
+        self.decide(one, other).map_or(Ordering::Equal, |(order, _)| order)
+    }
+
+    /// [`Law::compare`] with what decided; none for a scenario and itself.
+    pub(super) fn decide(self, one: &Contender<'_>, other: &Contender<'_>) -> Option<(Ordering, Decider)> {
+        self.steps().iter().map(|decider| (decider.compare(one, other), *decider)).find(|(order, _)| order.is_ne())
+    }
 }
 
-/// [`compare`] with what decided; none for a scenario and itself.
-pub(super) fn decide(one: &Contender<'_>, other: &Contender<'_>) -> Option<(Ordering, Decider)> {
-    let inexact = |contender: &Contender<'_>| !contender.evaluation.is_exact();
-    let steps: [(Decider, &dyn Fn() -> Ordering); 10] = [
-        (Decider::Role, &|| one.role.cmp(&other.role)),
-        (Decider::Priority, &|| other.scenario.priority.cmp(&one.scenario.priority)),
-        (Decider::Exactness, &|| inexact(one).cmp(&inexact(other))),
-        (Decider::Specificity, &|| one.stub.specificity.cmp(&other.stub.specificity)),
-        (Decider::Score, &|| other.evaluation.score.total_cmp(&one.evaluation.score)),
-        (Decider::Items, &|| other.evaluation.compared().cmp(&one.evaluation.compared())),
-        (Decider::Origin, &|| one.origin_rank.cmp(&other.origin_rank)),
-        (Decider::Collection, &|| one.scenario.at.collection.cmp(&other.scenario.at.collection)),
-        (Decider::File, &|| one.stub.file.cmp(&other.stub.file)),
-        (Decider::Position, &|| one.scenario.at.scenario.cmp(&other.scenario.at.scenario)),
-    ];
-    steps.iter().map(|(decider, order)| (order(), *decider)).find(|(order, _)| order.is_ne())
+impl Decider {
+    fn compare(self, one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
+        let (ours, theirs) = (&one.scenario, &other.scenario);
+        match self {
+            Decider::Role => one.role.cmp(&other.role),
+            Decider::Priority => theirs.priority.cmp(&ours.priority),
+            Decider::Exactness => other.evaluation.is_exact().cmp(&one.evaluation.is_exact()),
+            Decider::Specificity => one.stub.specificity.cmp(&other.stub.specificity),
+            Decider::Score => other.evaluation.score.total_cmp(&one.evaluation.score),
+            Decider::Items => other.evaluation.compared().cmp(&one.evaluation.compared()),
+            Decider::Status => (ours.status != 200).cmp(&(theirs.status != 200)),
+            Decider::Id => one.id.cmp(&other.id),
+            Decider::Origin => one.origin_rank.cmp(&other.origin_rank),
+            Decider::Collection => ours.at.collection.cmp(&theirs.at.collection),
+            Decider::File => one.stub.file.cmp(&other.stub.file),
+            Decider::Position => ours.at.scenario.cmp(&theirs.at.scenario),
+        }
+    }
 }
 
 #[cfg(test)]

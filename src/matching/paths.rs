@@ -45,7 +45,8 @@ pub(super) fn accepts(pattern: &[SegmentPattern], path: &str) -> bool {
     segments.next().is_none()
 }
 
-fn segment_fits(pattern: &SegmentPattern, segment: &str) -> bool {
+/// Whether a pattern accepts one segment.
+pub(super) fn segment_fits(pattern: &SegmentPattern, segment: &str) -> bool {
     match pattern {
         SegmentPattern::Literal(literal) => {
             literal == segment

@@ -180,5 +180,7 @@ fn call(recorded: &Recorded) -> Option<Call> {
         query: request.query.clone(),
         fields: request.fields.clone(),
         body: body.clone(),
+        at: recorded.exchange.started_at,
+        ..Call::default()
     })
 }

@@ -292,6 +292,7 @@ impl<'o> Merge<'o> {
             disabled: false,
             priority: 0,
             source: Some(fresh.group.samples[0].id.to_string()),
+            id: None,
             request,
             response: None,
             responses: Vec::new(),

@@ -59,6 +59,7 @@ fn call(recorded: &Recorded) -> Call {
         query: request.query.clone(),
         fields: request.fields.clone(),
         body,
+        ..Call::default()
     }
 }
 

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::ready::{Ready, ReadyError};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
-use crate::collection::{BodySpec, Collection, OriginPattern, Profile, Stub};
-use crate::matching::{self, Call, Evaluation, Hit, Index, Miss, ScenarioRef, Selection, Source};
+use crate::collection::{BodySpec, Collection, OriginPattern, Profile, ResponseSpec, Scenario, Stub};
+use crate::matching::{self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source};
 use crate::store::collections::Loaded;
 
 /// The collections of one server, compiled, with their answers ready and the state of their sequences.
@@ -64,6 +64,7 @@ pub enum EngineError {
 }
 
 /// What came out for a call.
+#[allow(clippy::large_enum_variant, reason = "a hit is the usual case, and lives as long as its answer is made")]
 pub enum Answered<'a> {
     /// A scenario answers.
     Hit {
@@ -77,6 +78,8 @@ pub enum Answered<'a> {
         evaluation: Evaluation,
         /// What of the request is a secret, if anything.
         secrets: Option<&'a SecretPlaces>,
+        /// From what it was chosen, best first; empty unless asked for.
+        ranked: Vec<Ranked>,
     },
     /// None does.
     Miss(Miss),
@@ -134,13 +137,17 @@ impl Engine {
         &self.content_blake3
     }
 
-    /// Answers a call: selects, and takes the next step of the chosen scenario.
-    pub fn answer(&self, call: &Call) -> Answered<'_> {
+    /// Answers a call: selects, and takes the next step of the chosen scenario. `explain` asks for the ranking, too.
+    pub fn answer(&self, call: &Call, explain: bool) -> Answered<'_> {
         let used_up = |at| self.slot(at).sequence.is_used_up();
         // A sequence can be used up by another call between selection and step; then the selection is made anew. Each
         // round finds one scenario fewer, so it ends.
         loop {
-            match self.index.select(call, self.profile, &used_up) {
+            let (selection, ranked) = match explain {
+                true => self.index.select_ranked(call, self.profile, &used_up),
+                false => (self.index.select(call, self.profile, &used_up), Vec::new()),
+            };
+            match selection {
                 Selection::Miss(miss) => return Answered::Miss(miss),
                 Selection::Hit(Hit { at, evaluation }) => {
                     let slot = self.slot(at);
@@ -152,6 +159,7 @@ impl Engine {
                             step: number,
                             evaluation,
                             secrets: slot.secrets.as_deref(),
+                            ranked,
                         };
                     }
                 }
@@ -207,14 +215,20 @@ fn slots_of(
         let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
         for at in 0..file.stub.scenarios.len() {
             scenarios.push(slot(name, &loaded, &file.stub, at, now, hasher)?);
-            let scenario = &mut file.stub.scenarios[at];
-            (scenario.response, scenario.responses) = (None, Vec::new());
+            forget_answers(&mut file.stub.scenarios[at]);
         }
         file.stub.scenarios.shrink_to_fit();
         stubs.push(scenarios);
     }
     Arc::make_mut(&mut loaded.collection).stubs = files;
     Ok((stubs, loaded))
+}
+
+/// Leaves of the answers the first status only: matching asks for it.
+fn forget_answers(scenario: &mut Scenario) {
+    let status = scenario.steps().first().map_or(0, |step| step.status);
+    scenario.response = Some(ResponseSpec::of_status(status));
+    scenario.responses = Vec::new();
 }
 
 fn slot(

@@ -56,10 +56,42 @@ pub fn miss(report: &MissReport, status: StatusCode, asked: &HeaderMap, head: bo
         Form::Json => ("application/problem+json", report.to_json()),
     };
     let mut response = made(status, content_type, text, head);
+    name_miss(report, asked, &mut response);
+    response
+}
+
+/// The answer to a miss as a mock server of Postman gives it; the field `x-retake-miss` names our report.
+pub fn not_found(
+    report: &MissReport,
+    status: StatusCode,
+    asked: &HeaderMap,
+    head: bool,
+    empty: bool,
+) -> Response<Body> {
+    let number = report.miss.rsplit(':').next().unwrap_or_default();
+    let cure = match empty {
+        true => "The collection has no scenario yet: add one with `retake mock scenario add`".to_owned(),
+        false => {
+            format!("Check the method and the path of the request; `retake calls show {number}` says what is near")
+        }
+    };
+    let message = match report.reason {
+        crate::matching::Reason::Steering => format!("{}. {cure}", report.detail),
+        _ => cure,
+    };
+    let error = serde_json::json!({
+        "error": { "name": "mockRequestNotFoundError", "message": message, "header": "No matching requests" },
+    });
+    let mut response = made(status, "application/json; charset=utf-8", error.to_string(), head);
+    name_miss(report, asked, &mut response);
+    response
+}
+
+/// Names the report of a miss, so that pages can read it.
+fn name_miss(report: &MissReport, asked: &HeaderMap, response: &mut Response<Body>) {
     let id = HeaderValue::from_str(&report.miss).unwrap_or_else(|_| HeaderValue::from_static("miss"));
     response.headers_mut().insert("x-retake-miss", id);
     readable_by_pages(asked, response.headers_mut());
-    response
 }
 
 /// The answer to a request that could not be read.

@@ -16,10 +16,11 @@ use super::ready::{Asked, Ready};
 use super::refusal;
 use super::secrets::SecretPlaces;
 use super::tally::Tally;
-use crate::matching::{self, Evaluation, Miss, Target};
-use crate::model::fields::is_steering;
+use crate::collection::Profile;
+use crate::matching::{self, Evaluation, Miss, Steering, Target};
 use crate::model::{Authority, Fields, HttpVersion, coding, facade, media};
 use crate::redact::{Masker, is_placeholder};
+use crate::report::explain;
 use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
 use crate::report::receipt::Receipt;
@@ -37,18 +38,12 @@ const BODY_IDLE: Duration = Duration::from_secs(120);
 const INEXACT_FIELD_MAX: usize = 1_024;
 
 /// What a replay server does beside answering.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct ServeOptions {
-    /// The status of the answer to a miss.
-    pub miss_status: http::StatusCode,
+    /// The status of the answer to a miss, instead of the profile's.
+    pub miss_status: Option<http::StatusCode>,
     /// Say in fields of every answer how it was chosen.
     pub explain_headers: bool,
-}
-
-impl Default for ServeOptions {
-    fn default() -> Self {
-        ServeOptions { miss_status: http::StatusCode::NOT_IMPLEMENTED, explain_headers: false }
-    }
 }
 
 /// Answers calls from collections. Opens no upstream socket and makes no look-up: nothing here can.
@@ -73,6 +68,8 @@ struct Reading {
     started: std::time::Instant,
     url: String,
     base: Option<Base>,
+    /// What the call asked of the mock, for the log.
+    steering: Vec<(String, String)>,
 }
 
 impl Serve {
@@ -138,25 +135,30 @@ impl Serve {
         let Meant { target, path, base } = self.origins.meant(route, path);
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let url = self.url(&target, &path, query.as_deref());
-        let mut reading = Reading { number, at: started_at, started, url, base };
+        let mut reading = Reading { number, at: started_at, started, url, base, steering: Vec::new() };
         let (is_head, http1) = (method == http::Method::HEAD, version != HttpVersion::Http2);
-        fields.retain(|field| !is_steering(&field.name));
+        let steering = Steering::take(&mut fields);
+        reading.steering = steering.fields();
         let body = match body {
             Ok(body) => body,
             Err(refused) => return self.refuse(reading, method.as_str(), refused),
         };
-        let call = matching::Call { method: method.as_str().to_owned(), target, path, query, fields, body };
-        match self.engine.answer(&call) {
-            Answered::Hit { ready, label, step, evaluation, secrets } => {
+        let method = method.as_str().to_owned();
+        let call = matching::Call { method, target, path, query, fields, body, steering, at: started_at };
+        let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
+        match self.engine.answer(&call, explain) {
+            Answered::Hit { ready, label, step, evaluation, secrets, ranked } => {
                 if let Some(places) = secrets {
                     reading.url = self.url_without(places, &call);
                 }
-                let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
                 let accept_encoding = head.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
                 let mut response =
                     self.hit(ready, Asked { head: is_head, http1, accept_encoding }, reading.base.as_ref());
                 let differences = if evaluation.is_exact() { Vec::new() } else { differences(&evaluation) };
                 mark(&mut response, label, step, &evaluation, &differences, explain);
+                for (name, text) in explain::fields(self.engine.index(), &call, self.engine.profile(), &ranked) {
+                    response.headers_mut().insert(name, value(&text));
+                }
                 self.log_hit(reading, call, label, step, &evaluation, differences, response.status().as_u16());
                 response
             }
@@ -227,7 +229,9 @@ impl Serve {
 
     fn miss(&self, reading: Reading, call: &matching::Call, missed: &Miss, headers: &HeaderMap) -> Response<Body> {
         let id = self.miss_id(reading.number);
-        let status = self.options.miss_status;
+        let postman = self.engine.profile() == Profile::Postman;
+        let usual = if postman { http::StatusCode::NOT_FOUND } else { http::StatusCode::NOT_IMPLEMENTED };
+        let status = self.options.miss_status.unwrap_or(usual);
         let context =
             miss::Context { index: self.engine.index(), call, id: &id, status: status.as_u16(), mask: &self.mask };
         let report = MissReport::new(&context, missed);
@@ -240,6 +244,10 @@ impl Serve {
         record.report = serde_json::to_value(&report).ok();
         record.report_text = Some(report.to_text());
         self.log.log(record);
+        if postman {
+            let empty = self.engine.index().is_empty();
+            return refusal::not_found(&report, status, headers, call.method == "HEAD", empty);
+        }
         refusal::miss(&report, status, headers, call.method == "HEAD")
     }
 
@@ -257,7 +265,8 @@ impl Serve {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
         let (url, reason) = (shown(authority), shown(reason));
-        let reading = Reading { number, at, started: std::time::Instant::now(), url, base: None };
+        let (started, steering) = (std::time::Instant::now(), Vec::new());
+        let reading = Reading { number, at, started, url, base: None, steering };
         self.tally.miss(number, format!("CONNECT {}", reading.url), reason.clone());
         let mut record = reading.record("CONNECT".to_owned(), 0, CallResult::Error);
         record.differences = vec![reason];
@@ -332,6 +341,7 @@ impl Reading {
             step: None,
             score: None,
             differences: Vec::new(),
+            steering: self.steering,
             request: None,
             miss: None,
             report: None,
@@ -425,6 +435,9 @@ fn differences(evaluation: &Evaluation) -> Vec<String> {
             format!("{} {verdict}:{name}", part.as_str()).trim_end_matches(':').to_owned()
         })
         .collect();
+    if let Some(note) = evaluation.path_note() {
+        lines.push(format!("path: {note}"));
+    }
     if evaluation.by_default {
         lines.push("answered by the stub's default scenario".into());
     }

@@ -6,7 +6,7 @@ use super::mask::Mask;
 use super::miss::{self, MissReport, Tone, item_words};
 use super::terminal;
 use crate::collection::Profile;
-use crate::matching::{Call, Evaluation, Index, Item, Part, Ranked, ScenarioRef, Selection};
+use crate::matching::{Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection};
 
 /// Differences listed.
 const MAX_DIFFERENCES: usize = 20;
@@ -18,7 +18,7 @@ pub struct Explanation {
     pub method: String,
     /// The call's URL, secrets masked.
     pub url: String,
-    /// `best` or `strict`.
+    /// `best`, `strict` or `postman`.
     pub profile: &'static str,
     /// The scenario that answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,14 +46,48 @@ pub struct Answer {
     pub by_default: bool,
     /// A GET scenario that answers HEAD.
     pub head_from_get: bool,
-    /// 0 to 100.
+    /// The call named it, by id or by name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub picked: bool,
+    /// 0 to 100; by points 60 to 115.
     pub score: f64,
+    /// The points of the profile `postman`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Points>,
     /// The score as a sum.
     pub arithmetic: String,
     /// Part by part.
     pub parts: Vec<PartRow>,
     /// What is not the same, secrets masked.
     pub differences: Vec<Difference>,
+}
+
+/// Fields that tell a client how its answer was chosen: `ranked` is what the choice was made from, best first, and
+/// `profile` by which. No value of the request is in them.
+pub fn fields(index: &Index, call: &Call, profile: Profile, ranked: &[Ranked]) -> Vec<(&'static str, String)> {
+    let Some(first) = ranked.first().filter(|first| first.qualified) else { return Vec::new() };
+    let evaluation = &first.evaluation;
+    let mut fields = Vec::new();
+    if let Some(rung) = evaluation.points.and_then(|points| points.rung) {
+        fields.push(("x-retake-rung", format!("{} {}", rung.points(), rung.words())));
+    }
+    let parts = Part::ALL.into_iter().filter(|part| evaluation.part(*part).applies());
+    let parts = parts.map(|part| {
+        let tally = evaluation.part(part).tally;
+        format!("{} {}/{}", part.as_str(), tally.same, tally.all())
+    });
+    fields.push(("x-retake-parts", parts.collect::<Vec<_>>().join(", ")));
+    // A field of HTTP is ASCII.
+    let sum = arithmetic(evaluation).replace('×', "x").replace('÷', "/").replace('−', "-");
+    fields.push(("x-retake-arithmetic", sum));
+    if let Some(next) = ranked.get(1) {
+        let next = runner_up(index, next, profile, call);
+        fields.push(("x-retake-runner-up", format!("{} (score {}): {}", next.scenario, round(next.score), next.why)));
+        if let Some(decider) = next.tie_break {
+            fields.push(("x-retake-tie-break", decider.as_str().to_owned()));
+        }
+    }
+    fields
 }
 
 /// The verdict on a part, with its share of the score.
@@ -90,8 +124,11 @@ pub struct Difference {
 pub struct RunnerUp {
     /// Method, path pattern, `#` and name.
     pub scenario: String,
-    /// 0 to 100.
+    /// Its score.
     pub score: f64,
+    /// What decided between the two, where both may answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tie_break: Option<Decider>,
     /// Why it does not answer.
     pub why: String,
 }
@@ -108,12 +145,11 @@ impl Explanation {
             runner_up: None,
             miss: None,
         };
-        match index.select(call, profile, &|_| false) {
+        let (selection, ranked) = index.select_ranked(call, profile, &|_| false);
+        match selection {
             Selection::Miss(miss) => explanation.miss = Some(MissReport::new(&context, &miss)),
             Selection::Hit(hit) => {
-                let ranked = index.rank(call, profile, &|_| false);
-                let next = ranked.iter().find(|ranked| ranked.at != hit.at);
-                explanation.runner_up = next.map(|next| runner_up(index, next, profile));
+                explanation.runner_up = ranked.get(1).map(|next| runner_up(index, next, profile, call));
                 explanation.answer = Some(answer(index, hit.at, &hit.evaluation, mask));
             }
         }
@@ -134,6 +170,9 @@ impl Explanation {
             ));
             lines.push((Tone::Plain, answer.words().to_owned()));
             lines.push((Tone::Plain, String::new()));
+            if let Some(rung) = answer.points.and_then(|points| points.rung) {
+                lines.push((Tone::Plain, format!("rung {}: {}", rung.points(), rung.words())));
+            }
             lines.push((Tone::Dim, "part      weight  same  extra  missing  different   p".to_owned()));
             lines.extend(answer.parts.iter().map(|row| (Tone::Plain, row.line())));
             lines.push((Tone::Plain, format!("score {}", answer.arithmetic)));
@@ -157,6 +196,8 @@ impl Answer {
             _ if self.by_default => "inexact: it did not qualify, and answers as the default of its stub",
             _ if self.head_from_get => "inexact: a GET scenario answers HEAD, without its body",
             _ if self.exact => "exact: everything agrees",
+            _ if self.picked => "inexact: the call named it",
+            _ if self.points.is_some() => "inexact: path, query or a field differs",
             _ => "inexact: something is extra, missing, or a field differs",
         }
     }
@@ -194,7 +235,9 @@ fn answer(index: &Index, at: ScenarioRef, evaluation: &Evaluation, mask: &Mask) 
         exact: evaluation.is_exact(),
         by_default: evaluation.by_default,
         head_from_get: evaluation.head_from_get,
+        picked: evaluation.picked,
         score: evaluation.score,
+        points: evaluation.points,
         arithmetic: arithmetic(evaluation),
         parts: Part::ALL.map(|part| row(evaluation, part)).into(),
         differences: differences.collect(),
@@ -206,7 +249,7 @@ fn row(evaluation: &Evaluation, part: Part) -> PartRow {
     let tally = result.tally;
     PartRow {
         part,
-        weight: if result.applies() { part.weight() } else { 0 },
+        weight: if result.applies() && evaluation.points.is_none() { part.weight() } else { 0 },
         same: tally.same,
         extra: tally.extra,
         missing: tally.missing,
@@ -215,8 +258,14 @@ fn row(evaluation: &Evaluation, part: Part) -> PartRow {
     }
 }
 
-/// `100 × (40 × 2/3 + 20 × 1/1) ÷ 60 = 77.78`
+/// `100 × (40 × 2/3 + 20 × 1/1) ÷ 60 = 77.78`; by points `path 80 + query 5 + body 5 = 90`.
 pub fn arithmetic(evaluation: &Evaluation) -> String {
+    if let Some(points) = evaluation.points {
+        let path = points.rung.map_or(0, crate::matching::Rung::points);
+        let sign = if points.query < 0.0 { '−' } else { '+' };
+        let (query, body, sum) = (round(points.query.abs()), points.body, round(points.sum()));
+        return format!("path {path} {sign} query {query} + body {body} = {sum}");
+    }
     let weighed = Part::ALL.into_iter().filter(|part| part.weight() > 0 && evaluation.part(*part).applies());
     let (mut terms, mut weights) = (Vec::new(), 0);
     for part in weighed {
@@ -230,18 +279,31 @@ pub fn arithmetic(evaluation: &Evaluation) -> String {
     format!("100 × ({}) ÷ {weights} = {}", terms.join(" + "), round(evaluation.score))
 }
 
-fn runner_up(index: &Index, next: &Ranked, profile: Profile) -> RunnerUp {
+fn runner_up(index: &Index, next: &Ranked, profile: Profile, call: &Call) -> RunnerUp {
     let why = match next.lost {
         Some(decider) => decider.words().to_owned(),
-        None => unqualified(index, next, profile),
+        None => unqualified(index, next, profile, call),
     };
-    RunnerUp { scenario: name(index, next.at), score: next.evaluation.score, why }
+    RunnerUp { scenario: name(index, next.at), score: next.evaluation.score, tie_break: next.lost, why }
 }
 
-fn unqualified(index: &Index, next: &Ranked, profile: Profile) -> String {
+fn unqualified(index: &Index, next: &Ranked, profile: Profile, call: &Call) -> String {
     let evaluation = &next.evaluation;
     if index.scenario(next.at).disabled {
         return "it is disabled".to_owned();
+    }
+    if !next.admitted {
+        let asked: Vec<_> = call.steering.conditions().map(|(name, value)| format!("{name}: {value}")).collect();
+        return format!("it is not what {} asks for", asked.join(" and "));
+    }
+    if evaluation.points.is_some_and(|points| points.rung.is_none()) {
+        return "its path is on no rung".to_owned();
+    }
+    if let Some(part) = Part::ALL.into_iter().find(|part| evaluation.part(*part).broken > 0) {
+        return format!("its {} must agree and does not", part.as_str());
+    }
+    if profile == Profile::Postman || evaluation.qualifies() && profile == Profile::Best {
+        return "it is used up".to_owned();
     }
     let contradicted = [Part::Captures, Part::Query, Part::Body].into_iter();
     if let Some(part) = contradicted.into_iter().find(|part| evaluation.part(*part).tally.different > 0) {
@@ -254,7 +316,7 @@ fn unqualified(index: &Index, next: &Ranked, profile: Profile) -> String {
     }
     match profile {
         Profile::Strict => "it is not exact".to_owned(),
-        Profile::Best => format!("its score {} is below 60", round(evaluation.score)),
+        Profile::Best | Profile::Postman => format!("its score {} is below 60", round(evaluation.score)),
     }
 }
 

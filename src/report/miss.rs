@@ -175,6 +175,10 @@ fn detail(context: &Context<'_>, miss: &Miss) -> String {
         Reason::Body => "the nearest scenario has another body".to_owned(),
         Reason::UsedUp => "the scenario that would answer has given all its answers".to_owned(),
         Reason::Disabled => "the scenario that would answer is disabled".to_owned(),
+        Reason::Steering => {
+            let asked: Vec<_> = call.steering.conditions().map(|(name, value)| format!("{name}: {value}")).collect();
+            format!("no scenario that would answer is what {} asks for", asked.join(" and "))
+        }
     }
 }
 

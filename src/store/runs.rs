@@ -82,6 +82,9 @@ pub struct CallRecord {
     /// What was different in an inexact hit, one line each; for a miss or an error the reason, in one line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<String>,
+    /// What the call asked of the mock in `x-mock-*` fields, which are no part of its request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steering: Vec<(String, String)>,
     /// The request, unless the hit was exact: then the scenario says what it looked like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<LoggedRequest>,
@@ -423,6 +426,7 @@ mod tests {
             step: None,
             score: None,
             differences: Vec::new(),
+            steering: Vec::new(),
             request: None,
             miss: None,
             report: None,

@@ -20,6 +20,7 @@ mod history_cli;
 mod large;
 mod layering;
 mod loops;
+mod matching;
 mod peers;
 mod repeat;
 mod round_trip;

@@ -148,9 +148,9 @@ pub struct ReplayArgs {
     /// How requests are matched [default: the collection's, else best]
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<ProfileArg>,
-    /// Status of the answer to a call that matched nothing
-    #[arg(long, value_name = "STATUS", default_value_t = 501, value_parser = clap::value_parser!(u16).range(400..600))]
-    pub miss_status: u16,
+    /// Status of the answer to a call that matched nothing [default: 501; 404 with the profile postman]
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..600))]
+    pub miss_status: Option<u16>,
     /// Write the receipt in this format to this file at the end, `text=FILE` or `json=FILE`; repeatable
     #[arg(long = "report", value_name = "FORMAT=FILE")]
     pub reports: Vec<String>,
@@ -175,6 +175,8 @@ pub enum ProfileArg {
     Best,
     /// Exact hits only
     Strict,
+    /// As a mock server of Postman: points for the path and the query
+    Postman,
 }
 
 /// How much of a listing is shown.

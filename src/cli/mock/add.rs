@@ -148,6 +148,7 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
             disabled: false,
             priority: 0,
             source: None,
+            id: None,
             request: RequestSpec { captures, query, fields, media_type, body: request_body },
             response: Some(response),
             responses: Vec::new(),
