@@ -54,6 +54,8 @@ fn call(recorded: &Recorded) -> Call {
         query: request.query.clone(),
         fields: request.fields.clone(),
         body,
+        steering: Default::default(),
+        at: recorded.exchange.started_at,
     }
 }
 
