@@ -25,4 +25,5 @@ mod peers;
 mod repeat;
 mod round_trip;
 mod secrets;
+mod state;
 mod takes;
