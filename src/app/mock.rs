@@ -70,7 +70,6 @@ impl Replay {
         let plan = ReplayPlan {
             collections: vec![(name_of(&self.folder), self.folder)],
             listen: ([127, 0, 0, 1], 0).into(),
-            also_listen: Vec::new(),
             profile: self.profile,
             shift_cookies: true,
             serve: ServeOptions::default(),

@@ -27,8 +27,6 @@ pub struct ReplayPlan {
     pub collections: Vec<(String, PathBuf)>,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Where it listens beside.
-    pub also_listen: Vec<SocketAddr>,
     /// Instead of the profile that the first collection names.
     pub profile: Option<Profile>,
     /// Whether cookie expiries move with the age of the recording.
@@ -79,8 +77,7 @@ pub struct Running {
     address: SocketAddr,
     run: Option<String>,
     shutdown: CancellationToken,
-    also: Vec<SocketAddr>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 /// Loads the collections and starts to serve them.
@@ -98,23 +95,16 @@ pub fn start(plan: ReplayPlan, ca: Arc<Ca>, observe: Option<Observer>) -> Result
     }
     let now = plan.shift_cookies.then(Timestamp::now);
     let engine = Engine::new(loaded, Options { profile: plan.profile, now })?;
-    let listen = std::iter::once(&plan.listen).chain(&plan.also_listen);
-    let servers = listen.map(|address| proxy::Server::bind(*address)).collect::<Result<Vec<_>, _>>()?;
-    let addresses: Vec<SocketAddr> = servers.iter().map(proxy::Server::local_addr).collect();
-    let (address, also) = (addresses[0], addresses[1..].to_vec());
-    let ports = addresses.iter().map(SocketAddr::port).collect();
+    let server = proxy::Server::bind(plan.listen)?;
+    let address = server.local_addr();
     let (run, log) = open_log(&plan, address, observe);
     // What a log or report masks need not be the same in another run.
     let masker = Masker::new(MaskKey(crate::store::random_key()), plan.mask);
-    let serve = Arc::new(Serve::new(engine, ports, plan.serve, masker, log, run.clone()));
+    let serve = Arc::new(Serve::new(engine, address.port(), plan.serve, masker, log, run.clone()));
     let shutdown = CancellationToken::new();
     let leaves = Arc::new(Leaves::new(ca));
-    let run_one = |server: proxy::Server| {
-        let leaves = Arc::clone(&leaves);
-        tokio::spawn(server.run(Arc::clone(&serve), leaves, proxy::Limits::default(), shutdown.clone()))
-    };
-    let tasks = servers.into_iter().map(run_one).collect();
-    Ok(Running { serve, address, also, run, shutdown, tasks })
+    let task = tokio::spawn(server.run(Arc::clone(&serve), leaves, proxy::Limits::default(), shutdown.clone()));
+    Ok(Running { serve, address, run, shutdown, task })
 }
 
 fn open_log(plan: &ReplayPlan, address: SocketAddr, observe: Option<Observer>) -> (Option<String>, RunLog) {
@@ -137,11 +127,6 @@ impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The URLs of all its listeners, the first one first.
-    pub fn urls(&self) -> Vec<String> {
-        std::iter::once(&self.address).chain(&self.also).map(|address| url_of(*address)).collect()
     }
 
     /// The URL of the server, to be used as a proxy and as a base URL alike.
@@ -174,9 +159,7 @@ impl Running {
     pub async fn stop(mut self) -> Receipt {
         self.shutdown.cancel();
         // A panic of the accept loop has been reported by itself; the receipt stands all the same.
-        for task in &mut self.tasks {
-            let _ = task.await;
-        }
+        let _ = (&mut self.task).await;
         self.serve.log().flush();
         self.serve.receipt()
     }
@@ -185,7 +168,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shutdown.cancel();
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.task.abort();
     }
 }
 

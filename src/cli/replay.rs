@@ -47,8 +47,7 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
     };
     let plan = plan(args, settings);
     let listen = plan.listen;
-    let open = std::iter::once(&plan.listen).chain(&plan.also_listen).find(|address| !address.ip().is_loopback());
-    if let Some(listen) = open {
+    if !listen.ip().is_loopback() {
         printer.warn(format_args!("{listen} can be reached from other machines, and the mock answers everybody"));
     }
     let observe = observer(args, verbose, printer);
@@ -79,14 +78,12 @@ fn plan(args: &ReplayArgs, settings: &Settings) -> ReplayPlan {
     ReplayPlan {
         collections: args.collections.iter().map(folder).collect(),
         listen: args.listen.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into()),
-        also_listen: args.also_listen.clone(),
         profile: args.profile.map(profile),
         shift_cookies: !args.no_shift,
         serve: ServeOptions {
             // The command line has checked that it is a status of an error.
             miss_status: args.miss_status.and_then(|status| http::StatusCode::from_u16(status).ok()),
             explain_headers: args.explain_headers,
-            cursor: args.cursor.clone(),
         },
         mask: settings.mask.clone(),
         store: Some(settings.store.clone()),
@@ -139,16 +136,12 @@ fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: P
     }
     if args.command.is_empty() {
         if args.listen.json {
-            let mut ready = serde_json::json!({
+            printer.json(&serde_json::json!({
                 "url": running.url(),
                 "ca": trust.ca,
                 "pid": std::process::id(),
                 "collections": running.serve().engine().names(),
-            });
-            if running.urls().len() > 1 {
-                ready["urls"] = running.urls().into();
-            }
-            printer.json(&ready);
+            }));
         } else {
             printer.data(running.url());
         }
@@ -156,7 +149,7 @@ fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: P
     printer.say(format_args!(
         "{BOLD}replaying{BOLD:#} {} on {}",
         clean(&running.serve().engine().names().join(", ")),
-        running.urls().join(", ")
+        running.url()
     ));
     for (origin, base) in running.base_urls() {
         printer.say(format_args!("  {origin}  {DIM}as a base URL:{DIM:#} {base}"));

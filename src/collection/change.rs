@@ -230,7 +230,6 @@ impl Change {
                     EndPolicy::RepeatLast => "goes on with its last step",
                     EndPolicy::Cycle => "starts again after its last step",
                     EndPolicy::Miss => "is used up after its last step",
-                    EndPolicy::Pass => "goes on to the origin after its last step, where the run allows it",
                 };
                 format!("{}#{scenario} {after}", stub.short())
             }

@@ -16,7 +16,6 @@ mod repath;
 pub mod rule;
 pub mod schema;
 mod shape;
-pub mod state;
 pub mod stub;
 mod style;
 
@@ -29,7 +28,6 @@ pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern};
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
 pub use shape::nearest;
-pub use state::{START, StateSpec};
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
 
 /// The version of the format that this build reads and writes.

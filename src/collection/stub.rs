@@ -12,7 +12,6 @@ use super::body::BodySpec;
 use super::manifest::OriginPattern;
 use super::pattern::PathPattern;
 use super::rule::Rule;
-use super::state::StateSpec;
 use crate::model::Field;
 
 /// Serde and JSON Schema for a type that is written as a string in files.
@@ -148,9 +147,6 @@ pub struct Scenario {
     /// Higher goes first; 0 unless said.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
-    /// The named state that it needs, and the one that it leads to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<StateSpec>,
     /// The id of the exchange it was first made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -223,17 +219,8 @@ pub enum EndPolicy {
     RepeatLast,
     /// From the start again.
     Cycle,
-    /// The scenario is used up: the call is a miss, and goes nowhere.
+    /// The scenario is used up: the call is a miss.
     Miss,
-    /// The scenario is used up: the call goes on to the origin where the run allows it, and is a miss elsewhere.
-    Pass,
-}
-
-impl EndPolicy {
-    /// Whether a scenario can be used up.
-    pub fn ends(self) -> bool {
-        matches!(self, EndPolicy::Miss | EndPolicy::Pass)
-    }
 }
 
 /// One answer.

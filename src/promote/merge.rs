@@ -291,7 +291,6 @@ impl<'o> Merge<'o> {
             default: false,
             disabled: false,
             priority: 0,
-            state: None,
             source: Some(fresh.group.samples[0].id.to_string()),
             id: None,
             request,

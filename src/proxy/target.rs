@@ -20,8 +20,6 @@ pub(super) enum Place {
         authority: Authority,
         /// Whether there is TLS in the tunnel.
         tls: bool,
-        /// `Proxy-Authorization` of the CONNECT.
-        credentials: Option<http::HeaderValue>,
     },
 }
 
@@ -141,7 +139,7 @@ mod tests {
     const DIRECT: Place = Place::Direct { tls: false, sni: None };
 
     fn tunnel() -> Place {
-        Place::Tunnel { authority: Authority::new("api.test", 443), tls: true, credentials: None }
+        Place::Tunnel { authority: Authority::new("api.test", 443), tls: true }
     }
 
     fn call(route: Route, path: &str, query: Option<&str>) -> Result<Target, String> {

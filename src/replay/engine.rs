@@ -1,23 +1,18 @@
 //! The engine: a call goes in, the chosen scenario with its answer comes out. No socket, no disk.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::cursor::{Cursors, Step, Thing};
 use super::ready::{Ready, ReadyError};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
-use crate::collection::{BodySpec, Collection, OriginPattern, Profile, ResponseSpec, Scenario, StateSpec, Stub};
-use crate::matching::{
-    self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source, Standing, State,
-};
+use crate::collection::{BodySpec, Collection, OriginPattern, Profile, ResponseSpec, Scenario, Stub};
+use crate::matching::{self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source};
 use crate::store::collections::Loaded;
 
-/// The collections of one server, compiled, with their answers ready. What has happened lies in the [`Cursors`].
+/// The collections of one server, compiled, with their answers ready and the state of their sequences.
 pub struct Engine {
     index: Index,
     profile: Profile,
@@ -32,24 +27,10 @@ pub struct Engine {
 struct Slot {
     /// `github: GET /users/{login}#octocat`
     label: Arc<str>,
-    /// What cursors know it by.
-    id: u32,
     steps: Vec<Ready>,
     sequence: Sequence,
-    gate: Option<Box<Gate>>,
     disabled: bool,
     secrets: Option<Box<SecretPlaces>>,
-    /// Calls that it answered, for every cursor.
-    served: AtomicU64,
-    /// More was asked of its sequence than was recorded.
-    exhausted: AtomicBool,
-}
-
-/// The named state that a scenario needs, and the one that it leads to.
-struct Gate {
-    thing: Thing,
-    requires: Option<Arc<str>>,
-    next: Option<Arc<str>>,
 }
 
 /// How a server is set up.
@@ -80,9 +61,6 @@ pub enum EngineError {
         /// What is wrong with it.
         source: ReadyError,
     },
-    /// A scenario that says nothing.
-    #[error("{0} has no answer")]
-    NoAnswer(Arc<str>),
 }
 
 /// What came out for a call.
@@ -119,9 +97,8 @@ impl Engine {
         let origins = collections.iter().flat_map(|(_, loaded)| loaded.collection.manifest.origins.clone()).collect();
         let names = collections.iter().map(|(name, _)| name.clone()).collect();
         let mut sources = Vec::with_capacity(collections.len());
-        let mut ids = 0..;
-        for (at, (name, loaded)) in collections.into_iter().enumerate() {
-            let (of_collection, rest) = slots_of((at, &name), loaded, options.now, &mut ids, &mut hasher)?;
+        for (name, loaded) in collections {
+            let (of_collection, rest) = slots_of(&name, loaded, options.now, &mut hasher)?;
             slots.push(of_collection);
             sources.push(source(name, rest));
         }
@@ -160,32 +137,31 @@ impl Engine {
         &self.content_blake3
     }
 
-    /// Answers a call of the cursor of that name: selects, and takes the next step of the chosen scenario. One step for
-    /// all others of the same cursor; where nothing depends on state, without a lock. `explain` asks for the ranking, too.
-    pub fn answer(&self, call: &Call, cursors: &Cursors, cursor: Option<&Arc<str>>, explain: bool) -> Answered<'_> {
-        let (found, held) = (OnceCell::new(), OnceCell::new());
-        let view = View { engine: self, step: Step::new(cursors, cursor, &found, &held) };
-        let (selection, ranked) = match explain {
-            true => self.index.select_ranked(call, self.profile, &view),
-            false => (self.index.select(call, self.profile, &view), Vec::new()),
-        };
-        match selection {
-            Selection::Miss(miss) => {
-                for near in miss.near.iter().filter(|near| near.standing == Standing::UsedUp) {
-                    self.slot(near.at).exhausted.store(true, Ordering::Relaxed);
-                }
-                Answered::Miss(miss)
-            }
-            Selection::Hit(Hit { at, evaluation }) => {
-                let slot = self.slot(at);
-                let step = slot.advance(at.collection, &evaluation, &view.step);
-                Answered::Hit {
-                    ready: &slot.steps[step],
-                    label: &slot.label,
-                    step: (slot.steps.len() > 1).then(|| u32::try_from(step + 1).unwrap_or(u32::MAX)),
-                    evaluation,
-                    secrets: slot.secrets.as_deref(),
-                    ranked,
+    /// Answers a call: selects, and takes the next step of the chosen scenario. `explain` asks for the ranking, too.
+    pub fn answer(&self, call: &Call, explain: bool) -> Answered<'_> {
+        let used_up = |at| self.slot(at).sequence.is_used_up();
+        // A sequence can be used up by another call between selection and step; then the selection is made anew. Each
+        // round finds one scenario fewer, so it ends.
+        loop {
+            let (selection, ranked) = match explain {
+                true => self.index.select_ranked(call, self.profile, &used_up),
+                false => (self.index.select(call, self.profile, &used_up), Vec::new()),
+            };
+            match selection {
+                Selection::Miss(miss) => return Answered::Miss(miss),
+                Selection::Hit(Hit { at, evaluation }) => {
+                    let slot = self.slot(at);
+                    if let Some(step) = slot.sequence.advance() {
+                        let number = (slot.steps.len() > 1).then(|| u32::try_from(step + 1).unwrap_or(u32::MAX));
+                        return Answered::Hit {
+                            ready: &slot.steps[step],
+                            label: &slot.label,
+                            step: number,
+                            evaluation,
+                            secrets: slot.secrets.as_deref(),
+                            ranked,
+                        };
+                    }
                 }
             }
         }
@@ -193,12 +169,12 @@ impl Engine {
 
     /// Enabled scenarios that answered nothing.
     pub fn unused(&self) -> Vec<String> {
-        self.labels(|slot| !slot.disabled && slot.served.load(Ordering::Relaxed) == 0)
+        self.labels(|slot| !slot.disabled && slot.sequence.served() == 0)
     }
 
     /// Sequences of which more was asked than was recorded.
     pub fn exhausted(&self) -> Vec<String> {
-        self.labels(|slot| slot.exhausted.load(Ordering::Relaxed))
+        self.labels(|slot| slot.sequence.is_exhausted())
     }
 
     fn labels(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<String> {
@@ -207,60 +183,6 @@ impl Engine {
 
     fn slot(&self, at: ScenarioRef) -> &Slot {
         &self.slots[at.collection][at.stub][at.scenario]
-    }
-}
-
-impl Slot {
-    /// Counts a call that it answers, changes what the answer changes, and tells the step that answers.
-    fn advance(&self, collection: usize, evaluation: &Evaluation, step: &Step<'_, '_>) -> usize {
-        self.served.fetch_add(1, Ordering::Relaxed);
-        let next = self.gate.as_ref().and_then(|gate| Some((&gate.thing, gate.next.as_ref()?)));
-        let mut fresh = evaluation.fresh_values().filter(|_| !evaluation.by_default).peekable();
-        if !self.sequence.counts() && next.is_none() && fresh.peek().is_none() {
-            return 0;
-        }
-        let mut state = step.state();
-        fresh.for_each(|value| state.bind(collection, &value.fresh, &value.recorded));
-        if let Some((thing, next)) = next {
-            state.enter(thing, next);
-        }
-        if !self.sequence.counts() {
-            return 0;
-        }
-        let served = state.served(self.id);
-        if self.sequence.is_past_end(served) {
-            self.exhausted.store(true, Ordering::Relaxed);
-        }
-        state.served.insert(self.id, served + 1);
-        // One that was used up has not been selected: the lock is held since it was asked.
-        self.sequence.step(served).unwrap_or(self.steps.len() - 1)
-    }
-}
-
-/// What has happened before a call, asked of its cursor.
-struct View<'e, 's, 'c> {
-    engine: &'e Engine,
-    step: Step<'s, 'c>,
-}
-
-impl State for View<'_, '_, '_> {
-    fn is_used_up(&self, at: ScenarioRef) -> bool {
-        let slot = self.engine.slot(at);
-        slot.sequence.step(self.step.state().served(slot.id)).is_none()
-    }
-
-    fn is_in_wrong_state(&self, at: ScenarioRef) -> bool {
-        let gate = self.engine.slot(at).gate.as_ref();
-        let required = gate.and_then(|gate| Some((&gate.thing, gate.requires.as_ref()?)));
-        required.is_some_and(|(thing, required)| self.step.state().state(thing) != &**required)
-    }
-
-    fn bound(&self, collection: usize, fresh: &str) -> Option<Arc<str>> {
-        self.step.state().bound(collection, fresh)
-    }
-
-    fn is_spoken_for(&self, collection: usize, recorded: &str) -> bool {
-        self.step.state().is_spoken_for(collection, recorded)
     }
 }
 
@@ -273,16 +195,15 @@ fn source(name: String, loaded: Loaded) -> Source {
 /// Makes the answers of a collection ready, and gives back the collection without them: matching and reports ask for
 /// requests only, and a body is in memory once.
 fn slots_of(
-    collection: (usize, &str),
+    name: &str,
     loaded: Loaded,
     now: Option<Timestamp>,
-    ids: &mut std::ops::RangeFrom<u32>,
     hasher: &mut blake3::Hasher,
 ) -> Result<(Vec<Vec<Slot>>, Loaded), EngineError> {
-    let Loaded { root, collection: content } = loaded;
-    let mut content = Arc::unwrap_or_clone(content);
-    let mut files = std::mem::take(&mut content.stubs);
-    let mut loaded = Loaded { root, collection: Arc::new(content) };
+    let Loaded { root, collection } = loaded;
+    let mut collection = Arc::unwrap_or_clone(collection);
+    let mut files = std::mem::take(&mut collection.stubs);
+    let mut loaded = Loaded { root, collection: Arc::new(collection) };
     let mut stubs = Vec::with_capacity(files.len());
     let mut text = Vec::new();
     for file in &mut files {
@@ -293,8 +214,7 @@ fn slots_of(
         hasher.update(&text);
         let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
         for at in 0..file.stub.scenarios.len() {
-            let id = ids.next().unwrap_or(u32::MAX);
-            scenarios.push(slot(collection, &loaded, &file.stub, at, now, id, hasher)?);
+            scenarios.push(slot(name, &loaded, &file.stub, at, now, hasher)?);
             forget_answers(&mut file.stub.scenarios[at]);
         }
         file.stub.scenarios.shrink_to_fit();
@@ -312,12 +232,11 @@ fn forget_answers(scenario: &mut Scenario) {
 }
 
 fn slot(
-    (collection, name): (usize, &str),
+    name: &str,
     loaded: &Loaded,
     stub: &Stub,
     at: usize,
     now: Option<Timestamp>,
-    id: u32,
     hasher: &mut blake3::Hasher,
 ) -> Result<Slot, EngineError> {
     let scenario = &stub.scenarios[at];
@@ -337,25 +256,7 @@ fn slot(
         let ready = Ready::new(spec, body, now);
         steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
     }
-    if steps.is_empty() {
-        return Err(EngineError::NoAnswer(label));
-    }
-    Ok(Slot {
-        label,
-        id,
-        steps,
-        sequence: Sequence::new(scenario.steps(), scenario.end.unwrap_or_default()),
-        gate: scenario.state.as_ref().map(|state| Box::new(Gate::new(collection, state))),
-        disabled: scenario.disabled,
-        secrets: SecretPlaces::of(stub, scenario),
-        served: AtomicU64::new(0),
-        exhausted: AtomicBool::new(false),
-    })
-}
-
-impl Gate {
-    fn new(collection: usize, state: &StateSpec) -> Self {
-        let name = |state: &Option<String>| state.as_deref().map(Arc::from);
-        Gate { thing: (collection, state.thing().into()), requires: name(&state.requires), next: name(&state.next) }
-    }
+    let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
+    let secrets = SecretPlaces::of(stub, scenario);
+    Ok(Slot { label, steps, sequence, disabled: scenario.disabled, secrets })
 }

@@ -10,7 +10,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 
-use super::cursor::{CursorBy, Cursors};
 use super::engine::{Answered, Engine};
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready};
@@ -39,20 +38,17 @@ const BODY_IDLE: Duration = Duration::from_secs(120);
 const INEXACT_FIELD_MAX: usize = 1_024;
 
 /// What a replay server does beside answering.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct ServeOptions {
     /// The status of the answer to a miss, instead of the profile's.
     pub miss_status: Option<http::StatusCode>,
     /// Say in fields of every answer how it was chosen.
     pub explain_headers: bool,
-    /// By what calls are told apart that have state of their own.
-    pub cursor: CursorBy,
 }
 
 /// Answers calls from collections. Opens no upstream socket and makes no look-up: nothing here can.
 pub struct Serve {
     engine: Engine,
-    cursors: Cursors,
     origins: Origins,
     options: ServeOptions,
     masker: Masker,
@@ -74,24 +70,22 @@ struct Reading {
     base: Option<Base>,
     /// What the call asked of the mock, for the log.
     steering: Vec<(String, String)>,
-    cursor: Option<Arc<str>>,
 }
 
 impl Serve {
-    /// A server over `engine` that listens on `ports`. Calls go to `log`, masked by `masker`; `run` names the run.
+    /// A server over `engine` that listens on `port`. Calls go to `log`, masked by `masker`; `run` names the run.
     pub fn new(
         engine: Engine,
-        ports: Vec<u16>,
+        port: u16,
         options: ServeOptions,
         masker: Masker,
         log: RunLog,
         run: Option<String>,
     ) -> Self {
-        let origins = Origins::new(engine.origins().to_vec(), ports);
+        let origins = Origins::new(engine.origins().to_vec(), port);
         let mask = Mask::new(masker.clone());
         Serve {
             engine,
-            cursors: Cursors::new(options.cursor.clone()),
             origins,
             options,
             masker,
@@ -135,15 +129,13 @@ impl Serve {
     }
 
     /// Answers a call whose body was read.
-    fn answer_read(&self, mut call: Call<()>, body: Result<Bytes, refusal::Refused>) -> Response<Body> {
+    fn answer_read(&self, call: Call<()>, body: Result<Bytes, refusal::Refused>) -> Response<Body> {
         self.learn_secrets(&call);
-        let (mut path, mut prefix) = (std::mem::take(&mut call.path), String::new());
-        let cursor = self.cursors.by().name(&call, &mut path, &mut prefix);
-        let Call { started_at, started, local, route, method, query, version, mut fields, head, .. } = call;
-        let Meant { target, path, base } = self.origins.meant(route, path, prefix, local.port());
+        let Call { started_at, started, route, method, path, query, version, mut fields, head, .. } = call;
+        let Meant { target, path, base } = self.origins.meant(route, path);
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let url = self.url(&target, &path, query.as_deref());
-        let mut reading = Reading { number, at: started_at, started, url, base, steering: Vec::new(), cursor };
+        let mut reading = Reading { number, at: started_at, started, url, base, steering: Vec::new() };
         let (is_head, http1) = (method == http::Method::HEAD, version != HttpVersion::Http2);
         let steering = Steering::take(&mut fields);
         reading.steering = steering.fields();
@@ -154,7 +146,7 @@ impl Serve {
         let method = method.as_str().to_owned();
         let call = matching::Call { method, target, path, query, fields, body, steering, at: started_at };
         let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
-        match self.engine.answer(&call, &self.cursors, reading.cursor.as_ref(), explain) {
+        match self.engine.answer(&call, explain) {
             Answered::Hit { ready, label, step, evaluation, secrets, ranked } => {
                 if let Some(places) = secrets {
                     reading.url = self.url_without(places, &call);
@@ -274,7 +266,7 @@ impl Serve {
         let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
         let (url, reason) = (shown(authority), shown(reason));
         let (started, steering) = (std::time::Instant::now(), Vec::new());
-        let reading = Reading { number, at, started, url, base: None, steering, cursor: None };
+        let reading = Reading { number, at, started, url, base: None, steering };
         self.tally.miss(number, format!("CONNECT {}", reading.url), reason.clone());
         let mut record = reading.record("CONNECT".to_owned(), 0, CallResult::Error);
         record.differences = vec![reason];
@@ -345,7 +337,6 @@ impl Reading {
             url: self.url,
             status,
             result,
-            cursor: self.cursor,
             scenario: None,
             step: None,
             score: None,

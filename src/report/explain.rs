@@ -6,9 +6,7 @@ use super::mask::Mask;
 use super::miss::{self, MissReport, Tone, item_words};
 use super::terminal;
 use crate::collection::Profile;
-use crate::matching::{
-    Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection, Untouched,
-};
+use crate::matching::{Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection};
 
 /// Differences listed.
 const MAX_DIFFERENCES: usize = 20;
@@ -147,7 +145,7 @@ impl Explanation {
             runner_up: None,
             miss: None,
         };
-        let (selection, ranked) = index.select_ranked(call, profile, &Untouched);
+        let (selection, ranked) = index.select_ranked(call, profile, &|_| false);
         match selection {
             Selection::Miss(miss) => explanation.miss = Some(MissReport::new(&context, &miss)),
             Selection::Hit(hit) => {

@@ -8,8 +8,6 @@ mod current;
 mod days;
 mod edit;
 mod filter;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzzing;
 pub mod history;
 mod in_flight;
 mod index;
@@ -23,7 +21,7 @@ pub mod running;
 pub mod runs;
 mod search;
 mod segment;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -70,9 +70,6 @@ pub struct CallRecord {
     pub status: u16,
     /// What it came to.
     pub result: CallResult,
-    /// The cursor that it named; absent where that is the one of the whole server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<Arc<str>>,
     /// The scenario that answered: `github: GET /users/{login}#octocat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenario: Option<Arc<str>>,
@@ -425,7 +422,6 @@ mod tests {
             url: "https://api.test/x".into(),
             status: 200,
             result,
-            cursor: None,
             scenario: None,
             step: None,
             score: None,

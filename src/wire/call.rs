@@ -35,10 +35,6 @@ pub struct Call<B = hyper::body::Incoming> {
     pub started: Instant,
     /// The client.
     pub client: SocketAddr,
-    /// The address at which the client reached us.
-    pub local: SocketAddr,
-    /// `Proxy-Authorization` of the CONNECT whose tunnel it came through.
-    pub tunnel_credentials: Option<http::HeaderValue>,
     /// How it came.
     pub route: Route,
     /// The method.
@@ -61,24 +57,8 @@ pub struct Call<B = hyper::body::Incoming> {
 impl<B> Call<B> {
     /// The call without its body, and the body.
     pub fn split(self) -> (Call<()>, B) {
-        let Call { started_at, started, client, local, tunnel_credentials, route, method, .. } = self;
-        let Call { path, query, version, fields, head, body, .. } = self;
-        let call = Call {
-            started_at,
-            started,
-            client,
-            local,
-            tunnel_credentials,
-            route,
-            method,
-            path,
-            query,
-            version,
-            fields,
-            head,
-            body: (),
-        };
-        (call, body)
+        let Call { started_at, started, client, route, method, path, query, version, fields, head, body } = self;
+        (Call { started_at, started, client, route, method, path, query, version, fields, head, body: () }, body)
     }
 }
 

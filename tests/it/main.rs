@@ -25,5 +25,4 @@ mod peers;
 mod repeat;
 mod round_trip;
 mod secrets;
-mod state;
 mod takes;

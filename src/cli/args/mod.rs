@@ -9,8 +9,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::replay::cursor::CursorBy;
-
 pub use filters::*;
 pub use history::*;
 pub use mock::{MockArgs, MockCommand, ScenarioAddArgs, ScenarioCommand, StubCommand, WhichScenario};
@@ -150,12 +148,6 @@ pub struct ReplayArgs {
     /// How requests are matched [default: the collection's, else best]
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<ProfileArg>,
-    /// Keep sequences and states apart by test: header:NAME, port, proxy-user, or path (calls to /~NAME/...)
-    #[arg(long, value_name = "BY", default_value = "server")]
-    pub cursor: CursorBy,
-    /// Listen here, too; repeatable
-    #[arg(long, value_name = "ADDR")]
-    pub also_listen: Vec<SocketAddr>,
     /// Status of the answer to a call that matched nothing [default: 501; 404 with the profile postman]
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..600))]
     pub miss_status: Option<u16>,

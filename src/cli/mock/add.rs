@@ -147,7 +147,6 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
             default: args.default,
             disabled: false,
             priority: 0,
-            state: None,
             source: None,
             id: None,
             request: RequestSpec { captures, query, fields, media_type, body: request_body },

@@ -35,10 +35,12 @@ pub struct Take {
 }
 
 impl Take {
-    /// Plays the flow against a service of its own, some days ago by its clock, and records it.
-    pub fn record(api: &Api, days_ago: i64) -> Option<Take> {
-        let world = Arc::new(World::days_ago(days_ago));
+    /// Plays the flow against a service of its own, in so many days by its clock, and records it.
+    pub fn record(api: &Api, in_days: i64) -> Option<Take> {
+        let world = Arc::new(World::in_days(in_days));
         let running = (api.start)(&world)?;
+        // A port is no more than where a service happens to listen.
+        running.base.rsplit(':').next().map(|port| world.note(port));
         let retake = Retake::new();
         let recorder = retake.record(&[]);
         let mut talk = Talk::new(&recorder, &running.base, &world);
