@@ -73,25 +73,57 @@ pub fn line_of(text: &[u8], place: &Place) -> usize {
 }
 
 /// Walks over a JSON text. On text that is no JSON it stops somewhere, without harm.
-struct Scanner<'a> {
+pub struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl Scanner<'_> {
-    fn peek(&self) -> Option<u8> {
+impl<'a> Scanner<'a> {
+    /// At the start of a text.
+    pub fn new(text: &'a [u8]) -> Self {
+        Scanner { text, at: 0 }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// How many bytes are behind it; on text that is no JSON this may be past the end.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The byte here.
+    pub fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
-    fn skip_space(&mut self) {
+    /// Moves over white space.
+    pub fn skip_space(&mut self) {
         while self.peek().is_some_and(|byte| b" \t\r\n".contains(&byte)) {
             self.at += 1;
         }
     }
 
-    fn take(&mut self, byte: u8) -> Option<()> {
+    /// Moves over white space, and over this byte if it is next.
+    pub fn take(&mut self, byte: u8) -> Option<()> {
         self.skip_space();
         (self.peek() == Some(byte)).then(|| self.at += 1)
+    }
+
+    /// Moves over a key and its colon; none if there is no key.
+    pub fn take_key(&mut self) -> Option<String> {
+        self.skip_space();
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        self.skip_string();
+        let name = serde_json::from_slice(self.text.get(start..self.at)?).ok()?;
+        self.take(b':')?;
+        self.skip_space();
+        Some(name)
     }
 
     /// Moves to the value of a member of the object here; returns where its key stands.
@@ -100,14 +132,7 @@ impl Scanner<'_> {
         loop {
             self.skip_space();
             let start = self.at;
-            if self.peek() != Some(b'"') {
-                return None;
-            }
-            self.skip_string();
-            let name: Option<String> = serde_json::from_slice(self.text.get(start..self.at)?).ok();
-            self.take(b':')?;
-            self.skip_space();
-            if name.as_deref() == Some(key) {
+            if self.take_key()? == key {
                 return Some(start);
             }
             self.skip_value();
@@ -137,8 +162,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// Skips one value; no recursion, so depth does not matter.
-    fn skip_value(&mut self) {
+    /// Skips one value, and white space behind a scalar; no recursion, so depth does not matter.
+    pub fn skip_value(&mut self) {
         let mut depth = 0usize;
         while let Some(byte) = self.peek() {
             match byte {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::answer::Echoes;
 use super::ready::{Ready, ReadyError};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
@@ -242,19 +243,30 @@ fn slot(
     let scenario = &stub.scenarios[at];
     let several_origins = loaded.collection.manifest.origins.len() > 1;
     let label: Arc<str> = format!("{name}: {}", stub.label(scenario, several_origins)).into();
+    let body_error = |source| EngineError::Body { scenario: Arc::clone(&label), source };
+    let echoes = Echoes::new(stub, &loaded.collection.manifest.rules);
+    let request = match &echoes {
+        Some(echoes) => {
+            let body = scenario.request.body.as_ref().map(|body| loaded.body(body)).transpose();
+            Some(echoes.request(scenario, body.map_err(body_error)?.unwrap_or_default()))
+        }
+        None => None,
+    };
     let mut steps = Vec::with_capacity(scenario.steps().len());
     for spec in scenario.steps() {
         let body = match &spec.body {
-            Some(body) => {
-                loaded.body(body).map_err(|source| EngineError::Body { scenario: Arc::clone(&label), source })?
-            }
+            Some(body) => loaded.body(body).map_err(body_error)?,
             None => Bytes::new(),
         };
         if spec.body.as_ref().is_some_and(|body| body.file.is_some()) {
             hasher.update(&body);
         }
         let ready = Ready::new(spec, body, now);
-        steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
+        let mut ready = ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?;
+        if let (Some(echoes), Some(request)) = (&echoes, &request) {
+            ready = ready.with_echo(|lines, body| echoes.of(scenario, request, lines, body, spec.body.as_ref()));
+        }
+        steps.push(ready);
     }
     let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
     let secrets = SecretPlaces::of(stub, scenario);

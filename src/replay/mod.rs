@@ -1,5 +1,6 @@
 //! The other way to answer: from collections, offline. No upstream socket is opened and no name looked up.
 
+pub mod answer;
 pub mod cookies;
 pub mod engine;
 pub mod origins;

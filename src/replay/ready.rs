@@ -10,8 +10,10 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::ext::ReasonPhrase;
 use jiff::Timestamp;
 
+use super::answer::Echo;
 use super::cookies;
 use crate::collection::{FieldLine, ResponseSpec};
+use crate::matching::Call;
 use crate::model::coding::{self, Coding};
 use crate::model::{Fields, fields};
 use crate::wire::{Body, HeadLines};
@@ -33,6 +35,8 @@ pub struct Ready {
     coding_unasked: bool,
     /// What to say in `Content-Length` to a HEAD request, where the recording said it.
     head_length: Option<HeaderValue>,
+    /// What it repeats of its request.
+    echo: Option<Box<Echo>>,
 }
 
 /// Head and body that belong together.
@@ -96,20 +100,62 @@ impl Ready {
             streamed: spec.streamed,
             coding_unasked: spec.coding_unasked,
             head_length,
+            echo: None,
         })
     }
 
-    /// The response as asked for. Nothing is copied on HTTP/1; on HTTP/2 the fields are.
-    pub fn response(&self, asked: Asked<'_>) -> Response<Body> {
-        let variant = match (&self.coded, asked.accept_encoding) {
-            (Some((codings, variant)), Some(accepted))
-                if codings.iter().all(|&coding| coding::accepts(accepted, coding)) =>
-            {
-                variant
+    /// The same answer, repeating what it repeats of its request. `echo` is asked with the field lines and the content
+    /// without coding.
+    #[must_use]
+    pub fn with_echo(mut self, echo: impl FnOnce(&Fields, &Bytes) -> Option<Box<Echo>>) -> Self {
+        self.echo = echo(self.lines(), &self.plain.body);
+        self
+    }
+
+    /// The response to `call`, as asked for. Where nothing of the call comes back in it, nothing is copied on HTTP/1;
+    /// on HTTP/2 the fields are.
+    pub fn response(&self, asked: Asked<'_>, call: &Call) -> Response<Body> {
+        let codings = self.codings_for(asked);
+        let filled = self.echo.as_ref().and_then(|echo| echo.filled(call, self.lines(), &self.plain.body));
+        match (filled, &self.coded) {
+            (Some((lines, body)), _) => self.send(&self.variant_of(lines, body, codings), asked, true),
+            (None, Some((_, variant))) if !codings.is_empty() => self.send(variant, asked, false),
+            _ => self.send(&self.plain, asked, false),
+        }
+    }
+
+    /// All field lines, with the coding.
+    fn lines(&self) -> &Fields {
+        self.coded.as_ref().map_or(&self.plain.lines, |(_, variant)| &variant.lines)
+    }
+
+    /// The codings in which the answer goes out.
+    fn codings_for(&self, asked: Asked<'_>) -> &[Coding] {
+        match (&self.coded, asked.accept_encoding) {
+            (Some((codings, _)), Some(accepted)) if codings.iter().all(|&coding| coding::accepts(accepted, coding)) => {
+                codings
             }
-            (Some((_, variant)), None) if self.coding_unasked => variant,
-            _ => &self.plain,
-        };
+            (Some((codings, _)), None) if self.coding_unasked => codings,
+            _ => &[],
+        }
+    }
+
+    /// Head and body that were made for one call.
+    fn variant_of(&self, mut lines: Fields, body: Bytes, codings: &[Coding]) -> Variant {
+        if !codings.is_empty() {
+            // A coder that worked at load fails no more; if it did, the content would go out without coding.
+            if let Ok((_, variant)) = code(&lines, &body, codings.to_vec()) {
+                return variant;
+            }
+        }
+        if self.coded.is_some() {
+            lines.retain(|field| !field.is("content-encoding"));
+        }
+        Variant::new(lines, body)
+    }
+
+    /// `made`: for this call, so that a recorded length is not its own.
+    fn send(&self, variant: &Variant, asked: Asked<'_>, made: bool) -> Response<Body> {
         let bodyless = asked.head || matches!(self.status.as_u16(), 204 | 304);
         let body = if bodyless { Body::empty() } else { self.body_of(variant) };
         let mut response = Response::new(body);
@@ -121,7 +167,7 @@ impl Ready {
             // hyper would leave it out with a warning; the lines below have it.
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
-        if let Some(length) = self.length_for_head(variant).filter(|_| asked.head) {
+        if let Some(length) = self.length_for_head(variant, made).filter(|_| asked.head) {
             response.headers_mut().insert(header::CONTENT_LENGTH, length);
         }
         if let Some(trailers) = self.trailers.as_ref().filter(|_| !bodyless) {
@@ -137,9 +183,10 @@ impl Ready {
 
     /// What a HEAD request is told: the recorded length, else that of the content where a GET recorded it. An answer to
     /// a HEAD that was recorded without a length says none.
-    fn length_for_head(&self, variant: &Variant) -> Option<HeaderValue> {
+    fn length_for_head(&self, variant: &Variant, made: bool) -> Option<HeaderValue> {
         let unknown = self.streamed || variant.body.is_empty();
-        self.head_length.clone().or_else(|| (!unknown).then(|| HeaderValue::from(variant.body.len())))
+        let recorded = self.head_length.clone().filter(|_| !made || variant.body.is_empty());
+        recorded.or_else(|| (!unknown).then(|| HeaderValue::from(variant.body.len())))
     }
 
     fn body_of(&self, variant: &Variant) -> Body {
@@ -194,6 +241,10 @@ mod tests {
         Asked { head: false, http1: false, accept_encoding }
     }
 
+    fn call() -> Call {
+        crate::matching::tests::call("GET /")
+    }
+
     async fn bytes(response: Response<Body>) -> Bytes {
         response.into_body().collect().await.unwrap().to_bytes()
     }
@@ -201,11 +252,11 @@ mod tests {
     #[tokio::test]
     async fn a_coded_answer_goes_out_coded_only_where_that_is_accepted() {
         let ready = Ready::new(&spec(&["Content-Encoding: gzip", "X-A: 1"]), "hello".into(), None).unwrap();
-        let plain = ready.response(asked(None));
+        let plain = ready.response(asked(None), &call());
         assert!(!plain.headers().contains_key("content-encoding"));
         assert_eq!(bytes(plain).await, "hello");
-        assert_eq!(bytes(ready.response(asked(Some("br, gzip;q=0")))).await, "hello");
-        let coded = ready.response(asked(Some("br, GZIP")));
+        assert_eq!(bytes(ready.response(asked(Some("br, gzip;q=0")), &call())).await, "hello");
+        let coded = ready.response(asked(Some("br, GZIP")), &call());
         assert_eq!(coded.headers()["content-encoding"], "gzip");
         assert_eq!(coding::decode(&bytes(coded).await, &[Coding::Gzip], 100).unwrap(), b"hello");
     }
@@ -214,15 +265,15 @@ mod tests {
     async fn an_origin_that_codes_unasked_is_replayed_so() {
         let spec = ResponseSpec { coding_unasked: true, ..spec(&["Content-Encoding: gzip"]) };
         let ready = Ready::new(&spec, "hello".into(), None).unwrap();
-        assert!(ready.response(asked(None)).headers().contains_key("content-encoding"));
-        assert_eq!(bytes(ready.response(asked(Some("identity")))).await, "hello");
+        assert!(ready.response(asked(None), &call()).headers().contains_key("content-encoding"));
+        assert_eq!(bytes(ready.response(asked(Some("identity")), &call())).await, "hello");
     }
 
     #[tokio::test]
     async fn what_is_kept_as_coded_goes_out_as_it_is() {
         let mut spec = spec(&["Content-Encoding: gzip"]);
         spec.body = serde_json::from_value(serde_json::json!({ "base64": "AAAA", "coded": "gzip" })).unwrap();
-        let answer = Ready::new(&spec, Bytes::from_static(&[0, 0, 0]), None).unwrap().response(asked(None));
+        let answer = Ready::new(&spec, Bytes::from_static(&[0, 0, 0]), None).unwrap().response(asked(None), &call());
         assert_eq!(answer.headers()["content-encoding"], "gzip");
         assert_eq!(bytes(answer).await.as_ref(), [0, 0, 0]);
     }
@@ -230,15 +281,15 @@ mod tests {
     #[test]
     fn head_says_the_length_and_sends_nothing() {
         let ready = Ready::new(&spec(&["Content-Length: 5000"]), Bytes::new(), None).unwrap();
-        let response = ready.response(Asked { head: true, http1: false, accept_encoding: None });
+        let response = ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call());
         assert_eq!(response.headers()["content-length"], "5000");
         let ready = Ready::new(&spec(&[]), "hello".into(), None).unwrap();
         assert_eq!(
-            ready.response(Asked { head: true, http1: false, accept_encoding: None }).headers()["content-length"],
+            ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call()).headers()["content-length"],
             "5"
         );
         let silent = Ready::new(&spec(&[]), Bytes::new(), None).unwrap();
-        let response = silent.response(Asked { head: true, http1: false, accept_encoding: None });
+        let response = silent.response(Asked { head: true, http1: false, accept_encoding: None }, &call());
         assert!(!response.headers().contains_key("content-length"), "a length that nobody recorded");
     }
 
@@ -246,7 +297,7 @@ mod tests {
     async fn an_empty_body_is_not_coded() {
         let ready = Ready::new(&spec(&["Content-Encoding: gzip"]), Bytes::new(), None).unwrap();
         for accepted in [None, Some("gzip")] {
-            let response = ready.response(asked(accepted));
+            let response = ready.response(asked(accepted), &call());
             assert_eq!(response.headers()["content-encoding"], "gzip", "the line is the recorded one");
             assert!(bytes(response).await.is_empty());
         }
@@ -256,7 +307,7 @@ mod tests {
     async fn what_came_without_a_length_goes_out_without_one() {
         let streamed = ResponseSpec { streamed: true, ..spec(&[]) };
         let ready = Ready::new(&streamed, "hello".into(), None).unwrap();
-        let response = ready.response(asked(None));
+        let response = ready.response(asked(None), &call());
         assert_eq!(http_body::Body::size_hint(response.body()).exact(), None);
         assert_eq!(bytes(response).await, "hello");
     }
@@ -264,7 +315,32 @@ mod tests {
     #[test]
     fn framing_of_the_recording_never_goes_out() {
         let lines = ["Transfer-Encoding: chunked", "Connection: close", "Content-Length: 9", "X-A: 1"];
-        let response = Ready::new(&spec(&lines), "hello".into(), None).unwrap().response(asked(None));
+        let response = Ready::new(&spec(&lines), "hello".into(), None).unwrap().response(asked(None), &call());
         assert_eq!(response.headers().keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-a"]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_made_for_a_call_has_its_own_length_and_coding() {
+        use crate::replay::answer::Echoes;
+        let text = r#"{"version":1,"method":"GET","origin":"https://a.test","path":"/o/{id}",
+            "rules":[{"in":"response","place":"json","name":"/id","action":"echo","from":"path id"}],
+            "scenarios":[{"name":"one","request":{"captures":{"id":"a"}},"response":{"status":200,
+            "fields":["Content-Encoding: gzip","Content-Length: 29"],"body":{"json":{"id":"a"}}}}]}"#;
+        let stub: crate::collection::Stub = serde_json::from_str(text).unwrap();
+        let (echoes, scenario) = (Echoes::new(&stub, &[]).unwrap(), &stub.scenarios[0]);
+        let (spec, request) = (&scenario.steps()[0], echoes.request(scenario, Bytes::new()));
+        let ready = Ready::new(spec, r#"{"id":"a"}"#.into(), None).unwrap();
+        let ready = ready.with_echo(|lines, body| echoes.of(scenario, &request, lines, body, spec.body.as_ref()));
+        let call = crate::matching::tests::call("GET /o/longer");
+        assert_eq!(bytes(ready.response(asked(None), &call)).await, r#"{"id":"longer"}"#);
+        let coded = ready.response(asked(Some("gzip")), &call);
+        assert_eq!(coded.headers()["content-encoding"], "gzip");
+        let exact = http_body::Body::size_hint(coded.body()).exact();
+        let coded = bytes(coded).await;
+        assert_eq!(exact, Some(coded.len() as u64));
+        assert_eq!(coding::decode(&coded, &[Coding::Gzip], 100).unwrap(), br#"{"id":"longer"}"#);
+        let head = ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call);
+        assert_eq!(head.headers()["content-length"], "15");
+        assert!(bytes(head).await.is_empty());
     }
 }

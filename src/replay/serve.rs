@@ -153,7 +153,7 @@ impl Serve {
                 }
                 let accept_encoding = head.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
                 let mut response =
-                    self.hit(ready, Asked { head: is_head, http1, accept_encoding }, reading.base.as_ref());
+                    self.hit(ready, Asked { head: is_head, http1, accept_encoding }, &call, reading.base.as_ref());
                 let differences = if evaluation.is_exact() { Vec::new() } else { differences(&evaluation) };
                 mark(&mut response, label, step, &evaluation, &differences, explain);
                 for (name, text) in explain::fields(self.engine.index(), &call, self.engine.profile(), &ranked) {
@@ -176,8 +176,8 @@ impl Serve {
         }
     }
 
-    fn hit(&self, ready: &Ready, asked: Asked<'_>, base: Option<&Base>) -> Response<Body> {
-        let mut response = ready.response(asked);
+    fn hit(&self, ready: &Ready, asked: Asked<'_>, call: &matching::Call, base: Option<&Base>) -> Response<Body> {
+        let mut response = ready.response(asked, call);
         let Some(base) = base else { return response };
         let lines = response.extensions().get::<HeadLines>().map(|lines| Arc::clone(&lines.fields));
         if let Some(lines) = lines.filter(|lines| facade::may_lead_away(lines)) {
