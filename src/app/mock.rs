@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::replay::{self, ReplayPlan, Running, StartError, name_of};
-use crate::collection::Profile;
+use crate::collection::{Delay, Profile};
 use crate::redact::MaskRules;
+use crate::replay::answer::AnswerOptions;
 use crate::replay::serve::ServeOptions;
 use crate::report::receipt::Receipt;
 use crate::tls::Ca;
@@ -41,18 +42,47 @@ use crate::tls::Ca;
 pub struct Replay {
     folder: PathBuf,
     profile: Option<Profile>,
+    answers: AnswerOptions,
 }
 
 impl Replay {
     /// The collection in this folder. Nothing is read yet.
     pub fn open(folder: impl Into<PathBuf>) -> Replay {
-        Replay { folder: folder.into(), profile: None }
+        Replay { folder: folder.into(), profile: None, answers: AnswerOptions::default() }
     }
 
     /// Matches by this profile, whatever the collection says.
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Replay {
         self.profile = Some(profile);
+        self
+    }
+
+    /// Chance (`{{$guid}}` and its like, delays, faults) comes from this seed: the same calls get the same answers.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Replay {
+        self.answers.seed = seed;
+        self
+    }
+
+    /// The present stands still at this moment.
+    #[must_use]
+    pub fn now(mut self, now: jiff::Timestamp) -> Replay {
+        self.answers.now = Some(now);
+        self
+    }
+
+    /// Answers wait so long, whatever the collection says.
+    #[must_use]
+    pub fn delay(mut self, delay: Delay) -> Replay {
+        self.answers.delay = Some(delay);
+        self
+    }
+
+    /// The value of a variable that the collection names.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Replay {
+        self.answers.variables.insert(name.into(), value.into());
         self
     }
 
@@ -71,7 +101,7 @@ impl Replay {
             collections: vec![(name_of(&self.folder), self.folder)],
             listen: ([127, 0, 0, 1], 0).into(),
             profile: self.profile,
-            shift_cookies: true,
+            answers: self.answers,
             serve: ServeOptions::default(),
             mask: MaskRules::default(),
             store: None,

@@ -12,6 +12,7 @@ use crate::collection::{OriginPattern, PortPattern, Profile};
 use crate::model::Authority;
 use crate::proxy;
 use crate::redact::{MaskKey, MaskRules, Masker};
+use crate::replay::answer::AnswerOptions;
 use crate::replay::engine::{Engine, EngineError, Options};
 use crate::replay::serve::{Serve, ServeOptions};
 use crate::report::receipt::Receipt;
@@ -29,8 +30,8 @@ pub struct ReplayPlan {
     pub listen: SocketAddr,
     /// Instead of the profile that the first collection names.
     pub profile: Option<Profile>,
-    /// Whether cookie expiries move with the age of the recording.
-    pub shift_cookies: bool,
+    /// How it answers: the clock, chance, delays and variables.
+    pub answers: AnswerOptions,
     /// How misses are answered, and whether answers are explained.
     pub serve: ServeOptions,
     /// What the user adds to masking, for the call log and the reports.
@@ -90,11 +91,13 @@ pub struct Running {
 pub fn start(plan: ReplayPlan, ca: Arc<Ca>, observe: Option<Observer>) -> Result<Running, StartError> {
     let mut loaded = Vec::with_capacity(plan.collections.len());
     for (name, dir) in &plan.collections {
-        let collection = collections::load(dir).map_err(|error| StartError::Load { name: name.clone(), error })?;
+        let collection =
+            collections::load_to_serve(dir).map_err(|error| StartError::Load { name: name.clone(), error })?;
         loaded.push((name.clone(), collection));
     }
-    let now = plan.shift_cookies.then(Timestamp::now);
-    let engine = Engine::new(loaded, Options { profile: plan.profile, now })?;
+    // A plan may be started twice, and the end of one run is none of the other's.
+    let answers = AnswerOptions { stop: CancellationToken::new(), ..plan.answers.clone() };
+    let engine = Engine::new(loaded, Options { profile: plan.profile, answers })?;
     let server = proxy::Server::bind(plan.listen)?;
     let address = server.local_addr();
     let (run, log) = open_log(&plan, address, observe);
@@ -158,6 +161,8 @@ impl Running {
     /// Stops accepting, lets calls in progress end, and returns the receipt. Dropping the future stops at once.
     pub async fn stop(mut self) -> Receipt {
         self.shutdown.cancel();
+        // What only waits need not be waited for.
+        self.serve.engine().around().stop.cancel();
         // A panic of the accept loop has been reported by itself; the receipt stands all the same.
         let _ = (&mut self.task).await;
         self.serve.log().flush();
@@ -168,6 +173,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shutdown.cancel();
+        self.serve.engine().around().stop.cancel();
         self.task.abort();
     }
 }

@@ -26,7 +26,8 @@ pub(super) fn run(args: PromoteArgs, global: &Global, printer: Printer) -> Outco
     let folder = settings.collection_dir(&args.into);
     let history = select::open(&settings.store, printer)?;
     let numbers = numbers(&*history, &args, printer)?;
-    let options = Options { name, replace: args.replace, default: default(&*history, &args, &numbers)? };
+    let default = default(&*history, &args, &numbers)?;
+    let options = Options { name, replace: args.replace, default, durations: args.durations };
     let job = Job { history: &*history, numbers: &numbers, folder: &folder, options, dry_run: args.dry_run };
     let done = with_progress(job, numbers.len(), printer).map_err(|error| failed(error, &args))?;
     show(&done, &folder, &args, printer);

@@ -16,6 +16,7 @@ use crate::app::child::{self, ChildExit};
 use crate::app::replay::{ReplayPlan, Running, StartError, name_of, start};
 use crate::app::wiring::{self, Wiring};
 use crate::collection::Profile;
+use crate::replay::answer::AnswerOptions;
 use crate::replay::serve::ServeOptions;
 use crate::report::receipt::Receipt;
 use crate::report::terminal::clean;
@@ -45,7 +46,7 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
         true => TrustFiles::in_folder(&settings.ca_dir),
         false => write_trust_files(&ca, &settings.ca_dir).map_err(CliError::failure)?,
     };
-    let plan = plan(args, settings);
+    let plan = plan(args, settings)?;
     let listen = plan.listen;
     if !listen.ip().is_loopback() {
         printer.warn(format_args!("{listen} can be reached from other machines, and the mock answers everybody"));
@@ -69,17 +70,17 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
     Ok(exit_code(&receipt, ended, args.max_inexact))
 }
 
-fn plan(args: &ReplayArgs, settings: &Settings) -> ReplayPlan {
+fn plan(args: &ReplayArgs, settings: &Settings) -> Result<ReplayPlan, CliError> {
     let folder = |collection: &String| {
         let dir = settings.collection_dir(collection);
         (name_of(&dir), dir)
     };
     let port = if args.command.is_empty() { 8888 } else { 0 };
-    ReplayPlan {
+    Ok(ReplayPlan {
         collections: args.collections.iter().map(folder).collect(),
         listen: args.listen.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into()),
         profile: args.profile.map(profile),
-        shift_cookies: !args.no_shift,
+        answers: answers(args)?,
         serve: ServeOptions {
             // The command line has checked that it is a status of an error.
             miss_status: args.miss_status.and_then(|status| http::StatusCode::from_u16(status).ok()),
@@ -88,7 +89,23 @@ fn plan(args: &ReplayArgs, settings: &Settings) -> ReplayPlan {
         mask: settings.mask.clone(),
         store: Some(settings.store.clone()),
         command: shown(args),
+    })
+}
+
+/// How the answers of this run come about.
+fn answers(args: &ReplayArgs) -> Result<AnswerOptions, CliError> {
+    let mut answers =
+        AnswerOptions { now: args.now, shift: !args.no_shift, delay: args.delay, ..AnswerOptions::default() };
+    answers.seed = args.seed.unwrap_or(answers.seed);
+    for name in &args.env_variables {
+        let value = inherited(name).ok_or_else(|| {
+            CliError::usage(format!("`--env-var {name}`: the environment has no `{name}`"))
+                .hint(format_args!("set it, or give its value with `--var {name}=VALUE`"))
+        })?;
+        answers.variables.insert(name.clone(), value);
     }
+    answers.variables.extend(args.variables.iter().cloned());
+    Ok(answers)
 }
 
 /// How this replay is shown to others.

@@ -76,6 +76,19 @@ pub struct BodySpec {
     pub truncated: bool,
 }
 
+impl BodySpec {
+    /// Turns a JSON value into the text that it is served as: the same bytes, without the tree.
+    pub fn flatten(&mut self) {
+        if let Some(value) = self.json.take() {
+            // What we render is UTF-8; if it were not, the value would stay.
+            match String::from_utf8(self.style.render(&value)) {
+                Ok(text) => self.text = Some(text.into_boxed_str().into_string()),
+                Err(_) => self.json = Some(value),
+            }
+        }
+    }
+}
+
 /// Keeps `"json": null` apart from no `json` at all.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)

@@ -422,6 +422,9 @@ fn stub_at(collection: &mut Collection, key: &StubKey) -> usize {
         defaults: Defaults::default(),
         parts: MatchParts::default(),
         rules: Vec::new(),
+        delay: None,
+        fault: None,
+        shift_dates: None,
         scenarios: Vec::new(),
     };
     insert(collection, stub)

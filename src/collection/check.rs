@@ -10,7 +10,8 @@ use super::locate::Place;
 use super::manifest::{Manifest, OriginPattern, ServerStub};
 use super::rule::{self, Rule, RuleAction, RuleSide};
 use super::stub::{ResponseSpec, Scenario, Stub};
-use super::{Collection, FORMAT_VERSION, StubFile, schema, shape};
+use super::template::{self, Template, What};
+use super::{Collection, FORMAT_VERSION, Fault, StubFile, schema, shape};
 
 /// One fault of a file, with its place in the JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,11 @@ pub fn manifest(manifest: &Manifest) -> Vec<Problem> {
     }
     faults.rules(&manifest.rules, &top.key("rules"));
     faults.server_stubs(&manifest.server_stubs);
+    for (name, value) in manifest.variables.iter().filter(|(_, value)| value.is_array() || value.is_object()) {
+        let kind = if value.is_array() { "an array" } else { "an object" };
+        let message = format!("the variable `{name}` is {kind}: write a text, a number, true or false, or null");
+        faults.add(&top.key("variables").key(name), message);
+    }
     for (key, reserved) in [("environments", &manifest.environments), ("releases", &manifest.releases)] {
         if !reserved.is_empty() {
             faults.add(&top.key(key), format!("`{key}` is reserved for a later version of retake: leave it out"));
@@ -85,6 +91,7 @@ pub fn stub(stub: &Stub) -> Vec<Problem> {
     }
     faults.method(&stub.method);
     faults.rules(&stub.rules, &top.key("rules"));
+    faults.fault(stub.fault.as_ref(), &top.key("fault"));
     let scenarios = top.key("scenarios");
     let mut names = HashMap::new();
     let mut default: Option<&str> = None;
@@ -120,8 +127,67 @@ pub fn together(manifest: &Manifest, stubs: &[StubFile]) -> Vec<(usize, Problem)
                 format!("{} {}{} is in {first} already: one stub, one file", stub.method, stub.origin, stub.path);
             found.push((at, Problem { place: Place::top().key("path"), message }));
         }
+        found.extend(unknown_names(manifest, stub).into_iter().map(|problem| (at, problem)));
     }
     found
+}
+
+/// Names in templates that are neither captures of the path nor variables of the collection.
+fn unknown_names(manifest: &Manifest, stub: &Stub) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let captures: Vec<&str> = stub.path.captures().collect();
+    let known = || captures.iter().copied().chain(manifest.variables.keys().map(String::as_str));
+    for (at, scenario) in stub.scenarios.iter().enumerate() {
+        let place = Place::top().key("scenarios").index(at);
+        for (place, response) in responses(scenario, &place).into_iter().filter(|(_, response)| response.template) {
+            for (place, text) in templates(response, &place) {
+                let Ok(template) = Template::read(text) else { continue };
+                let names = template.puts().filter_map(|put| match &put.what {
+                    What::Variable(name) if !known().any(|it| it == name) => Some(name),
+                    _ => None,
+                });
+                found.extend(names.map(|name| {
+                    let meant = shape::did_you_mean(name, known());
+                    let message = format!(
+                        "`{{{{{name}}}}}` is no capture of the path {} and no variable of collection.json{meant}",
+                        stub.path
+                    );
+                    Problem { place: place.clone(), message }
+                }));
+            }
+        }
+    }
+    found
+}
+
+/// Every text of a response that is a template, with its place; body files are for who reads the disk.
+fn templates<'a>(response: &'a ResponseSpec, place: &Place) -> Vec<(Place, &'a str)> {
+    let mut found = Vec::new();
+    for (at, line) in response.fields.iter().enumerate() {
+        if let Ok(text) = std::str::from_utf8(&line.0.value) {
+            found.push((place.key("fields").index(at), text));
+        }
+    }
+    if let Some(body) = &response.body {
+        let place = place.key("body");
+        found.extend(body.text.as_deref().map(|text| (place.key("text"), text)));
+        if let Some(json) = &body.json {
+            strings(json, &place.key("json"), &mut found);
+        }
+    }
+    found.retain(|(_, text)| template::has_expressions(text));
+    found
+}
+
+fn strings<'a>(value: &'a Value, place: &Place, found: &mut Vec<(Place, &'a str)>) {
+    match value {
+        Value::String(text) => found.push((place.clone(), text)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| strings(item, &place.index(at), found));
+        }
+        Value::Object(members) => members.iter().for_each(|(name, item)| strings(item, &place.key(name), found)),
+        _ => {}
+    }
 }
 
 fn unlisted_origin(manifest: &Manifest, origin: &OriginPattern) -> Problem {
@@ -154,6 +220,17 @@ pub fn stub_files(stub: &Stub) -> Vec<(Place, &str)> {
         for (place, response) in responses(scenario, &place) {
             files.extend(file_of(&response.body, &place));
         }
+    }
+    files
+}
+
+/// Every body of a template that lies in a file, with the place of its `file`.
+pub fn template_files(stub: &Stub) -> Vec<(Place, &str)> {
+    let mut files = Vec::new();
+    for (at, scenario) in stub.scenarios.iter().enumerate() {
+        let place = Place::top().key("scenarios").index(at);
+        let templates = responses(scenario, &place).into_iter().filter(|(_, response)| response.template);
+        files.extend(templates.filter_map(|(place, response)| file_of(&response.body, &place)));
     }
     files
 }
@@ -368,6 +445,29 @@ impl Faults {
             self.add(&place.key("reason"), format!("`{}` has control characters", place.key("reason")));
         }
         self.body(&response.body, place);
+        self.fault(response.fault.as_ref(), &place.key("fault"));
+        if response.template {
+            self.template(response, place);
+        }
+    }
+
+    fn fault(&mut self, fault: Option<&Fault>, place: &Place) {
+        for (key, message) in fault.map(Fault::problems).unwrap_or_default() {
+            self.add(&place.key(key), message);
+        }
+    }
+
+    fn template(&mut self, response: &ResponseSpec, place: &Place) {
+        let body = response.body.as_ref();
+        if body.is_some_and(|body| body.base64.is_some() || body.coded.is_some()) {
+            let message = "a template is text: write the body as `json`, `text` or a `file`, without `coded`";
+            self.add(&place.key("template"), message);
+        }
+        for (place, text) in templates(response, place) {
+            if let Err(error) = Template::read(text) {
+                self.add(&place, error.to_string());
+            }
+        }
     }
 
     fn body(&mut self, body: &Option<BodySpec>, place: &Place) {

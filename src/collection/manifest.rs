@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::answering::{Delay, ShiftDates};
 use super::body::BodySpec;
 use super::rule::Rule;
 use super::stub::FieldLine;
@@ -29,7 +30,7 @@ pub struct Manifest {
     /// How it is served.
     #[serde(default, skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
-    /// Values by name, for templates.
+    /// Values by name, for templates: texts, numbers and booleans; `null` is a value that the run has to give.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub variables: serde_json::Map<String, Value>,
     /// How parts of requests are compared, for every stub.
@@ -56,6 +57,12 @@ pub struct Settings {
     /// What the profile `postman` compares.
     #[serde(default, skip_serializing_if = "PostmanSettings::is_default")]
     pub postman: PostmanSettings,
+    /// How long answers wait; not at all unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
+    /// Which dates of answers move by the age of the recording; expiries of cookies unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift_dates: Option<ShiftDates>,
 }
 
 /// What the profile `postman` compares: what a mock server of Postman can be set to.

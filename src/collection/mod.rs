@@ -3,10 +3,12 @@
 //! A collection is a folder: `collection.json` ([`Manifest`]), one file per endpoint under `stubs/` ([`Stub`]), and
 //! bodies that are binary or large under `bodies/`. `docs/collection-format.md` describes it for people.
 
+mod answering;
 pub mod body;
 pub mod change;
 pub mod check;
 mod example;
+mod generated;
 mod key;
 pub mod locate;
 pub mod manifest;
@@ -18,10 +20,13 @@ pub mod schema;
 mod shape;
 pub mod stub;
 mod style;
+pub mod template;
 
+pub use answering::{Delay, Fault, FaultKind, MAX_DELAY_MS, ShiftDates, Span};
 pub use body::{BodySpec, JsonStyle};
 pub use change::{Change, ChangeError};
 pub use check::Problem;
+pub use generated::Generated;
 pub use key::{BadStubKey, StubKey};
 pub use manifest::{Manifest, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings};
 pub use names::{body_file_name, extension, file_name, media_type_of, slug};

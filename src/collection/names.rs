@@ -177,6 +177,9 @@ mod tests {
             defaults: Defaults::default(),
             parts: MatchParts::default(),
             rules: Vec::new(),
+            delay: None,
+            fault: None,
+            shift_dates: None,
             scenarios: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::answering::{Delay, Fault, ShiftDates};
 use super::body::BodySpec;
 use super::manifest::OriginPattern;
 use super::pattern::PathPattern;
@@ -63,12 +64,31 @@ pub struct Stub {
     /// Rules for this stub, beside those of the collection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// How long its answers wait, instead of what the collection says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
+    /// What goes wrong with its answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// Which dates of its answers move by the age of the recording, instead of what the collection says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift_dates: Option<ShiftDates>,
     /// The uses of this endpoint.
     #[serde(default)]
     pub scenarios: Vec<Scenario>,
 }
 
 impl Stub {
+    /// Flattens the bodies of its answers, for who only serves them: a tree takes several times the memory of its text.
+    /// Those of templates stay.
+    pub fn flatten_answers(&mut self) {
+        for scenario in &mut self.scenarios {
+            let answers = scenario.response.iter_mut().chain(&mut scenario.responses);
+            let bodies = answers.filter(|answer| !answer.template).filter_map(|answer| answer.body.as_mut());
+            bodies.for_each(BodySpec::flatten);
+        }
+    }
+
     /// How reports name a scenario of this stub: `GET /users/{login}#octocat`, with the origin before the path where the
     /// collection has several.
     pub fn label(&self, scenario: &Scenario, several_origins: bool) -> String {
@@ -235,9 +255,21 @@ pub struct ResponseSpec {
     /// How many calls in a row this step answers; 1 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<NonZeroU32>,
-    /// When it was recorded (RFC 3339): what `Set-Cookie` expiries are moved by. Absent when nothing expires.
+    /// When it was recorded (RFC 3339): dates are moved by the time since. Absent when no cookie expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<jiff_text::Time>,
+    /// How long the origin took to answer, in milliseconds: for the delay `recorded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u32>,
+    /// How long it waits, instead of what the stub and the collection say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
+    /// What goes wrong with it, instead of what the stub says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// Values of fields, and the body, are templates: `{{…}}` in them is replaced. Recorded data is never one by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
     /// The body came without a length, and is sent so (in chunks on HTTP/1.1).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub streamed: bool,
@@ -264,6 +296,10 @@ impl ResponseSpec {
             reason: None,
             times: None,
             recorded_at: None,
+            duration_ms: None,
+            delay: None,
+            fault: None,
+            template: false,
             streamed: false,
             coding_unasked: false,
             fields: Vec::new(),

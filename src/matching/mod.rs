@@ -187,6 +187,9 @@ pub(crate) mod tests {
             defaults: Default::default(),
             parts: Default::default(),
             rules: Vec::new(),
+            delay: None,
+            fault: None,
+            shift_dates: None,
             scenarios: Vec::new(),
         };
         let host = stub.origin.host.clone();
@@ -224,6 +227,10 @@ pub(crate) mod tests {
             times: None,
             recorded_at: None,
             streamed: false,
+            duration_ms: None,
+            delay: None,
+            fault: None,
+            template: false,
             coding_unasked: false,
             fields: Vec::new(),
             body: None,

@@ -7,7 +7,7 @@ use super::{Content, Recorded, Side};
 use crate::collection::stub::jiff_text::Time;
 use crate::collection::{FieldLine, Place, ResponseSpec};
 use crate::model::fields::{Fields, is_hop_by_hop};
-use crate::model::{ContentHash, Field, ResponseRecord, coding, date, media};
+use crate::model::{ContentHash, Field, ResponseRecord, Timings, coding, date, media};
 
 /// Two answers with equal fingerprints are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -148,6 +148,10 @@ pub(super) fn answer(recorded: &Recorded, response: &ResponseRecord, lens: &Lens
         times: None,
         recorded_at: expires_later(recorded, response).then_some(Time(recorded.exchange.started_at)),
         streamed: !bodiless && content.is_some() && !response.fields.has("content-length"),
+        duration_ms: None,
+        delay: None,
+        fault: None,
+        template: false,
         coding_unasked: codes_unasked(recorded, response),
         fields: kept(&response.fields, bodiless),
         body: None,
@@ -167,6 +171,12 @@ fn kept(fields: &Fields, bodiless: bool) -> Vec<FieldLine> {
         !of_connection && (bodiless || !line.is("content-length"))
     };
     fields.iter().filter(stays).cloned().map(FieldLine).collect()
+}
+
+/// How long the origin took until its head was there, in milliseconds, rounded.
+pub(super) fn duration_ms(timings: &Timings) -> u32 {
+    let us = timings.first_byte_us.unwrap_or(timings.total_us);
+    u32::try_from(us.saturating_add(500) / 1_000).unwrap_or(u32::MAX)
 }
 
 /// Whether the origin coded the body although the request named no coding at all.

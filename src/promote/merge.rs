@@ -239,6 +239,9 @@ impl<'o> Merge<'o> {
             defaults: Default::default(),
             parts: Default::default(),
             rules,
+            delay: None,
+            fault: None,
+            shift_dates: None,
             scenarios: Vec::new(),
         };
         let path = file_name(&stub, |path| self.files.contains(&path.to_lowercase()));

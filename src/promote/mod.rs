@@ -105,6 +105,8 @@ pub struct Options {
     pub replace: bool,
     /// Make the scenario of the exchange with this number its stub's default.
     pub default: Option<u64>,
+    /// Write down how long the origin took to answer.
+    pub durations: bool,
 }
 
 /// The collection as it stands on disk.

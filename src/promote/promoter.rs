@@ -150,7 +150,8 @@ impl<'a> Promoter<'a> {
         host.promoted += 1;
         host.endpoints.insert(endpoint.clone());
         let (key, spec, plan) = self.key(&recorded, &endpoint);
-        let (answer, fingerprint) = answer::answer(&recorded, response, &self.lens(RuleSide::Response, &endpoint));
+        let (mut answer, fingerprint) = answer::answer(&recorded, response, &self.lens(RuleSide::Response, &endpoint));
+        answer.spec.duration_ms = self.options.durations.then(|| answer::duration_ms(&recorded.exchange.timings));
         let sample = Sample {
             started_at: recorded.exchange.started_at,
             id: recorded.exchange.id,

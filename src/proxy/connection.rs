@@ -23,6 +23,7 @@ use crate::tls::Leaves;
 use crate::wire::call::Duplex;
 use crate::wire::detect::{Rewind, Spoken, detect};
 use crate::wire::screen::{MAX_FIELDS, MAX_HEAD, Screen};
+use crate::wire::socket::ResetOnClose;
 use crate::wire::{Answerer, OpaqueTunnel};
 
 /// A connection at any depth: a socket, TLS over it, TLS in a tunnel in TLS.
@@ -68,6 +69,8 @@ pub(super) struct Connection<A> {
     pub(super) client: SocketAddr,
     /// The address at which the client reached us.
     pub(super) local: SocketAddr,
+    /// Makes its socket end with a reset.
+    pub(super) reset: ResetOnClose,
 }
 
 /// What comes after a layer of a connection.
@@ -238,7 +241,7 @@ impl<A: Answerer> Connection<A> {
 
     fn session(&self, place: Place, heads: Option<crate::wire::screen::ServerHeads>) -> Session<A> {
         let answerer = self.shared.answerer.clone();
-        Session { answerer, client: self.client, place, heads, tunnel: Mutex::new(None) }
+        Session { answerer, client: self.client, place, heads, reset: self.reset.clone(), tunnel: Mutex::new(None) }
     }
 
     fn http1_builder(&self) -> http1::Builder {

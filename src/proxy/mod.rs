@@ -20,6 +20,7 @@ use crate::tls::Leaves;
 use crate::wire::Answerer;
 use crate::wire::detect::DETECTION_TIMEOUT;
 use crate::wire::listener::{BindError, Listener, MAX_CONNECTIONS};
+use crate::wire::socket::Socket;
 use connection::{Connection, Shared};
 
 /// What a server allows its clients.
@@ -101,11 +102,13 @@ impl Server {
                 accepted = self.listener.accept(&places) => accepted,
             };
             let local = accepted.stream.local_addr().unwrap_or(self.local_addr());
-            let connection = Connection { shared: shared.clone(), client: accepted.client, local };
+            let socket = Socket::new(accepted.stream);
+            let reset = socket.reset();
+            let connection = Connection { shared: shared.clone(), client: accepted.client, local, reset };
             let abort = abort.clone();
             tasks.spawn(async move {
                 let _place = accepted.permit;
-                abort.run_until_cancelled(connection.serve(Box::new(accepted.stream))).await;
+                abort.run_until_cancelled(connection.serve(Box::new(socket))).await;
             });
         }
         drop(self.listener);

@@ -1,6 +1,5 @@
 //! From hyper's request to a [`Call`], and from an answer to hyper's response.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +15,8 @@ use super::own_answer::problem;
 use super::target::{self, Place, Target};
 use crate::model::{Authority, Fields};
 use crate::wire::screen::{RequestHead, ServerHeads};
-use crate::wire::{Answerer, Body, Call, HeadLines};
+use crate::wire::socket::ResetOnClose;
+use crate::wire::{Answerer, Body, Broken, Call, HeadLines};
 
 /// A connection that answers requests.
 pub(super) struct Session<A> {
@@ -25,6 +25,8 @@ pub(super) struct Session<A> {
     pub(super) place: Place,
     /// The heads as written; none in HTTP/2.
     pub(super) heads: Option<ServerHeads>,
+    /// Makes the connection end with a reset.
+    pub(super) reset: ResetOnClose,
     /// The tunnel that was asked for; it begins when hyper lets go of the connection.
     pub(super) tunnel: Mutex<Option<Tunnel>>,
 }
@@ -37,11 +39,11 @@ pub(super) struct Tunnel {
 }
 
 impl<A: Answerer> Session<A> {
-    /// Answers one request. Dropping the future drops the answer.
+    /// Answers one request. Dropping the future drops the answer. An error ends the connection, or in HTTP/2 the stream.
     pub(super) fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
+    ) -> impl Future<Output = Result<Response<Body>, Broken>> + Send {
         let raw = self.heads.as_ref().and_then(ServerHeads::next_request);
         // Read before the future is made: what lives across an await is copied with it.
         let answer = self.read(request, raw).map(|call| self.answerer.clone().answer(call));
@@ -51,10 +53,31 @@ impl<A: Answerer> Session<A> {
                 Err(response) => response,
             };
             let lines = response.extensions_mut().remove::<HeadLines>();
+            if let Some(broken) = response.extensions_mut().remove::<Broken>() {
+                self.break_off(broken)?;
+            }
             if let Some(heads) = &self.heads {
                 heads.next_response(lines);
             }
             Ok(response)
+        }
+    }
+
+    /// Prepares that an answer goes wrong, or is the error in its place.
+    fn break_off(&self, broken: Broken) -> Result<(), Broken> {
+        match (broken, &self.heads) {
+            (Broken::Garbage(garbage), heads) => {
+                if let Some(heads) = heads {
+                    heads.break_next(garbage);
+                }
+                Ok(())
+            }
+            (broken, heads) => {
+                if matches!(broken, Broken::Reset) && heads.is_some() {
+                    self.reset.set();
+                }
+                Err(broken)
+            }
         }
     }
 

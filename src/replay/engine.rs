@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 
-use super::answer::Echoes;
+use super::answer::{AnswerOptions, Answers, Around, Scene, StubAnswers, VariableError};
 use super::ready::{Ready, ReadyError};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
@@ -22,6 +21,7 @@ pub struct Engine {
     origins: Vec<OriginPattern>,
     names: Vec<String>,
     content_blake3: String,
+    around: Around,
 }
 
 /// One scenario, ready to serve.
@@ -35,12 +35,12 @@ struct Slot {
 }
 
 /// How a server is set up.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Instead of the profile that the first collection names.
     pub profile: Option<Profile>,
-    /// The present, for cookies whose expiry moves with the age of the recording; `None` leaves them.
-    pub now: Option<Timestamp>,
+    /// How it answers.
+    pub answers: AnswerOptions,
 }
 
 /// Why collections cannot be served.
@@ -62,6 +62,9 @@ pub enum EngineError {
         /// What is wrong with it.
         source: ReadyError,
     },
+    /// A variable without a value, or a value without a variable.
+    #[error(transparent)]
+    Variable(#[from] VariableError),
 }
 
 /// What came out for a call.
@@ -92,6 +95,11 @@ impl Engine {
     /// # Errors
     /// A body that cannot be read, or an answer that cannot be sent.
     pub fn new(collections: Vec<(String, Loaded)>, options: Options) -> Result<Engine, EngineError> {
+        let known =
+            |name: &&String| collections.iter().any(|(_, it)| it.collection.manifest.variables.contains_key(*name));
+        if let Some(unknown) = options.answers.variables.keys().find(|name| !known(name)) {
+            return Err(VariableError::Unknown(unknown.clone()).into());
+        }
         let mut slots = Vec::with_capacity(collections.len());
         let mut hasher = blake3::Hasher::new();
         let first = collections.first().and_then(|(_, loaded)| loaded.collection.manifest.settings.profile);
@@ -99,7 +107,7 @@ impl Engine {
         let names = collections.iter().map(|(name, _)| name.clone()).collect();
         let mut sources = Vec::with_capacity(collections.len());
         for (name, loaded) in collections {
-            let (of_collection, rest) = slots_of(&name, loaded, options.now, &mut hasher)?;
+            let (of_collection, rest) = slots_of(&name, loaded, &options.answers, &mut hasher)?;
             slots.push(of_collection);
             sources.push(source(name, rest));
         }
@@ -110,6 +118,7 @@ impl Engine {
             origins,
             names,
             content_blake3: hasher.finalize().to_hex().to_string(),
+            around: Around::new(&options.answers),
         })
     }
 
@@ -131,6 +140,11 @@ impl Engine {
     /// The compiled collections, for reports.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What answers need to know of the run.
+    pub fn around(&self) -> &Around {
+        &self.around
     }
 
     /// BLAKE3 over everything that is served.
@@ -198,13 +212,15 @@ fn source(name: String, loaded: Loaded) -> Source {
 fn slots_of(
     name: &str,
     loaded: Loaded,
-    now: Option<Timestamp>,
+    options: &AnswerOptions,
     hasher: &mut blake3::Hasher,
 ) -> Result<(Vec<Vec<Slot>>, Loaded), EngineError> {
     let Loaded { root, collection } = loaded;
     let mut collection = Arc::unwrap_or_clone(collection);
     let mut files = std::mem::take(&mut collection.stubs);
     let mut loaded = Loaded { root, collection: Arc::new(collection) };
+    let manifest = loaded.collection.manifest.clone();
+    let answers = Answers::new(options, &manifest)?;
     let mut stubs = Vec::with_capacity(files.len());
     let mut text = Vec::new();
     for file in &mut files {
@@ -214,8 +230,9 @@ fn slots_of(
         let _ = serde_json::to_writer(&mut text, &file.stub);
         hasher.update(&text);
         let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
+        let answers = answers.of_stub(&file.stub);
         for at in 0..file.stub.scenarios.len() {
-            scenarios.push(slot(name, &loaded, &file.stub, at, now, hasher)?);
+            scenarios.push(slot(name, &loaded, &file.stub, at, &answers, hasher)?);
             forget_answers(&mut file.stub.scenarios[at]);
         }
         file.stub.scenarios.shrink_to_fit();
@@ -237,23 +254,17 @@ fn slot(
     loaded: &Loaded,
     stub: &Stub,
     at: usize,
-    now: Option<Timestamp>,
+    answers: &StubAnswers<'_>,
     hasher: &mut blake3::Hasher,
 ) -> Result<Slot, EngineError> {
     let scenario = &stub.scenarios[at];
     let several_origins = loaded.collection.manifest.origins.len() > 1;
     let label: Arc<str> = format!("{name}: {}", stub.label(scenario, several_origins)).into();
     let body_error = |source| EngineError::Body { scenario: Arc::clone(&label), source };
-    let echoes = Echoes::new(stub, &loaded.collection.manifest.rules);
-    let request = match &echoes {
-        Some(echoes) => {
-            let body = scenario.request.body.as_ref().map(|body| loaded.body(body)).transpose();
-            Some(echoes.request(scenario, body.map_err(body_error)?.unwrap_or_default()))
-        }
-        None => None,
-    };
+    let request_body = || scenario.request.body.as_ref().map_or(Ok(Bytes::new()), |body| loaded.body(body));
+    let request = answers.request(stub, scenario, request_body).map_err(body_error)?;
     let mut steps = Vec::with_capacity(scenario.steps().len());
-    for spec in scenario.steps() {
+    for (step, spec) in scenario.steps().iter().enumerate() {
         let body = match &spec.body {
             Some(body) => loaded.body(body).map_err(body_error)?,
             None => Bytes::new(),
@@ -261,12 +272,9 @@ fn slot(
         if spec.body.as_ref().is_some_and(|body| body.file.is_some()) {
             hasher.update(&body);
         }
-        let ready = Ready::new(spec, body, now);
-        let mut ready = ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?;
-        if let (Some(echoes), Some(request)) = (&echoes, &request) {
-            ready = ready.with_echo(|lines, body| echoes.of(scenario, request, lines, body, spec.body.as_ref()));
-        }
-        steps.push(ready);
+        let scene = Scene { stub, scenario, request: request.as_ref(), label: &label, step };
+        let ready = answers.ready(&scene, spec, body);
+        steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
     }
     let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
     let secrets = SecretPlaces::of(stub, scenario);

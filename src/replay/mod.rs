@@ -2,7 +2,10 @@
 
 pub mod answer;
 pub mod cookies;
+pub mod dates;
+pub mod delay;
 pub mod engine;
+pub mod fault;
 pub mod origins;
 pub mod ready;
 pub mod refusal;

@@ -8,10 +8,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::ext::ReasonPhrase;
-use jiff::Timestamp;
 
-use super::answer::Echo;
-use super::cookies;
+use super::answer::{Around, Extra};
+use super::dates::Shift;
+use super::refusal;
 use crate::collection::{FieldLine, ResponseSpec};
 use crate::matching::Call;
 use crate::model::coding::{self, Coding};
@@ -35,8 +35,8 @@ pub struct Ready {
     coding_unasked: bool,
     /// What to say in `Content-Length` to a HEAD request, where the recording said it.
     head_length: Option<HeaderValue>,
-    /// What it repeats of its request.
-    echo: Option<Box<Echo>>,
+    /// What is decided for each call.
+    extra: Option<Box<Extra>>,
 }
 
 /// Head and body that belong together.
@@ -66,24 +66,29 @@ pub enum ReadyError {
     /// The body could not be coded again.
     #[error("the body could not be coded as {0}: {1}")]
     Coding(&'static str, #[source] std::io::Error),
+    /// A template that cannot be read, or names what there is not.
+    #[error("the template: {0}")]
+    Template(String),
 }
 
 impl Ready {
-    /// Makes the answer of `spec` with the bytes of its body ready. Expiries of cookies are moved by the time between
-    /// the recording and `now`, unless `now` is `None`.
+    /// Makes the answer of `spec` with the bytes of its body ready, its dates moved by `shift`.
     ///
     /// # Errors
     /// A status that cannot be sent, or a coder that fails.
-    pub fn new(spec: &ResponseSpec, body: Bytes, now: Option<Timestamp>) -> Result<Ready, ReadyError> {
+    pub fn new(spec: &ResponseSpec, mut body: Bytes, shift: Option<&Shift>) -> Result<Ready, ReadyError> {
         let status = StatusCode::from_u16(spec.status).map_err(|_| ReadyError::Status(spec.status))?;
         let mut lines: Fields = spec.fields.iter().map(|line| line.0.clone()).collect();
-        if let (Some(now), Some(recorded)) = (now, &spec.recorded_at) {
-            cookies::shift(&mut lines, recorded.0, now);
+        let kept_coded = spec.body.as_ref().is_some_and(|body| body.coded.is_some());
+        if let Some(shift) = shift {
+            shift.fields(&mut lines);
+            if let Some(moved) = shift.body(&lines, &body).filter(|_| !kept_coded) {
+                body = moved;
+            }
         }
         let head_length = lines.get("content-length").and_then(|value| HeaderValue::from_bytes(value).ok());
         let about_another = status == StatusCode::NOT_MODIFIED;
         lines.retain(|field| !fields::is_hop_by_hop(&field.name) && (about_another || !field.is("content-length")));
-        let kept_coded = spec.body.as_ref().is_some_and(|body| body.coded.is_some());
         // No bytes are no coded bytes: an empty gzip would be twenty of them.
         let as_it_is = kept_coded || body.is_empty();
         let codings = if as_it_is { Vec::new() } else { coding::codings(&lines).unwrap_or_default() };
@@ -100,26 +105,39 @@ impl Ready {
             streamed: spec.streamed,
             coding_unasked: spec.coding_unasked,
             head_length,
-            echo: None,
+            extra: None,
         })
     }
 
-    /// The same answer, repeating what it repeats of its request. `echo` is asked with the field lines and the content
-    /// without coding.
+    /// The same answer, with what is decided for each call.
     #[must_use]
-    pub fn with_echo(mut self, echo: impl FnOnce(&Fields, &Bytes) -> Option<Box<Echo>>) -> Self {
-        self.echo = echo(self.lines(), &self.plain.body);
+    pub fn with(mut self, extra: Option<Box<Extra>>) -> Self {
+        self.extra = extra;
         self
     }
 
-    /// The response to `call`, as asked for. Where nothing of the call comes back in it, nothing is copied on HTTP/1;
-    /// on HTTP/2 the fields are.
-    pub fn response(&self, asked: Asked<'_>, call: &Call) -> Response<Body> {
+    /// All field lines, with the coding, and the content without it.
+    pub fn content(&self) -> (&Fields, &Bytes) {
+        (self.lines(), &self.plain.body)
+    }
+
+    /// The response to `call`, as asked for. Where nothing is decided for each call, nothing is copied on HTTP/1; on
+    /// HTTP/2 the fields are.
+    pub fn response(&self, asked: Asked<'_>, call: &Call, around: &Around) -> Response<Body> {
         let codings = self.codings_for(asked);
-        let filled = self.echo.as_ref().and_then(|echo| echo.filled(call, self.lines(), &self.plain.body));
-        match (filled, &self.coded) {
-            (Some((lines, body)), _) => self.send(&self.variant_of(lines, body, codings), asked, true),
-            (None, Some((_, variant))) if !codings.is_empty() => self.send(variant, asked, false),
+        let Some(extra) = &self.extra else { return self.recorded(asked, codings) };
+        let mut turn = extra.turn();
+        let response = match turn.content(call, around, self.lines(), &self.plain.body) {
+            Ok(Some((lines, body))) => self.send(&self.variant_of(lines, body, codings), asked, true),
+            Ok(None) => self.recorded(asked, codings),
+            Err(reason) => return refusal::failed(&reason, asked.head),
+        };
+        turn.finish(response, around)
+    }
+
+    fn recorded(&self, asked: Asked<'_>, codings: &[Coding]) -> Response<Body> {
+        match &self.coded {
+            Some((_, variant)) if !codings.is_empty() => self.send(variant, asked, false),
             _ => self.send(&self.plain, asked, false),
         }
     }
@@ -241,6 +259,10 @@ mod tests {
         Asked { head: false, http1: false, accept_encoding }
     }
 
+    fn around() -> Around {
+        Around::new(&Default::default())
+    }
+
     fn call() -> Call {
         crate::matching::tests::call("GET /")
     }
@@ -252,11 +274,11 @@ mod tests {
     #[tokio::test]
     async fn a_coded_answer_goes_out_coded_only_where_that_is_accepted() {
         let ready = Ready::new(&spec(&["Content-Encoding: gzip", "X-A: 1"]), "hello".into(), None).unwrap();
-        let plain = ready.response(asked(None), &call());
+        let plain = ready.response(asked(None), &call(), &around());
         assert!(!plain.headers().contains_key("content-encoding"));
         assert_eq!(bytes(plain).await, "hello");
-        assert_eq!(bytes(ready.response(asked(Some("br, gzip;q=0")), &call())).await, "hello");
-        let coded = ready.response(asked(Some("br, GZIP")), &call());
+        assert_eq!(bytes(ready.response(asked(Some("br, gzip;q=0")), &call(), &around())).await, "hello");
+        let coded = ready.response(asked(Some("br, GZIP")), &call(), &around());
         assert_eq!(coded.headers()["content-encoding"], "gzip");
         assert_eq!(coding::decode(&bytes(coded).await, &[Coding::Gzip], 100).unwrap(), b"hello");
     }
@@ -265,15 +287,16 @@ mod tests {
     async fn an_origin_that_codes_unasked_is_replayed_so() {
         let spec = ResponseSpec { coding_unasked: true, ..spec(&["Content-Encoding: gzip"]) };
         let ready = Ready::new(&spec, "hello".into(), None).unwrap();
-        assert!(ready.response(asked(None), &call()).headers().contains_key("content-encoding"));
-        assert_eq!(bytes(ready.response(asked(Some("identity")), &call())).await, "hello");
+        assert!(ready.response(asked(None), &call(), &around()).headers().contains_key("content-encoding"));
+        assert_eq!(bytes(ready.response(asked(Some("identity")), &call(), &around())).await, "hello");
     }
 
     #[tokio::test]
     async fn what_is_kept_as_coded_goes_out_as_it_is() {
         let mut spec = spec(&["Content-Encoding: gzip"]);
         spec.body = serde_json::from_value(serde_json::json!({ "base64": "AAAA", "coded": "gzip" })).unwrap();
-        let answer = Ready::new(&spec, Bytes::from_static(&[0, 0, 0]), None).unwrap().response(asked(None), &call());
+        let answer =
+            Ready::new(&spec, Bytes::from_static(&[0, 0, 0]), None).unwrap().response(asked(None), &call(), &around());
         assert_eq!(answer.headers()["content-encoding"], "gzip");
         assert_eq!(bytes(answer).await.as_ref(), [0, 0, 0]);
     }
@@ -281,15 +304,15 @@ mod tests {
     #[test]
     fn head_says_the_length_and_sends_nothing() {
         let ready = Ready::new(&spec(&["Content-Length: 5000"]), Bytes::new(), None).unwrap();
-        let response = ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call());
+        let response = ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call(), &around());
         assert_eq!(response.headers()["content-length"], "5000");
         let ready = Ready::new(&spec(&[]), "hello".into(), None).unwrap();
         assert_eq!(
-            ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call()).headers()["content-length"],
+            ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call(), &around()).headers()["content-length"],
             "5"
         );
         let silent = Ready::new(&spec(&[]), Bytes::new(), None).unwrap();
-        let response = silent.response(Asked { head: true, http1: false, accept_encoding: None }, &call());
+        let response = silent.response(Asked { head: true, http1: false, accept_encoding: None }, &call(), &around());
         assert!(!response.headers().contains_key("content-length"), "a length that nobody recorded");
     }
 
@@ -297,7 +320,7 @@ mod tests {
     async fn an_empty_body_is_not_coded() {
         let ready = Ready::new(&spec(&["Content-Encoding: gzip"]), Bytes::new(), None).unwrap();
         for accepted in [None, Some("gzip")] {
-            let response = ready.response(asked(accepted), &call());
+            let response = ready.response(asked(accepted), &call(), &around());
             assert_eq!(response.headers()["content-encoding"], "gzip", "the line is the recorded one");
             assert!(bytes(response).await.is_empty());
         }
@@ -307,7 +330,7 @@ mod tests {
     async fn what_came_without_a_length_goes_out_without_one() {
         let streamed = ResponseSpec { streamed: true, ..spec(&[]) };
         let ready = Ready::new(&streamed, "hello".into(), None).unwrap();
-        let response = ready.response(asked(None), &call());
+        let response = ready.response(asked(None), &call(), &around());
         assert_eq!(http_body::Body::size_hint(response.body()).exact(), None);
         assert_eq!(bytes(response).await, "hello");
     }
@@ -315,32 +338,8 @@ mod tests {
     #[test]
     fn framing_of_the_recording_never_goes_out() {
         let lines = ["Transfer-Encoding: chunked", "Connection: close", "Content-Length: 9", "X-A: 1"];
-        let response = Ready::new(&spec(&lines), "hello".into(), None).unwrap().response(asked(None), &call());
+        let response =
+            Ready::new(&spec(&lines), "hello".into(), None).unwrap().response(asked(None), &call(), &around());
         assert_eq!(response.headers().keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-a"]);
-    }
-
-    #[tokio::test]
-    async fn an_answer_made_for_a_call_has_its_own_length_and_coding() {
-        use crate::replay::answer::Echoes;
-        let text = r#"{"version":1,"method":"GET","origin":"https://a.test","path":"/o/{id}",
-            "rules":[{"in":"response","place":"json","name":"/id","action":"echo","from":"path id"}],
-            "scenarios":[{"name":"one","request":{"captures":{"id":"a"}},"response":{"status":200,
-            "fields":["Content-Encoding: gzip","Content-Length: 29"],"body":{"json":{"id":"a"}}}}]}"#;
-        let stub: crate::collection::Stub = serde_json::from_str(text).unwrap();
-        let (echoes, scenario) = (Echoes::new(&stub, &[]).unwrap(), &stub.scenarios[0]);
-        let (spec, request) = (&scenario.steps()[0], echoes.request(scenario, Bytes::new()));
-        let ready = Ready::new(spec, r#"{"id":"a"}"#.into(), None).unwrap();
-        let ready = ready.with_echo(|lines, body| echoes.of(scenario, &request, lines, body, spec.body.as_ref()));
-        let call = crate::matching::tests::call("GET /o/longer");
-        assert_eq!(bytes(ready.response(asked(None), &call)).await, r#"{"id":"longer"}"#);
-        let coded = ready.response(asked(Some("gzip")), &call);
-        assert_eq!(coded.headers()["content-encoding"], "gzip");
-        let exact = http_body::Body::size_hint(coded.body()).exact();
-        let coded = bytes(coded).await;
-        assert_eq!(exact, Some(coded.len() as u64));
-        assert_eq!(coding::decode(&coded, &[Coding::Gzip], 100).unwrap(), br#"{"id":"longer"}"#);
-        let head = ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call);
-        assert_eq!(head.headers()["content-length"], "15");
-        assert!(bytes(head).await.is_empty());
     }
 }

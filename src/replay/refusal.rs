@@ -16,6 +16,8 @@ pub enum Refused {
     Stalled(Duration),
     /// Its body broke off.
     Broken(String),
+    /// It asks the mock for something that there is not.
+    Steering(String),
 }
 
 impl Refused {
@@ -24,7 +26,7 @@ impl Refused {
         match self {
             Refused::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Stalled(_) => StatusCode::REQUEST_TIMEOUT,
-            Refused::Broken(_) => StatusCode::BAD_REQUEST,
+            Refused::Broken(_) | Refused::Steering(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -38,6 +40,7 @@ impl Refused {
                 format!("the client sent nothing for {} s in the middle of its request body", limit.as_secs())
             }
             Refused::Broken(reason) => format!("the request body broke off: {reason}"),
+            Refused::Steering(reason) => reason.clone(),
         }
     }
 }
@@ -100,6 +103,15 @@ pub fn unread(refused: &Refused) -> Response<Body> {
     let problem = serde_json::json!({ "type": "about:blank", "title": "retake could not read the request", "status": status.as_u16(), "detail": refused.detail() });
     let mut response = made(status, "application/problem+json", problem.to_string(), false);
     response.headers_mut().insert("x-retake-error", HeaderValue::from_static("client"));
+    response
+}
+
+/// The answer in place of one that a template makes too large.
+pub fn failed(reason: &str, head: bool) -> Response<Body> {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    let problem = serde_json::json!({ "type": "about:blank", "title": "retake could not make the answer", "status": status.as_u16(), "detail": reason });
+    let mut response = made(status, "application/problem+json", problem.to_string(), head);
+    response.headers_mut().insert("x-retake-error", HeaderValue::from_static("template"));
     response
 }
 

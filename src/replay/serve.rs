@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 
+use super::delay;
 use super::engine::{Answered, Engine};
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready};
@@ -177,7 +178,7 @@ impl Serve {
     }
 
     fn hit(&self, ready: &Ready, asked: Asked<'_>, call: &matching::Call, base: Option<&Base>) -> Response<Body> {
-        let mut response = ready.response(asked, call);
+        let mut response = ready.response(asked, call, self.engine.around());
         let Some(base) = base else { return response };
         let lines = response.extensions().get::<HeadLines>().map(|lines| Arc::clone(&lines.fields));
         if let Some(lines) = lines.filter(|lines| facade::may_lead_away(lines)) {
@@ -355,8 +356,15 @@ impl Answerer for Serve {
         // What lives across an await is copied with its future: only what must.
         let (call, body) = call.split();
         async move {
+            let delay = delay::asked(&call.head.headers);
             let body = read(body, &call.fields).await;
-            self.answer_read(call, body)
+            let (delay, body) = match delay {
+                Ok(delay) => (delay, body),
+                Err(reason) => (None, Err(refusal::Refused::Steering(reason))),
+            };
+            let mut response = self.answer_read(call, body);
+            delay::wait(delay, &mut response, &self.engine.around().stop).await;
+            response
         }
     }
 

@@ -75,6 +75,20 @@ pub struct HeadLines {
     pub whole: bool,
 }
 
+/// How a connection ends in place of an answer, on purpose; put into the extensions of a response.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Broken {
+    /// By a reset (RST), before a byte of the answer; in HTTP/2 the stream is reset.
+    #[error("reset on purpose")]
+    Reset,
+    /// By its end, before a byte of the answer; in HTTP/2 the stream is reset.
+    #[error("closed on purpose")]
+    Closed,
+    /// After the head come these bytes in place of the body. In HTTP/2 nothing is done: the body has to break off.
+    #[error("garbage on purpose")]
+    Garbage(Bytes),
+}
+
 /// Something that answers calls: the recorder's forwarding, or replay.
 pub trait Answerer: Send + Sync + 'static {
     /// Answers one call. Dropping the future means that the client went away.

@@ -5,6 +5,7 @@ pub mod detect;
 pub mod listener;
 pub mod own;
 pub mod screen;
+pub mod socket;
 pub mod upstream;
 
-pub use call::{Answerer, Body, BodyError, Call, HeadLines, OpaqueTunnel, Route};
+pub use call::{Answerer, Body, BodyError, Broken, Call, HeadLines, OpaqueTunnel, Route};

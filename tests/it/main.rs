@@ -10,6 +10,7 @@
     reason = "a test that cannot go on stops there"
 )]
 
+mod answers;
 mod cli;
 mod durability;
 mod faults;

@@ -157,15 +157,37 @@ pub struct ReplayArgs {
     /// Fail when more than this many calls were answered inexactly
     #[arg(long, value_name = "N")]
     pub max_inexact: Option<u64>,
-    /// Serve recorded Set-Cookie expiries as they are, not moved by the age of the recording
+    /// Let every answer wait, whatever the collections say: none, 2g, 3g, 300ms, 100ms..400ms, 'log-normal 120ms 0.5',
+    /// recorded or recorded*0.5
+    #[arg(long, value_name = "DELAY")]
+    pub delay: Option<crate::collection::Delay>,
+    /// Where chance comes from: the same seed gives the same answers
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The present stands still at this moment, as in 2026-11-20T09:30:00Z
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<jiff::Timestamp>,
+    /// Serve recorded dates as they are, not moved by the age of the recording
     #[arg(long)]
     pub no_shift: bool,
+    /// The value of a variable that a collection names; repeatable
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub variables: Vec<(String, String)>,
+    /// Take the value of such a variable from the environment variable of that name; repeatable
+    #[arg(long = "env-var", value_name = "NAME")]
+    pub env_variables: Vec<String>,
     /// Say in fields of every answer how it was chosen
     #[arg(long)]
     pub explain_headers: bool,
     /// A command to run with every proxy and trust variable set
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
+}
+
+/// `NAME=VALUE`
+fn variable(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+    pair.map(|(name, value)| (name.trim().to_owned(), value.to_owned())).ok_or_else(|| "write NAME=VALUE".to_owned())
 }
 
 /// A profile by name.
@@ -211,6 +233,9 @@ pub struct PromoteArgs {
     /// Make the scenario of this exchange its stub's default
     #[arg(long = "default", value_name = "N")]
     pub default: Option<String>,
+    /// Write down how long each answer took, for the delay `recorded`
+    #[arg(long)]
+    pub durations: bool,
     /// Print what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,

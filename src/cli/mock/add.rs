@@ -90,6 +90,9 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
             defaults,
             parts,
             rules: Vec::new(),
+            delay: None,
+            fault: None,
+            shift_dates: None,
             scenarios: Vec::new(),
         };
         let is_same = |file: &&StubFile| {
@@ -137,6 +140,10 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
             times: None,
             recorded_at: None,
             streamed: false,
+            duration_ms: None,
+            delay: None,
+            fault: None,
+            template: false,
             coding_unasked: false,
             fields: response_fields,
             body: response_body,

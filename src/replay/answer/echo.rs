@@ -69,7 +69,7 @@ pub(super) struct Recorded<'a> {
 impl Echo {
     /// The places of an answer with these field lines and this body; none if no rule finds any.
     pub(super) fn new(
-        rules: &[&Rule],
+        rules: &[Rule],
         recorded: &Recorded<'_>,
         lines: &Fields,
         body: &Bytes,

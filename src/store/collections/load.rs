@@ -14,6 +14,7 @@ use super::diagnose::{diagnose, place_faults, whole_file};
 use super::{Fault, LoadError, Loaded, MANIFEST, MAX_FILE_BYTES, inside};
 use crate::collection::check::{self, FileKind};
 use crate::collection::locate::Place;
+use crate::collection::template::Template;
 use crate::collection::{Collection, Manifest, Problem, Stub, StubFile};
 
 /// Deepest nesting of folders under `stubs/`.
@@ -27,6 +28,19 @@ const FILES_PER_THREAD_MIN: usize = 64;
 /// # Errors
 /// All faults at once, with file and line.
 pub fn load(root: &Path) -> Result<Loaded, LoadError> {
+    load_with(root, |_| {})
+}
+
+/// [`load`] for who only serves the answers: no JSON tree of them is kept beyond its own file.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_to_serve(root: &Path) -> Result<Loaded, LoadError> {
+    load_with(root, Stub::flatten_answers)
+}
+
+/// Reads and checks; `then` is done to each stub when its own checks are over.
+fn load_with(root: &Path, then: impl Fn(&mut Stub) + Sync) -> Result<Loaded, LoadError> {
     match std::fs::metadata(root.join(MANIFEST)) {
         Ok(found) if found.is_file() => {}
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -37,7 +51,7 @@ pub fn load(root: &Path) -> Result<Loaded, LoadError> {
     let mut faults = Vec::new();
     let files = stub_files(root, &mut faults).map_err(|error| LoadError::Io(root.to_owned(), error))?;
     let manifest = read_manifest(root, &mut faults);
-    let stubs = read_stubs(root, &files, &mut faults);
+    let stubs = read_stubs(root, &files, &then, &mut faults);
     if let Some(manifest) = &manifest {
         check_together(root, manifest, &stubs, &mut faults);
     }
@@ -101,7 +115,12 @@ fn read_manifest(root: &Path, faults: &mut Vec<Fault>) -> Option<Manifest> {
 }
 
 /// Reads all stubs, several threads at a time; the order is that of `files`.
-fn read_stubs(root: &Path, files: &[String], faults: &mut Vec<Fault>) -> Vec<StubFile> {
+fn read_stubs(
+    root: &Path,
+    files: &[String],
+    then: &(impl Fn(&mut Stub) + Sync),
+    faults: &mut Vec<Fault>,
+) -> Vec<StubFile> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = files.len().div_ceil(threads).max(FILES_PER_THREAD_MIN);
     let read_share = |files: &[String]| {
@@ -112,6 +131,7 @@ fn read_stubs(root: &Path, files: &[String], faults: &mut Vec<Fault>) -> Vec<Stu
                 // Most stubs have one scenario; the parser leaves room for four.
                 stub.scenarios.shrink_to_fit();
                 check_stub(root, path, &stub, &mut faults);
+                then(&mut stub);
                 stubs.push(StubFile { path: path.clone(), stub });
             }
         }
@@ -139,7 +159,20 @@ fn read_stubs(root: &Path, files: &[String], faults: &mut Vec<Fault>) -> Vec<Stu
 fn check_stub(root: &Path, path: &str, stub: &Stub, faults: &mut Vec<Fault>) {
     let mut problems = check::stub(stub);
     problems.extend(missing_files(root, check::stub_files(stub)));
+    problems
+        .extend(check::template_files(stub).into_iter().filter_map(|(place, file)| template_fault(root, place, file)));
     place_faults(root, path, problems, faults);
+}
+
+/// What is wrong with a template in a file of its own. That the file is there is somebody else's to tell.
+fn template_fault(root: &Path, place: Place, file: &str) -> Option<Problem> {
+    let mut text = String::new();
+    let read = inside::open(root, file).ok()?.take(MAX_FILE_BYTES).read_to_string(&mut text);
+    let message = match read {
+        Ok(_) => format!("{file}: {}", Template::read(&text).err()?),
+        Err(_) => format!("{file} is no UTF-8: a template is text"),
+    };
+    Some(Problem { place, message })
 }
 
 fn check_together(root: &Path, manifest: &Manifest, stubs: &[StubFile], faults: &mut Vec<Fault>) {
@@ -244,6 +277,27 @@ mod tests {
         assert_eq!(file_text(&loaded.collection.manifest), MANIFEST_TEXT);
         let body = file.stub.scenarios[0].response.as_ref().unwrap().body.as_ref().unwrap();
         assert_eq!(loaded.body(body).unwrap(), r#"{"a": 1}"#);
+    }
+
+    #[test]
+    fn what_is_only_served_is_kept_as_text_with_the_same_bytes() {
+        let root = folder(&[(MANIFEST, MANIFEST_TEXT), ("stubs/h/a.json", &stub_text("/a"))]);
+        let loaded = load_to_serve(root.path()).unwrap();
+        let body = loaded.collection.stubs[0].stub.scenarios[0].response.as_ref().unwrap().body.clone().unwrap();
+        assert!(body.json.is_none());
+        assert_eq!(loaded.body(&body).unwrap(), r#"{"a": 1}"#);
+    }
+
+    #[test]
+    fn a_template_in_a_file_of_its_own_is_checked() {
+        let stub = r#"{"version": 1, "method": "GET", "origin": "https://api.github.com", "path": "/", "scenarios": [
+            {"name": "a", "response": {"status": 200, "template": true, "body": {"file": "bodies/a.txt"}}}]}"#;
+        let told = |text: &str| faults(&[(MANIFEST, MANIFEST_TEXT), ("stubs/a.json", stub), ("bodies/a.txt", text)]);
+        assert_eq!(told("{{$guid}}"), [""; 0]);
+        assert_eq!(
+            told("a\n{{$guid"),
+            ["stubs/a.json:2: bodies/a.txt: line 2: `{{` has no `}}`: close it, or write `\\{{` for two braces"]
+        );
     }
 
     #[test]

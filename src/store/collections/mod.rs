@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::collection::{BodySpec, Collection};
 
-pub use load::load;
+pub use load::{load, load_to_serve};
 pub use write::{BodySource, NewBody, WriteError, WriteReport, Writer, write};
 
 /// The manifest's name in a collection's folder.

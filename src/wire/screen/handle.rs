@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::head::{RequestHead, ResponseHead};
@@ -25,6 +26,8 @@ struct Server {
     lines: VecDeque<Option<HeadLines>>,
     refusal: Option<Refusal>,
     early: Early,
+    /// What comes after the next response head in place of a body; then the connection is over.
+    garbage: Option<Bytes>,
 }
 
 /// Interim heads that go out before the answer is there.
@@ -91,16 +94,22 @@ impl ServerHeads {
         server.lines.push_back(lines);
     }
 
+    /// Says that after the next response head these bytes are written in place of a body, and the connection is over.
+    pub fn break_next(&self, garbage: Bytes) {
+        self.lock().garbage = Some(garbage);
+    }
+
     /// Why this connection was refused, if it was.
     pub fn refusal(&self) -> Option<Refusal> {
         self.lock().refusal.clone()
     }
 
-    /// What the head of an answer is to be written with; interim heads that have to come before it go to `out`.
-    pub(super) fn take_lines(&self, out: &mut Vec<u8>) -> Option<HeadLines> {
+    /// What the head of an answer is to be written with, and what comes after it in place of a body; interim heads that
+    /// have to come before it go to `out`.
+    pub(super) fn take_lines(&self, out: &mut Vec<u8>) -> (Option<HeadLines>, Option<Bytes>) {
         let mut server = self.lock();
         out.append(&mut server.early.queued);
-        server.lines.pop_front().flatten()
+        (server.lines.pop_front().flatten(), server.garbage.take())
     }
 
     /// Moves interim heads to `out`; `task` is woken when there are more.

@@ -29,11 +29,13 @@ pub(super) struct Writing {
     /// How much of `out` is sent.
     sent: usize,
     lines: Vec<Line>,
+    /// When `out` is sent, the connection is over.
+    broken: bool,
 }
 
 impl Writing {
     pub(super) fn new() -> Self {
-        Writing { track: Track::new(), head: Vec::new(), out: Vec::new(), sent: 0, lines: Vec::new() }
+        Writing { track: Track::new(), head: Vec::new(), out: Vec::new(), sent: 0, lines: Vec::new(), broken: false }
     }
 
     fn advance(&mut self, written: usize) -> usize {
@@ -97,13 +99,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
                 let asked = self.flow.asked.front().copied().unwrap_or_default();
                 let (status, start, body) = head::response_written(bytes, asked, &mut writing.lines)?;
                 // Interim heads here are hyper's own `100 Continue`; lines are meant for the answer.
-                let wanted = match status {
+                let (wanted, garbage) = match status {
                     101 | 200.. => heads.take_lines(&mut writing.out),
-                    _ => None,
+                    _ => (None, None),
                 };
                 match wanted {
                     Some(wanted) => rewrite(bytes, start, &writing.lines, &wanted, asked.http10, &mut writing.out),
                     None => writing.out.extend_from_slice(bytes),
+                }
+                if let Some(garbage) = garbage {
+                    writing.out.extend_from_slice(&garbage);
+                    writing.broken = true;
                 }
                 Next::Response(status, body)
             }
@@ -145,6 +151,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
         let mut taken = 0;
         let mut index = 0;
         let mut offset = 0;
+        if self.writing.broken {
+            return self.poll_break(cx);
+        }
         if self.writing.out.len() > MAX_OUT {
             ready!(self.poll_drain(cx))?;
         }
@@ -157,6 +166,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
             let length = self.take_head(&slices[index][offset..]).map_err(|refusal| refusal.into_error("answer"))?;
             (taken, offset) = (taken + length, offset + length);
         }
+        if self.writing.broken {
+            return self.poll_break(cx);
+        }
         let mut pieces: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
         let count = self.body_pieces(slices, index, offset, &mut pieces)?;
         match self.poll_write_pieces(cx, &pieces[..count])? {
@@ -165,6 +177,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Screen<T> {
             Poll::Pending if taken > 0 => Poll::Ready(Ok(taken)),
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Sends what is ours, and is an error from then on.
+    fn poll_break(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.poll_drain(cx))?;
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "broken off on purpose")))
     }
 
     /// The bytes from `slices[index][offset..]` on that belong to the message at hand.
