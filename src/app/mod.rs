@@ -6,4 +6,5 @@ pub mod mock;
 pub mod promote;
 pub mod record;
 pub mod replay;
+pub mod review;
 pub mod wiring;

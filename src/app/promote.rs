@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use crate::collection::{BodySpec, Collection, StubFile, check};
+use super::review;
+use crate::collection::{BodySpec, Collection, Pending, Proposer, StubFile, check, file_text};
 use crate::model::coding::{self, Coding};
 use crate::model::{Body, ContentHash, Exchange, Fields};
 use crate::promote::{
-    BodyFile, BodySource, COMPARE_LIMIT, Content, Decoded, Existing, Options, Promoter, Promotion, Recorded, Report,
-    Side, Survey, empty,
+    BodyFile, BodySource, COMPARE_LIMIT, Confidence, Content, Decoded, Existing, Options, Promoter, Promotion,
+    Recorded, Report, Side, Survey, ask, empty,
 };
-use crate::store::collections::{self as folder, LoadError, Loaded, MANIFEST, NewBody, WriteError, Writer};
+use crate::redact::Guard;
+use crate::store::collections::{self as folder, Batch, LoadError, Loaded, MANIFEST, NewBody, WriteError, Writer};
 use crate::store::{History, HistoryError};
 
 /// A body that decodes to more than this, and to more than [`BOMB_RATIO`] times its size, is kept coded.
@@ -28,6 +30,14 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// How.
     pub options: Options,
+    /// Make a change that waits of every committed answer that differs.
+    pub ask: bool,
+    /// Nobody is there to decide: no change is left waiting.
+    pub is_ci: bool,
+    /// What looks for secrets in what is to be written.
+    pub guard: Guard,
+    /// Places that look like secrets and are none; the collection remembers them.
+    pub allow: &'a [String],
     /// Write nothing.
     pub dry_run: bool,
 }
@@ -41,6 +51,21 @@ pub struct Done {
     pub written: Vec<String>,
     /// Body files that were removed, or would be, since no scenario names them any more.
     pub removed: Vec<String>,
+    /// Changes that wait for a decision because of this promotion (in a dry run and under `CI` they would).
+    pub proposed: Vec<Pending>,
+    /// In a dry run, the text of each file as it is and as it would be.
+    pub texts: Vec<Texts>,
+}
+
+/// A file as it is, and as it would be.
+#[derive(Debug)]
+pub struct Texts {
+    /// Relative to the folder.
+    pub path: String,
+    /// As it is; none if it is not there.
+    pub before: Option<String>,
+    /// As it would be; none of a body's file, whose content is not shown.
+    pub after: Option<String>,
 }
 
 /// Why nothing was promoted.
@@ -73,7 +98,10 @@ pub fn run(job: Job<'_>, progress: &mut dyn FnMut()) -> Result<Done, PromoteErro
     if job.dry_run {
         let before = loaded(folder::load(job.folder))?;
         let promotion = read(&job, before.as_ref(), progress)?;
-        return Ok(plan(before.as_ref(), promotion).done());
+        let mut plan = plan(before.as_ref(), promotion);
+        review::put(&plan.whole, &[], &mut plan.proposed);
+        let texts = plan.texts(before.as_ref());
+        return Ok(Done { texts, ..plan.done() });
     }
     // Read first: a selection without anything to promote must leave no folder behind.
     let is_new = !job.folder.exists();
@@ -86,15 +114,25 @@ pub fn run(job: Job<'_>, progress: &mut dyn FnMut()) -> Result<Done, PromoteErro
 }
 
 fn write(job: &Job<'_>, progress: &mut dyn FnMut()) -> Result<Done, PromoteError> {
-    let writer = Writer::open(job.folder)?;
+    let writer = Writer::open(job.folder)?.guarded(job.guard.clone());
     let before = loaded(writer.load())?;
-    let promotion = read(job, before.as_ref(), progress)?;
-    let changed = promotion.changed;
+    let old = folder::load_pending(job.folder)?;
+    let mut promotion = read(job, before.as_ref(), progress)?;
+    review::allow_places(&mut promotion.collection, job.allow);
     let mut plan = plan(before.as_ref(), promotion);
-    if changed {
-        let bodies = plan.bodies.drain(..).map(|body| new_body(job.history, body)).collect();
+    let gone = review::put(&plan.whole, &old, &mut plan.proposed);
+    if !plan.written.is_empty() || !plan.removed.is_empty() || !(job.is_ci || plan.proposed.is_empty()) {
+        let mut remove = plan.removed.clone();
+        let mut bodies: Vec<_> = plan.bodies.drain(..).map(|body| new_body(job.history, body)).collect();
+        let mut pending: &[Pending] = &[];
+        if !job.is_ci {
+            remove.extend(gone);
+            pending = &plan.proposed;
+            let files = plan.waiting_bodies.drain(..).filter(|(id, _)| pending.iter().any(|kept| kept.id == *id));
+            bodies.extend(files.map(|(_, body)| new_body(job.history, body)));
+        }
         // Only the stubs that changed: how a person spaced the others is left alone.
-        let written = writer.write(&plan.collection, bodies, &plan.removed)?;
+        let written = writer.write_all(&plan.collection, Batch { bodies, pending, remove: &remove })?;
         (plan.written, plan.removed) = (written.written, written.removed);
     }
     Ok(plan.done())
@@ -129,8 +167,9 @@ fn read(job: &Job<'_>, before: Option<&Loaded>, progress: &mut dyn FnMut()) -> R
     let findings = survey.finish();
     let base = before.map(|loaded| &*loaded.collection);
     let prepared = findings.prepare(base.cloned().unwrap_or_else(|| empty(&job.options.name)));
-    let mut promoter =
-        Promoter::new(Existing { collection: &prepared, content: &content }, base, &findings, job.options.clone());
+    // To be asked about, a recorded answer must first be made ready to stand there.
+    let options = Options { replace: job.options.replace || job.ask, ..job.options.clone() };
+    let mut promoter = Promoter::new(Existing { collection: &prepared, content: &content }, base, &findings, options);
     for &number in job.numbers {
         match read(number)? {
             Some(recorded) => promoter.push(recorded),
@@ -138,7 +177,10 @@ fn read(job: &Job<'_>, before: Option<&Loaded>, progress: &mut dyn FnMut()) -> R
         }
         progress();
     }
-    let promotion = promoter.finish();
+    let mut promotion = promoter.finish();
+    if job.ask {
+        ask(base, &prepared, &mut promotion);
+    }
     if promotion.report.promoted == 0 {
         return Err(PromoteError::NothingLeft(Box::new(promotion.report)));
     }
@@ -151,24 +193,46 @@ fn read(job: &Job<'_>, before: Option<&Loaded>, progress: &mut dyn FnMut()) -> R
 
 /// What is to be written: the stubs that changed, the bodies, and what nobody names any more.
 struct Plan {
+    /// The stubs that changed, and the manifest.
     collection: Collection,
+    /// The collection as it will be.
+    whole: Collection,
     bodies: Vec<BodyFile>,
     written: Vec<String>,
     removed: Vec<String>,
+    proposed: Vec<Pending>,
+    /// Bodies that come with changes that wait, by the id of the change.
+    waiting_bodies: Vec<(String, BodyFile)>,
     report: Report,
 }
 
 impl Plan {
     fn done(self) -> Done {
-        Done { report: self.report, written: self.written, removed: self.removed }
+        let Plan { report, written, removed, proposed, .. } = self;
+        Done { report, written, removed, proposed, texts: Vec::new() }
+    }
+
+    /// Every file as it is, and as it would be.
+    fn texts(&self, before: Option<&Loaded>) -> Vec<Texts> {
+        let now = |path: &String| std::fs::read_to_string(before?.root.join(path)).ok();
+        let after = |path: &String| {
+            if path == MANIFEST {
+                return Some(file_text(&self.whole.manifest));
+            }
+            let file = self.collection.stubs.iter().find(|file| file.path == *path)?;
+            Some(file_text(&file.stub))
+        };
+        let all = self.written.iter().chain(&self.removed);
+        all.map(|path| Texts { path: path.clone(), before: now(path), after: after(path) }).collect()
     }
 }
 
 fn plan(before: Option<&Loaded>, promotion: Promotion) -> Plan {
-    let Promotion { mut collection, bodies, report, .. } = promotion;
+    let Promotion { mut collection, bodies, report, proposals, .. } = promotion;
     let before = before.map(|loaded| &*loaded.collection);
-    let named: BTreeSet<String> = bodies_of(&collection);
-    let removed = before.map(bodies_of).unwrap_or_default().difference(&named).cloned().collect();
+    let named: BTreeSet<String> = check::files(&collection);
+    let removed = before.map(check::files).unwrap_or_default().difference(&named).cloned().collect();
+    let whole = collection.clone();
     let is_same = |file: &StubFile| {
         let known = before.and_then(|before| {
             let at = before.stubs.binary_search_by(|known| known.path.cmp(&file.path)).ok()?;
@@ -182,12 +246,17 @@ fn plan(before: Option<&Loaded>, promotion: Promotion) -> Plan {
     if before.map(|before| &before.manifest) != Some(&collection.manifest) {
         written.push(MANIFEST.to_owned());
     }
-    Plan { collection, bodies, written, removed, report }
-}
-
-fn bodies_of(collection: &Collection) -> BTreeSet<String> {
-    let stubs = collection.stubs.iter().flat_map(|file| check::stub_files(&file.stub));
-    stubs.chain(check::manifest_files(&collection.manifest)).map(|(_, path)| path.to_owned()).collect()
+    let (mut proposed, mut waiting_bodies) = (Vec::new(), Vec::new());
+    for proposal in proposals.into_iter().filter(|proposal| proposal.confidence != Confidence::Certain) {
+        let mut pending = Pending::new(&whole, proposal.change, Proposer::Promote, proposal.why, proposal.evidence);
+        for (at, body) in proposal.bodies.into_iter().enumerate() {
+            let waits = pending.file_path(at, &body.path);
+            pending.files.insert(body.path, waits.clone());
+            waiting_bodies.push((pending.id.clone(), BodyFile { path: waits, source: body.source }));
+        }
+        proposed.push(pending);
+    }
+    Plan { collection, whole, bodies, written, removed, proposed, waiting_bodies, report }
 }
 
 /// The content of a committed body.
@@ -410,8 +479,13 @@ mod tests {
         fn promote(&self, folder: &Path, dry_run: bool) -> Result<Done, PromoteError> {
             let numbers: Vec<_> = self.exchanges.keys().copied().collect();
             let options = Options { name: "api".into(), ..Options::default() };
-            run(Job { history: self, numbers: &numbers, folder, options, dry_run }, &mut || {})
+            run(job(self, &numbers, folder, options, dry_run), &mut || {})
         }
+    }
+
+    fn job<'a>(history: &'a Memory, numbers: &'a [u64], folder: &'a Path, options: Options, dry_run: bool) -> Job<'a> {
+        let guard = Guard::new(&Default::default(), &[]);
+        Job { history, numbers, folder, options, ask: false, is_ci: false, guard, allow: &[], dry_run }
     }
 
     impl History for Memory {

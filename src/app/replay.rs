@@ -68,7 +68,7 @@ pub enum StartError {
 fn listed(error: &LoadError) -> String {
     match error {
         LoadError::Faulty { faults, .. } => faults.iter().map(|fault| format!("\n  {fault}")).collect(),
-        LoadError::NotThere(_) | LoadError::Io(..) => String::new(),
+        LoadError::NotThere(_) | LoadError::HalfWritten(..) | LoadError::Io(..) => String::new(),
     }
 }
 

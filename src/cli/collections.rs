@@ -45,6 +45,9 @@ pub(super) fn load_error(settings: &Settings, name: &str, error: LoadError) -> C
             }
             CliError::usage(message).hint(format!("correct the files; `retake mock check {name}` lists every fault"))
         }
+        LoadError::HalfWritten(..) => {
+            CliError::failure(error).hint("run `retake mock check` as a user who may write there")
+        }
         LoadError::Io(..) => CliError::failure(error),
     }
 }
@@ -68,6 +71,19 @@ pub(super) fn write_error(error: WriteError) -> CliError {
     match &error {
         WriteError::Busy(_) => CliError::failure(&error).hint("let it finish, and run the command again"),
         WriteError::BadPath(..) => CliError::new(Exit::USAGE, &error),
+        WriteError::Unsound(..) => CliError::usage(&error).hint("nothing was written"),
+        WriteError::Secrets(secrets) => {
+            let mut message = error.to_string();
+            secrets.iter().take(FAULTS_SHOWN).for_each(|secret| message.push_str(&format!("\n  {secret}")));
+            if secrets.len() > FAULTS_SHOWN {
+                message.push_str(&format!("\n  … and {} more", secrets.len() - FAULTS_SHOWN));
+            }
+            let place = secrets.first().map(|secret| secret.place()).unwrap_or_default();
+            CliError::new(Exit::FOUND, message).hint(format!(
+                "mask it (`retake history mask`, docs/security.md); for a false alarm, `--allow-secret '{place}'` where \
+                 the command has it, or that place under `allowed_secrets` of `settings` in collection.json"
+            ))
+        }
         WriteError::Io(..) => CliError::failure(&error),
     }
 }

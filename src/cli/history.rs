@@ -29,6 +29,7 @@ mod tag;
 mod tail;
 
 use list::status_style;
+pub(super) use style::styled;
 
 /// What every subcommand needs.
 pub(super) struct Context {

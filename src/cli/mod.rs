@@ -16,6 +16,7 @@ mod output;
 mod promote;
 mod record;
 mod replay;
+mod review;
 mod select;
 #[cfg(test)]
 mod testing;
@@ -55,7 +56,8 @@ fn run(cli: Cli, printer: Printer) -> Outcome {
         Command::Record(args) => record::run(args, global, printer),
         Command::Replay(args) => replay::run(args, global, printer),
         Command::History(args) => history::run(*args, global, printer),
-        Command::Promote(args) => promote::run(args, global, printer),
+        Command::Promote(args) => promote::run(&args, global, printer),
+        Command::Review(args) => review::run(&args, global, printer),
         Command::Mock(args) => mock::run(args, global, printer),
         Command::Explain(args) => explain::run(args, global, printer),
         Command::Calls(args) => calls::run(args, global, printer),

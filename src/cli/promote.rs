@@ -1,37 +1,107 @@
 //! `retake promote`
 
+mod diff;
+mod misses;
+
 use std::io::IsTerminal;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::args::{Global, PromoteArgs};
+use super::collections::write_error;
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BOLD, DIM, GOOD, Printer, WARN};
 use super::select::{self, Selection};
 use crate::app::promote::{self as promotion, Done, Job, PromoteError};
+use crate::model::Origin;
 use crate::promote::{Change, Options, Report};
-use crate::report::promotion::{Shown, Tone};
+use crate::report::promotion::{Shown, Tone, Waits};
+use crate::report::terminal::clean;
 use crate::settings::Settings;
 use crate::store::History;
-use crate::store::collections::LoadError;
+use crate::store::collections::{LoadError, WriteError};
 
-pub(super) fn run(args: PromoteArgs, global: &Global, printer: Printer) -> Outcome {
-    if args.select.is_empty() {
+/// A collection that is to be written, and the exchanges for it.
+struct Target {
+    /// The collection as a command takes it: a name or a path.
+    into: String,
+    /// Its name, if it is new.
+    name: String,
+    numbers: Vec<u64>,
+}
+
+pub(super) fn run(args: &PromoteArgs, global: &Global, printer: Printer) -> Outcome {
+    if args.select.is_empty() && args.misses.is_none() {
         return Err(CliError::usage("nothing says which exchanges to promote")
             .hint("give numbers (`retake promote 1040-1061 --into NAME`) or a filter such as `--day today`"));
     }
     let settings = Settings::resolve(global.store.as_deref()).map_err(CliError::usage)?;
-    let name = collection_name(&args.into)?;
-    let folder = settings.collection_dir(&args.into);
     let history = select::open(&settings.store, printer)?;
-    let numbers = numbers(&*history, &args, printer)?;
-    let default = default(&*history, &args, &numbers)?;
-    let options = Options { name, replace: args.replace, default, durations: args.durations };
-    let job = Job { history: &*history, numbers: &numbers, folder: &folder, options, dry_run: args.dry_run };
-    let done = with_progress(job, numbers.len(), printer).map_err(|error| failed(error, &args))?;
-    show(&done, &folder, &args, printer);
+    let numbers = numbers(&*history, args, &settings, printer)?;
+    let default = default(&*history, args, &numbers)?;
+    for target in targets(&*history, args, numbers, printer)? {
+        let folder = settings.collection_dir(&target.into);
+        let default = default.filter(|number| target.numbers.binary_search(number).is_ok());
+        let sample = args.sample.map(|sample| sample as usize);
+        let options = Options { name: target.name, replace: args.replace, default, sample, durations: args.durations };
+        let job = Job {
+            history: &*history,
+            numbers: &target.numbers,
+            folder: &folder,
+            options,
+            ask: args.ask,
+            is_ci: settings.is_ci,
+            guard: settings.guard(),
+            allow: &args.allow_secret,
+            dry_run: args.dry_run,
+        };
+        let done = with_progress(job, target.numbers.len(), printer).map_err(|error| failed(error, &target.into))?;
+        show(&done, &target.into, &folder, args, settings.is_ci, printer);
+    }
     Ok(Exit::SUCCESS)
+}
+
+/// The collections to be written: the one of `--into`, or one for each host.
+fn targets(
+    history: &dyn History,
+    args: &PromoteArgs,
+    numbers: Vec<u64>,
+    printer: Printer,
+) -> Result<Vec<Target>, CliError> {
+    let Some(into) = &args.into else {
+        return by_host(history, &numbers, printer);
+    };
+    Ok(vec![Target { into: into.clone(), name: collection_name(into)?, numbers }])
+}
+
+/// One collection for each host, in the order of their names.
+fn by_host(history: &dyn History, numbers: &[u64], printer: Printer) -> Result<Vec<Target>, CliError> {
+    let ranges = select::merged(numbers.iter().map(|number| (*number, *number)).collect());
+    let selection =
+        Selection { query: crate::store::Query { numbers: ranges, ..Default::default() }, ..Default::default() };
+    let mut hosts: std::collections::BTreeMap<String, Vec<u64>> = Default::default();
+    for row in selection.rows(history, None, usize::MAX, printer) {
+        let row = row?;
+        hosts.entry(host_name(&row.origin)).or_default().push(row.number);
+    }
+    let target = |(into, mut numbers): (String, Vec<u64>)| {
+        numbers.sort_unstable();
+        Target { name: into.clone(), into, numbers }
+    };
+    Ok(hosts.into_iter().map(target).collect())
+}
+
+/// What the collection of a host is called: the host, with its port where that is not the scheme's own. Servers on
+/// loopback change their ports, and are one.
+fn host_name(origin: &Origin) -> String {
+    if origin.authority.is_loopback() {
+        return "localhost".to_owned();
+    }
+    let safe = |character: char| if character.is_ascii_alphanumeric() || character == '.' { character } else { '-' };
+    let host: String = origin.host().chars().map(safe).collect();
+    let host = host.trim_matches(['-', '.']).to_ascii_lowercase();
+    if origin.port() == origin.scheme.default_port() { host } else { format!("{host}+{}", origin.port()) }
 }
 
 /// The name of a new collection: the last part of its path.
@@ -44,13 +114,29 @@ fn collection_name(into: &str) -> Result<String, CliError> {
 }
 
 /// The numbers of the selected exchanges, lowest first.
-fn numbers(history: &dyn History, args: &PromoteArgs, printer: Printer) -> Result<Vec<u64>, CliError> {
+fn numbers(
+    history: &dyn History,
+    args: &PromoteArgs,
+    settings: &Settings,
+    printer: Printer,
+) -> Result<Vec<u64>, CliError> {
+    let missed = match &args.misses {
+        Some(run) => Some(misses::numbers(history, &settings.store, run.as_deref(), printer)?),
+        None => None,
+    };
+    if let Some(missed) = missed.as_ref().filter(|_| args.select.is_empty()) {
+        return Ok(missed.clone());
+    }
     let (zone, now) = (select::zone(&args.zone)?, Timestamp::now());
     let ranges = Selection::of(history, &args.select, &zone, now)?.numbers(history, printer)?;
-    if ranges.is_empty() {
+    let mut numbers: Vec<u64> = ranges.into_iter().flat_map(|(from, to)| from..=to).collect();
+    if let Some(missed) = missed {
+        numbers.retain(|number| missed.binary_search(number).is_ok());
+    }
+    if numbers.is_empty() {
         return Err(select::nothing_selected(history, &args.select.select.filters, &zone, now));
     }
-    Ok(ranges.into_iter().flat_map(|(from, to)| from..=to).collect())
+    Ok(numbers)
 }
 
 fn default(history: &dyn History, args: &PromoteArgs, numbers: &[u64]) -> Result<Option<u64>, CliError> {
@@ -75,28 +161,38 @@ fn with_progress(job: Job<'_>, all: usize, printer: Printer) -> Result<Done, Pro
     })
 }
 
-fn show(done: &Done, folder: &Path, args: &PromoteArgs, printer: Printer) {
-    let folder = folder.display().to_string();
+fn show(done: &Done, into: &str, root: &Path, args: &PromoteArgs, is_ci: bool, printer: Printer) {
+    let folder = root.display().to_string();
+    let into = clean(into);
+    let waits = Waits { proposed: &done.proposed, into: &into, is_ci };
     let shown = Shown {
         report: &done.report,
         folder: &folder,
         dry_run: args.dry_run,
         written: &done.written,
         removed: &done.removed,
+        waits,
     };
     if args.json {
         return printer.json(&shown);
     }
+    if args.dry_run {
+        // The diff alone is data, so that it can be applied; the report is talk about it.
+        diff::print(&done.texts, root, printer);
+    }
     for (tone, line) in shown.lines(printer.width()) {
-        match tone {
-            Tone::Bold => printer.data(format_args!("{BOLD}{line}{BOLD:#}")),
-            Tone::Good => printer.data(format_args!("{GOOD}{line}{GOOD:#}")),
-            Tone::Warn => printer.data(format_args!("{WARN}{line}{WARN:#}")),
-            Tone::Dim => printer.data(format_args!("{DIM}{line}{DIM:#}")),
-            Tone::Plain => printer.data(line),
+        let style = match tone {
+            Tone::Bold => BOLD,
+            Tone::Good => GOOD,
+            Tone::Warn => WARN,
+            Tone::Dim => DIM,
+            Tone::Plain => anstyle::Style::new(),
+        };
+        match args.dry_run {
+            true => printer.say(format_args!("{style}{line}{style:#}")),
+            false => printer.data(format_args!("{style}{line}{style:#}")),
         }
     }
-    let into = crate::report::terminal::clean(&args.into);
     if args.dry_run {
         printer.say(format_args!("next: the same without `--dry-run`"));
     } else if done.report.count(Change::New) + done.report.count(Change::Changed) > 0 {
@@ -104,15 +200,19 @@ fn show(done: &Done, folder: &Path, args: &PromoteArgs, printer: Printer) {
     }
 }
 
-fn failed(error: PromoteError, args: &PromoteArgs) -> CliError {
+fn failed(error: PromoteError, into: &str) -> CliError {
+    let error = match error {
+        PromoteError::Write(error @ (WriteError::Secrets(_) | WriteError::Unsound(..))) => return write_error(error),
+        other => other,
+    };
     match &error {
-        PromoteError::History(_) | PromoteError::Write(_) | PromoteError::Load(LoadError::Io(..)) => {
-            CliError::failure(&error)
-        }
+        PromoteError::History(_)
+        | PromoteError::Write(_)
+        | PromoteError::Load(LoadError::Io(..) | LoadError::HalfWritten(..)) => CliError::failure(&error),
         PromoteError::Load(LoadError::Faulty { faults, .. }) => {
             let listed: Vec<_> = faults.iter().map(ToString::to_string).collect();
             CliError::usage(format!("{error}\n{}", listed.join("\n")))
-                .hint(format!("mend these files; `retake mock check {}` tells when all is well", args.into))
+                .hint(format!("mend these files; `retake mock check {into}` tells when all is well"))
         }
         PromoteError::Load(LoadError::NotThere(_)) => CliError::usage(&error),
         PromoteError::NothingLeft(report) => {
@@ -138,7 +238,7 @@ mod tests {
         let line = global.iter().chain(arguments);
         let cli = super::super::args::Cli::try_parse_from(line).unwrap();
         let super::super::args::Command::Promote(args) = cli.command else { panic!("promote") };
-        match run(args, &cli.global, Printer::new(true)) {
+        match run(&args, &cli.global, Printer::new(true)) {
             Ok(exit) => (exit.0, String::new()),
             Err(error) => (error.exit.0, format!("{} {}", error.message, error.hint.unwrap_or_default())),
         }

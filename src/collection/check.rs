@@ -1,6 +1,6 @@
 //! What the types of a collection's files cannot say: the checks of a stub, a manifest, and of the two together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::manifest::{Manifest, OriginPattern, ServerStub};
 use super::rule::{self, Rule, RuleAction, RuleSide};
 use super::stub::{ResponseSpec, Scenario, Stub};
 use super::template::{self, Template, What};
-use super::{Collection, FORMAT_VERSION, Fault, StubFile, schema, shape};
+use super::{Change, Collection, FORMAT_VERSION, Fault, Pending, StubFile, schema, shape};
 
 /// One fault of a file, with its place in the JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum FileKind {
     Manifest,
     /// A stub file.
     Stub,
+    /// A change that waits.
+    Pending,
 }
 
 /// Every fault in the shape of a file that serde refuses: wrong types, unknown keys, missing members. Empty if only
@@ -41,6 +43,7 @@ pub fn shape(kind: FileKind, value: &Value) -> Vec<Problem> {
     let schema = match kind {
         FileKind::Manifest => schema::manifest_schema(),
         FileKind::Stub => schema::stub_schema(),
+        FileKind::Pending => schema::pending_schema(),
     };
     shape::faults(value, schema)
 }
@@ -107,6 +110,37 @@ pub fn stub(stub: &Stub) -> Vec<Problem> {
             faults.add(&place.key("default"), message);
         }
         faults.scenario(scenario, stub, &place);
+    }
+    faults.found
+}
+
+/// The faults of a change that waits in the file at `path`.
+pub fn pending(pending: &Pending, path: &str) -> Vec<Problem> {
+    let mut faults = Faults::default();
+    let top = Place::top();
+    if !faults.version(pending.version) {
+        return faults.found;
+    }
+    let id = pending.change.id();
+    if pending.id != id {
+        faults.add(&top.key("id"), format!("`id` is `{}`; that of this change is `{id}`", pending.id));
+    } else if pending.path() != path {
+        faults.add(&top.key("id"), format!("the change `{id}` belongs into {}", pending.path()));
+    }
+    if let Change::AddRule { rule, .. } = &pending.change {
+        faults.rules(std::slice::from_ref(rule), &top.key("change").key("rule"));
+    }
+    for (path, waits) in &pending.files {
+        let place = top.key("files").key(path);
+        for (path, folder) in [(path, "bodies/"), (waits, "pending/")] {
+            match path_fault(path) {
+                Some(fault) => faults.add(&place, format!("the path `{path}` {fault}")),
+                None if !path.starts_with(folder) => {
+                    faults.add(&place, format!("the path `{path}` is not in `{folder}`"))
+                }
+                None => {}
+            }
+        }
     }
     faults.found
 }
@@ -210,6 +244,17 @@ pub fn collection(collection: &Collection) -> Vec<(&str, Problem)> {
 }
 
 const MANIFEST_NAME: &str = "collection.json";
+
+/// Every stub and body file that a collection consists of, but for its manifest.
+pub fn files(collection: &Collection) -> BTreeSet<String> {
+    let mut files: BTreeSet<String> =
+        manifest_files(&collection.manifest).into_iter().map(|(_, file)| file.to_owned()).collect();
+    for file in &collection.stubs {
+        files.insert(file.path.clone());
+        files.extend(stub_files(&file.stub).into_iter().map(|(_, file)| file.to_owned()));
+    }
+    files
+}
 
 /// Every body of a stub that lies in a file, with the place of its `file`.
 pub fn stub_files(stub: &Stub) -> Vec<(Place, &str)> {

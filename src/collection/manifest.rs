@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::answering::{Delay, ShiftDates};
 use super::body::BodySpec;
+use super::pending::Refusal;
 use super::rule::Rule;
 use super::stub::FieldLine;
 use crate::model::{Authority, Origin, Scheme, origin};
@@ -36,6 +37,10 @@ pub struct Manifest {
     /// How parts of requests are compared, for every stub.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// Changes that were proposed and refused, so that they are not proposed again. A refused rule stands among the
+    /// rules, switched off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refusal>,
     /// Named 5xx responses; while one is active it answers every call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub server_stubs: Vec<ServerStub>,
@@ -63,6 +68,10 @@ pub struct Settings {
     /// Which dates of answers move by the age of the recording; expiries of cookies unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift_dates: Option<ShiftDates>,
+    /// Places that look like secrets and are none: a file, with `#` and a JSON pointer where it is JSON, in which `*`
+    /// stands for any one segment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_secrets: Vec<String>,
 }
 
 /// What the profile `postman` compares: what a mock server of Postman can be set to.

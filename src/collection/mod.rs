@@ -14,6 +14,7 @@ pub mod locate;
 pub mod manifest;
 mod names;
 pub mod pattern;
+mod pending;
 mod repath;
 pub mod rule;
 pub mod schema;
@@ -21,19 +22,22 @@ mod shape;
 pub mod stub;
 mod style;
 pub mod template;
+mod used;
 
 pub use answering::{Delay, Fault, FaultKind, MAX_DELAY_MS, ShiftDates, Span};
 pub use body::{BodySpec, JsonStyle};
-pub use change::{Change, ChangeError};
+pub use change::{Change, ChangeError, rule_words};
 pub use check::Problem;
 pub use generated::Generated;
 pub use key::{BadStubKey, StubKey};
 pub use manifest::{Manifest, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings};
 pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern};
+pub use pending::{PENDING, Pending, Proposer, Refusal, Standing};
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
 pub use shape::nearest;
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
+pub use used::is_used;
 
 /// The version of the format that this build reads and writes.
 pub const FORMAT_VERSION: u32 = 1;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::manifest::Manifest;
+use super::pending::Pending;
 use super::stub::Stub;
 
 /// The schema of `collection.json`.
@@ -16,6 +17,13 @@ pub fn manifest_schema() -> &'static Value {
 /// The schema of a stub file.
 pub fn stub_schema() -> &'static Value {
     static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema_of::<Stub>("A stub file of a retake collection"));
+    &SCHEMA
+}
+
+/// The schema of a change that waits.
+pub fn pending_schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> =
+        LazyLock::new(|| schema_of::<Pending>("A change of a retake collection that waits for a decision"));
     &SCHEMA
 }
 
@@ -33,11 +41,12 @@ fn schema_of<T: schemars::JsonSchema>(title: &str) -> Value {
 }
 
 /// The published files, relative to the project's folder, with the text that they must have.
-pub fn published() -> [(&'static str, String); 2] {
+pub fn published() -> [(&'static str, String); 3] {
     let text = |schema: &Value| format!("{schema:#}\n");
     [
         ("docs/schema/collection.schema.json", text(manifest_schema())),
         ("docs/schema/stub.schema.json", text(stub_schema())),
+        ("docs/schema/pending.schema.json", text(pending_schema())),
     ]
 }
 

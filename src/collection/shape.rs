@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::check::Problem;
 use super::locate::Place;
-use super::{FieldLine, OriginPattern, PathPattern, QueryPair, stub};
+use super::{FieldLine, OriginPattern, PathPattern, QueryPair, Refusal, StubKey, stub};
 
 /// Every fault of `value` against `schema`, in the order of the schema's walk.
 pub(super) fn faults(value: &Value, schema: &Value) -> Vec<Problem> {
@@ -160,6 +160,8 @@ fn parse_text(name: &str, text: &str) -> Result<(), String> {
         "PathPattern" => parsed::<PathPattern>(text),
         "FieldLine" => parsed::<FieldLine>(text),
         "QueryPair" => parsed::<QueryPair>(text),
+        "Refusal" => parsed::<Refusal>(text),
+        "StubKey" => parsed::<StubKey>(text),
         "Time" => parsed::<stub::jiff_text::Time>(text)
             .map_err(|_| format!("`{text}` is no moment as in RFC 3339, such as 2026-11-20T09:30:00Z")),
         _ => Ok(()),

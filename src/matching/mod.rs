@@ -272,6 +272,7 @@ pub(crate) mod tests {
             settings: Default::default(),
             variables: Default::default(),
             rules: Vec::new(),
+            refused: Vec::new(),
             server_stubs: Vec::new(),
             environments: Default::default(),
             releases: Default::default(),

@@ -11,7 +11,7 @@ use super::group::{self, Group, Sample, Step};
 use super::meant;
 use super::names::{self, Traits};
 use super::promoter::{Bucket, Promoter};
-use super::report::{Change, Report, ScenarioLine, StubLine};
+use super::report::{Change, Report, Sampled, ScenarioLine, StubLine};
 use super::{BodyFile, BodySource, Options, Promotion};
 use crate::collection::{
     BodySpec, Collection, FORMAT_VERSION, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario,
@@ -39,10 +39,12 @@ pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
     for (endpoint, scenarios) in new {
         let rules = endpoint.key().map(|key| findings.rules_of(&key).to_vec()).unwrap_or_default();
         let at = merge.stub_at(endpoint, rules, |origin| loopback.pattern(origin));
+        let scenarios = merge.sample(at, scenarios);
         merge.add(at, &scenarios);
     }
     let mut promotion = merge.finish(before, selected, promoted);
     (promotion.report.rules, promotion.report.links) = (findings.rules.clone(), findings.links.clone());
+    promotion.proposals = super::proposal::doubtful(&promotion.report.rules, &promotion.collection);
     promotion
 }
 
@@ -56,6 +58,7 @@ pub fn empty(name: &str) -> Collection {
         settings: Settings::default(),
         variables: serde_json::Map::new(),
         rules: Vec::new(),
+        refused: Vec::new(),
         server_stubs: Vec::new(),
         environments: serde_json::Map::new(),
         releases: serde_json::Map::new(),
@@ -80,6 +83,8 @@ struct Merge<'o> {
     lines: BTreeMap<usize, Vec<ScenarioLine>>,
     /// Stubs from here on are new.
     committed: usize,
+    /// What `--sample` left out.
+    sampled: Vec<Sampled>,
 }
 
 impl<'o> Merge<'o> {
@@ -91,7 +96,7 @@ impl<'o> Merge<'o> {
         }
         files.extend(check::manifest_files(&collection.manifest).iter().map(|(_, path)| path.to_lowercase()));
         let committed = collection.stubs.len();
-        Merge { collection, options, bodies: Vec::new(), files, lines: BTreeMap::new(), committed }
+        Merge { collection, options, bodies: Vec::new(), files, lines: BTreeMap::new(), committed, sampled: Vec::new() }
     }
 
     /// Compares one bucket with the committed scenarios that it hits; returns the groups that are new scenarios.
@@ -250,6 +255,40 @@ impl<'o> Merge<'o> {
         self.collection.stubs.len() - 1
     }
 
+    /// What `--sample` keeps of new scenarios, in their order: as many as there is room for beside the committed ones, and
+    /// of those first one of each status, then the earliest.
+    fn sample<'a>(&mut self, at: usize, scenarios: Vec<Fresh<'a>>) -> Vec<Fresh<'a>> {
+        let Some(most) = self.options.sample else { return scenarios };
+        let stub = &self.collection.stubs[at].stub;
+        let room = most.saturating_sub(stub.scenarios.len());
+        if scenarios.len() <= room {
+            return scenarios;
+        }
+        let mut statuses: HashSet<u16> = HashSet::new();
+        let mut order: Vec<usize> = (0..scenarios.len()).collect();
+        let is_wanted = |fresh: &Fresh<'_>| {
+            let wanted = self.options.default;
+            wanted.is_some_and(|wanted| fresh.group.samples.iter().any(|sample| sample.number == wanted))
+        };
+        let rank: Vec<u8> = scenarios
+            .iter()
+            .map(|fresh| {
+                let status = fresh.bucket.answers[&fresh.group.samples[0].answer].1.spec.status;
+                let is_first = statuses.insert(status);
+                if is_wanted(fresh) { 0 } else { 2 - u8::from(is_first) }
+            })
+            .collect();
+        order.sort_by_key(|position| (rank[*position], *position));
+        let kept: HashSet<usize> = order.into_iter().take(room).collect();
+        self.sampled.push(Sampled {
+            stub: format!("{} {}{}", stub.method, stub.origin, stub.path),
+            kept: room,
+            left_out: scenarios.len() - room,
+        });
+        let numbered = scenarios.into_iter().enumerate();
+        numbered.filter_map(|(position, fresh)| kept.contains(&position).then_some(fresh)).collect()
+    }
+
     /// Adds scenarios, in order of their first request, to a stub.
     fn add(&mut self, at: usize, scenarios: &[Fresh<'_>]) {
         let stub = &self.collection.stubs[at].stub;
@@ -355,9 +394,10 @@ impl<'o> Merge<'o> {
             hosts: Vec::new(),
             rules: Vec::new(),
             links: Vec::new(),
+            sampled: self.sampled,
         };
         let changed = before != Some(&self.collection);
-        Promotion { collection: self.collection, bodies: self.bodies, changed, report }
+        Promotion { collection: self.collection, bodies: self.bodies, changed, proposals: Vec::new(), report }
     }
 }
 

@@ -17,6 +17,7 @@ mod meant;
 mod merge;
 mod names;
 mod promoter;
+mod proposal;
 mod report;
 mod request;
 mod survey;
@@ -31,7 +32,8 @@ use crate::model::{ContentHash, Exchange};
 
 pub use merge::empty;
 pub use promoter::Promoter;
-pub use report::{Change, Conflict, HostLine, LeftOut, Lossy, Reason, Report, ScenarioLine, StubLine};
+pub use proposal::{Proposal, ask};
+pub use report::{Change, Conflict, HostLine, LeftOut, Lossy, Reason, Report, Sampled, ScenarioLine, StubLine};
 pub use survey::{Confidence, Findings, LinkLine, RuleLine, Survey};
 
 /// Bodies up to this many bytes, decoded, stand inside a stub file; larger ones go to `bodies/`.
@@ -107,6 +109,8 @@ pub struct Options {
     pub default: Option<u64>,
     /// Write down how long the origin took to answer.
     pub durations: bool,
+    /// Keep at most so many scenarios of a stub, those that are committed among them.
+    pub sample: Option<usize>,
 }
 
 /// The collection as it stands on disk.
@@ -167,6 +171,8 @@ pub struct Promotion {
     pub bodies: Vec<BodyFile>,
     /// Whether anything differs from the committed collection.
     pub changed: bool,
+    /// What was found and is not for the promotion to decide.
+    pub proposals: Vec<Proposal>,
     /// What was done, for the user.
     pub report: Report,
 }

@@ -181,6 +181,19 @@ pub struct Report {
     pub rules: Vec<RuleLine>,
     /// The values that one exchange introduced and others carry.
     pub links: Vec<LinkLine>,
+    /// The stubs of which `--sample` left scenarios out.
+    pub sampled: Vec<Sampled>,
+}
+
+/// A stub of which `--sample` left scenarios out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sampled {
+    /// Method, origin and path.
+    pub stub: String,
+    /// How many new scenarios were kept.
+    pub kept: usize,
+    /// How many were left out.
+    pub left_out: usize,
 }
 
 impl Report {

@@ -8,6 +8,7 @@ mod body;
 mod coded;
 mod fields;
 mod form;
+mod guard;
 mod json;
 mod multipart;
 pub mod names;
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use body::BodyMasker;
+pub use guard::{Guard, Suspicion};
 pub use placeholder::{LONGEST_KIND, is_placeholder, label_of};
 pub use rules::{KINDS, KnownSecret, MaskRules, Pattern, Pointer, RuleError};
 

@@ -116,7 +116,7 @@ pub const FIELDS: &[&str] = &[
 pub(super) const LONGEST: usize = 40;
 
 /// The built-in table and what the user adds to it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     fields: HashSet<Vec<u8>>,
     members: HashSet<Vec<u8>>,
@@ -135,6 +135,12 @@ impl Names {
             form: plain(&rules.form),
             keep: plain(&rules.keep),
         }
+    }
+
+    /// Whether the user said that values of this name are no secrets.
+    pub(super) fn is_kept(&self, name: &[u8]) -> bool {
+        let mut buffer = [0; LONGEST];
+        fold(name, &mut buffer).is_some_and(|folded| has(&self.keep, folded))
     }
 
     /// Whether members of this name are secrets: JSON, XML, multipart.

@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod explain;
 pub mod mask;
 pub mod miss;
+pub mod pending;
 pub mod promotion;
 pub mod receipt;
 pub mod repeat;

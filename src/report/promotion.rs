@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::terminal::{clean, cut};
-use crate::promote::{Change, Report, ScenarioLine, StubLine};
+use crate::collection::Pending;
+use crate::promote::{Change, Report, Sampled, ScenarioLine, StubLine};
 
 /// How many scenarios are listed one by one in the text; the JSON has them all.
 const LISTED: usize = 60;
+/// How many changes that wait are named.
+const PROPOSED: usize = 10;
 /// How many hosts the table shows.
 const HOSTS: usize = 20;
 
@@ -24,6 +27,29 @@ pub struct Shown<'a> {
     pub written: &'a [String],
     /// Files removed or to be removed.
     pub removed: &'a [String],
+    /// What it leaves to a person.
+    pub waits: Waits<'a>,
+}
+
+/// Changes that wait for a decision because of a promotion; in JSON a list with `id`, `title`, `why` and `evidence`.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits<'a> {
+    /// The changes.
+    pub proposed: &'a [Pending],
+    /// The collection, as a command takes it.
+    pub into: &'a str,
+    /// Nobody is there to decide: they were not kept.
+    pub is_ci: bool,
+}
+
+impl Serialize for Waits<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let short = |pending: &Pending| {
+            let Pending { id, title, why, evidence, .. } = pending;
+            serde_json::json!({"id": id, "title": title, "why": why, "evidence": evidence})
+        };
+        serializer.collect_seq(self.proposed.iter().map(short))
+    }
 }
 
 /// What a line of the text is, so that it can be coloured.
@@ -48,6 +74,7 @@ impl Shown<'_> {
         self.scenarios(&mut lines);
         self.left_out(&mut lines);
         self.hosts(&mut lines);
+        self.waiting(&mut lines);
         lines.push((Tone::Plain, String::new()));
         lines.push((Tone::Plain, self.files()));
         let tidy = |(tone, text): (Tone, String)| {
@@ -102,7 +129,8 @@ impl Shown<'_> {
     }
 
     fn left_out(&self, lines: &mut Vec<(Tone, String)>) {
-        if !(self.report.left_out.is_empty() && self.report.lossy.is_empty()) {
+        let Report { left_out, lossy, sampled, .. } = self.report;
+        if !(left_out.is_empty() && lossy.is_empty() && sampled.is_empty()) {
             lines.push((Tone::Plain, String::new()));
         }
         for left in &self.report.left_out {
@@ -112,6 +140,11 @@ impl Shown<'_> {
             }
             let text = format!("left out: {} {}: {}", left.count, left.reason.words(), numbers.join(", "));
             lines.push((Tone::Warn, text));
+        }
+        for sampled in &self.report.sampled {
+            let Sampled { stub, kept, left_out } = sampled;
+            lines
+                .push((Tone::Warn, format!("left out: {left_out} scenarios of {stub} beyond the sample, {kept} kept")));
         }
         for lossy in &self.report.lossy {
             lines.push((Tone::Warn, format!("lossy: {} {}: {}", lossy.number, lossy.call, lossy.what)));
@@ -135,6 +168,30 @@ impl Shown<'_> {
         }
         if hosts.len() > 1 {
             lines.push((Tone::Dim, "`--host GLOB` promotes only the hosts that fit".to_owned()));
+        }
+    }
+
+    fn waiting(&self, lines: &mut Vec<(Tone, String)>) {
+        let Waits { proposed, into, is_ci } = self.waits;
+        if proposed.is_empty() {
+            return;
+        }
+        let (verb, more) = match proposed.len() {
+            1 => ("1 change waits", String::new()),
+            all => ("changes wait", format!("{all} ")),
+        };
+        let then = match (is_ci, self.dry_run) {
+            (true, _) => "not kept, because CI is set: promote where somebody can decide".to_owned(),
+            (_, true) => format!("`retake review {into}` would ask"),
+            _ => format!("`retake review {into}`"),
+        };
+        lines.push((Tone::Plain, String::new()));
+        lines.push((Tone::Warn, format!("{more}{verb} for a decision: {then}")));
+        for pending in proposed.iter().take(PROPOSED) {
+            lines.push((Tone::Plain, format!("  ? {}", pending.title)));
+        }
+        if proposed.len() > PROPOSED {
+            lines.push((Tone::Dim, format!("  and {} more", proposed.len() - PROPOSED)));
         }
     }
 
@@ -185,6 +242,8 @@ mod tests {
     use super::*;
     use crate::promote::{Conflict, HostLine, LeftOut, Reason};
 
+    const NOTHING: Waits<'_> = Waits { proposed: &[], into: "github", is_ci: false };
+
     fn report() -> Report {
         let line = |name: &str, change, conflict| ScenarioLine {
             name: name.to_owned(),
@@ -221,6 +280,7 @@ mod tests {
             hosts: vec![HostLine { host: "api.test".to_owned(), calls: 8, promoted: 6, stubs: 1 }],
             rules: Vec::new(),
             links: Vec::new(),
+            sampled: Vec::new(),
         }
     }
 
@@ -228,7 +288,14 @@ mod tests {
     fn the_text_tells_what_was_done_and_what_was_not() {
         let report = report();
         let written = ["stubs/api.test/get-a.json".to_owned()];
-        let shown = Shown { report: &report, folder: "mocks/github", dry_run: true, written: &written, removed: &[] };
+        let shown = Shown {
+            report: &report,
+            folder: "mocks/github",
+            dry_run: true,
+            written: &written,
+            removed: &[],
+            waits: NOTHING,
+        };
         let text: Vec<_> = shown.lines(None).into_iter().map(|(_, text)| text).collect();
         let expected = "github: scenarios 1 new, 1 same, 1 conflict, from 6 of 8 exchanges
 
@@ -252,7 +319,14 @@ dry run: 1 file of mocks/github would be written: stubs/api.test/get-a.json";
     #[test]
     fn the_json_is_one_flat_object() {
         let report = report();
-        let shown = Shown { report: &report, folder: "mocks/github", dry_run: false, written: &[], removed: &[] };
+        let shown = Shown {
+            report: &report,
+            folder: "mocks/github",
+            dry_run: false,
+            written: &[],
+            removed: &[],
+            waits: NOTHING,
+        };
         let value = serde_json::to_value(&shown).unwrap();
         assert_eq!(value["counts"]["conflict"], 1);
         assert_eq!(value["stubs"][0]["scenarios"][2]["conflict"]["at"], "body /a");

@@ -34,6 +34,10 @@ pub struct Settings {
     pub retention: Retention,
     /// What a recorded exchange survives.
     pub durability: crate::store::Durability,
+    /// The values of variables whose names say that they are secrets, by the name: a collection must not hold them.
+    pub environment: Vec<KnownSecret>,
+    /// Whether this runs where nobody is there to decide: `CI` is set, and not to `false` or `0`.
+    pub is_ci: bool,
 }
 
 /// Why the settings could not be resolved.
@@ -66,6 +70,8 @@ impl Settings {
             home: folders.as_ref().map(|folders| folders.home_dir().to_owned()),
             mocks: std::env::var_os("RETAKE_MOCKS"),
             secrets: known_secrets(std::env::vars_os()),
+            environment: environment_secrets(std::env::vars_os()),
+            is_ci: std::env::var_os("CI").is_some_and(|value| is_yes(&value)),
         };
         surroundings.resolve(store)
     }
@@ -80,7 +86,14 @@ impl Settings {
             mask: crate::redact::MaskRules::default(),
             retention: Retention::default(),
             durability: crate::store::Durability::default(),
+            environment: Vec::new(),
+            is_ci: false,
         }
+    }
+
+    /// What looks at a collection before it is written.
+    pub fn guard(&self) -> crate::redact::Guard {
+        crate::redact::Guard::new(&self.mask, &self.environment)
     }
 
     /// The folder that a COLLECTION argument means: with a path separator or a leading dot a path, else a name under
@@ -121,6 +134,27 @@ fn known_secrets(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<K
     secrets
 }
 
+/// Whether a variable such as `CI` says yes.
+fn is_yes(value: &std::ffi::OsStr) -> bool {
+    !["", "0", "false", "no", "off"].iter().any(|no| value.eq_ignore_ascii_case(no))
+}
+
+/// Parts of a variable's name that say that its value is a secret.
+const TELLING: [&str; 8] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "APIKEY", "CREDENTIALS"];
+
+/// The values that the names of their variables call secrets.
+fn environment_secrets(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<KnownSecret> {
+    let is_telling =
+        |name: &str| name.split('_').any(|word| TELLING.iter().any(|known| word.eq_ignore_ascii_case(known)));
+    let secret = |(name, value): (OsString, OsString)| {
+        let label = name.into_string().ok().filter(|name| is_telling(name))?;
+        Some(KnownSecret { label, value: value.into_string().ok()? })
+    };
+    let mut secrets: Vec<_> = variables.filter_map(secret).collect();
+    secrets.sort_by(|a, b| a.label.cmp(&b.label));
+    secrets
+}
+
 /// What the settings are resolved from, apart from the flag: read once from the process, or made by a test.
 struct Surroundings {
     current: PathBuf,
@@ -129,6 +163,8 @@ struct Surroundings {
     home: Option<PathBuf>,
     mocks: Option<OsString>,
     secrets: Vec<KnownSecret>,
+    environment: Vec<KnownSecret>,
+    is_ci: bool,
 }
 
 impl Surroundings {
@@ -176,7 +212,8 @@ impl Surroundings {
             .ok_or(SettingsError::NoHome)?;
         // Without a home, as in some containers, the CA goes where the user told us to keep things.
         let ca_dir = data.unwrap_or_else(|| store.clone()).join("ca");
-        Ok(Settings { store, ca_dir, mocks, mask, retention, durability })
+        let (environment, is_ci) = (self.environment.clone(), self.is_ci);
+        Ok(Settings { store, ca_dir, mocks, mask, retention, durability, environment, is_ci })
     }
 
     /// The nearest `retake.toml`, from the current folder upward.
@@ -208,6 +245,8 @@ mod tests {
             home: Some(path.to_owned()),
             mocks: None,
             secrets: Vec::new(),
+            environment: Vec::new(),
+            is_ci: false,
         };
         World { root, surroundings }
     }
@@ -313,5 +352,27 @@ mod tests {
         assert_eq!(settings.collection_dir("a/github"), Path::new("a/github"));
         assert_eq!(settings.collection_dir("."), Path::new("."));
         assert_eq!(settings.collection_dir("/abs"), Path::new("/abs"));
+    }
+
+    #[test]
+    fn variables_that_are_called_secrets_are_known_by_their_names() {
+        let variables = [
+            ("GITHUB_TOKEN", "t1"),
+            ("api_key", "t2"),
+            ("MONKEY", "no"),
+            ("TOKENS", "no"),
+            ("DB_PASSWORD", "t3"),
+            ("RETAKE_SECRET_PIN", "t4"),
+        ];
+        let secrets = environment_secrets(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        let told: Vec<_> = secrets.iter().map(|secret| (secret.label.as_str(), secret.value.as_str())).collect();
+        assert_eq!(
+            told,
+            [("DB_PASSWORD", "t3"), ("GITHUB_TOKEN", "t1"), ("RETAKE_SECRET_PIN", "t4"), ("api_key", "t2")]
+        );
+        assert!(!format!("{secrets:?}").contains("t1"));
+        for (value, expected) in [("true", true), ("1", true), ("False", false), ("0", false), ("", false)] {
+            assert_eq!(is_yes(value.as_ref()), expected, "{value}");
+        }
     }
 }

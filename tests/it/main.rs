@@ -24,6 +24,7 @@ mod loops;
 mod matching;
 mod peers;
 mod repeat;
+mod review;
 mod round_trip;
 mod secrets;
 mod takes;

@@ -3,6 +3,7 @@
 mod filters;
 mod history;
 mod mock;
+mod review;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use filters::*;
 pub use history::*;
 pub use mock::{MockArgs, MockCommand, ScenarioAddArgs, ScenarioCommand, StubCommand, WhichScenario};
+pub use review::ReviewArgs;
 
 /// Record real API traffic, promote it into mocks, replay it offline
 #[derive(Debug, Parser)]
@@ -49,7 +51,9 @@ pub enum Command {
     /// Look at what was recorded
     History(Box<HistoryArgs>),
     /// Copy exchanges from the history into a mock collection
-    Promote(PromoteArgs),
+    Promote(Box<PromoteArgs>),
+    /// Decide about changes that wait beside a collection, one by one
+    Review(ReviewArgs),
     /// Care for mock collections
     Mock(MockArgs),
     /// Tell how a request would match a collection, and why
@@ -225,23 +229,48 @@ pub struct PromoteArgs {
     #[command(flatten)]
     pub zone: ZoneArgs,
     /// The collection to write: a name under the collections folder, or a path
-    #[arg(long, value_name = "NAME")]
-    pub into: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "split")]
+    pub into: Option<String>,
+    /// Write one collection for each host, named after it
+    #[arg(long, value_name = "BY", conflicts_with = "into")]
+    pub split: Option<SplitArg>,
+    /// What answers the misses of the newest replay, or of this one
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
+    pub misses: Option<Option<String>>,
+    /// Keep at most this many scenarios of a stub
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sample: Option<u32>,
+    /// Where an answer differs from the committed one, keep that one and report the conflict; the default
+    #[arg(long, conflicts_with_all = ["replace", "ask"])]
+    pub keep: bool,
     /// Take the new answer where it differs from the committed one
-    #[arg(long)]
+    #[arg(long, conflicts_with = "ask")]
     pub replace: bool,
+    /// Where an answer differs from the committed one, let `retake review` ask which it is to be
+    #[arg(long)]
+    pub ask: bool,
     /// Make the scenario of this exchange its stub's default
     #[arg(long = "default", value_name = "N")]
     pub default: Option<String>,
     /// Write down how long each answer took, for the delay `recorded`
     #[arg(long)]
     pub durations: bool,
-    /// Print what would be written, and write nothing
+    /// A place that looks like a secret and is none, FILE or FILE#POINTER; it is remembered; repeatable
+    #[arg(long, value_name = "PLACE")]
+    pub allow_secret: Vec<String>,
+    /// Print what would be written as a unified diff, and write nothing
     #[arg(long)]
     pub dry_run: bool,
     /// The report as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What collections are split by.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SplitArg {
+    /// One for each host
+    Host,
 }
 
 /// `retake explain`

@@ -9,7 +9,7 @@ use super::status_style;
 use crate::report::styled::{Line, Tone};
 
 /// The line with the colours of its pieces; the streams take them out where none are wanted.
-pub(super) fn styled(line: &Line) -> String {
+pub(in crate::cli) fn styled(line: &Line) -> String {
     let mut out = String::new();
     for (tone, text) in line.pieces() {
         let style = style(tone);

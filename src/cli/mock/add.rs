@@ -31,6 +31,7 @@ pub(super) fn collection(context: &Context, name: &str, origins: &[String]) -> O
         settings: Settings::default(),
         variables: serde_json::Map::new(),
         rules: Vec::new(),
+        refused: Vec::new(),
         server_stubs: Vec::new(),
         environments: serde_json::Map::new(),
         releases: serde_json::Map::new(),

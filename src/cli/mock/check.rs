@@ -1,36 +1,114 @@
-//! `retake mock check`: every fault of a folder, with file and line.
+//! `retake mock check`: every fault of a folder, with file and line; of a sound one what its rules do, and what waits for
+//! a decision.
 
 use serde_json::json;
 
 use super::Context;
 use crate::cli::collections::{fault_line, load_error};
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{CliError, Exit, Outcome};
+use crate::collection::{BodySpec, Rule, StubKey, is_used, rule_words};
 use crate::report::collection::{count, counts};
 use crate::report::terminal::clean;
-use crate::store::collections::{self, LoadError};
+use crate::store::collections::{self, LoadError, Loaded};
+
+/// Larger bodies are not looked into.
+const LOOKED_INTO: u64 = 1024 * 1024;
 
 pub(super) fn run(context: &Context, names: &[String], json: bool) -> Outcome {
     let mut exit = Exit::SUCCESS;
     for name in names {
-        match collections::load(&context.settings.collection_dir(name)) {
-            Ok(loaded) => {
+        let root = context.settings.collection_dir(name);
+        let loaded = collections::load(&root);
+        let pending = if matches!(loaded, Err(LoadError::NotThere(_))) {
+            Ok(Vec::new())
+        } else {
+            collections::load_pending(&root)
+        };
+        let mut faults = Vec::new();
+        match &loaded {
+            Ok(loaded) => rules(context, name, loaded, json),
+            Err(LoadError::Faulty { faults: found, .. }) => faults.extend(found.iter().cloned()),
+            Err(_) => {}
+        }
+        match pending {
+            Ok(pending) => pending.iter().for_each(|pending| {
+                if json {
+                    let (id, title) = (&pending.id, &pending.title);
+                    context.printer.json(&json!({"collection": name, "pending": id, "title": title}));
+                } else {
+                    context.printer.data(clean(&format!("waits  {} {}", pending.id, pending.title)));
+                }
+            }),
+            Err(LoadError::Faulty { faults: found, .. }) => faults.extend(found),
+            Err(error) => return Err(load_error(&context.settings, name, error)),
+        }
+        match loaded {
+            Ok(loaded) if faults.is_empty() => {
                 context.printer.say(format_args!("{}: {}, no fault", clean(name), counts(&loaded.collection)));
             }
-            Err(LoadError::Faulty { root, faults }) => {
-                exit = Exit::FOUND;
-                for fault in &faults {
-                    if json {
-                        context.printer.json(&json!({
-                            "collection": name, "file": root.join(&fault.file), "line": fault.line, "message": fault.message,
-                        }));
-                    } else {
-                        context.printer.data(fault_line(&root, fault));
-                    }
-                }
-                context.printer.say(format_args!("{}: {}", clean(name), count(faults.len(), "fault")));
-            }
+            Ok(_) | Err(LoadError::Faulty { .. }) => exit = Exit::FOUND,
             Err(error) => return Err(load_error(&context.settings, name, error)),
+        }
+        for fault in &faults {
+            if json {
+                context.printer.json(&json!({
+                    "collection": name, "file": root.join(&fault.file), "line": fault.line, "message": fault.message,
+                }));
+            } else {
+                context.printer.data(fault_line(&root, fault));
+            }
+        }
+        if !faults.is_empty() {
+            context.printer.say(format_args!("{}: {}", clean(name), count(faults.len(), "fault")));
         }
     }
     Ok(exit)
+}
+
+/// What each rule does, where it comes from, and whether any scenario has something for it.
+fn rules(context: &Context, name: &str, loaded: &Loaded, json: bool) {
+    let collection = &loaded.collection;
+    let content = |body: &BodySpec| content(loaded, body).ok().flatten();
+    let everywhere = collection.manifest.rules.iter().map(|rule| {
+        let used = collection.stubs.iter().any(|file| is_used(rule, &file.stub, &content));
+        ("collection.json", None, rule, used)
+    });
+    let own = collection.stubs.iter().flat_map(|file| {
+        let key = StubKey::of(&file.stub);
+        let told = move |rule| (file.path.as_str(), Some(key.clone()), rule, is_used(rule, &file.stub, &content));
+        file.stub.rules.iter().map(told)
+    });
+    for (file, key, rule, used) in everywhere.chain(own) {
+        let used = used || rule.off;
+        if json {
+            let stub = key.as_ref().map(ToString::to_string);
+            context.printer.json(&json!({
+                "collection": name, "file": file, "stub": stub, "rule": rule, "does": rule_words(rule), "used": used,
+            }));
+            continue;
+        }
+        context.printer.data(clean(&sentence(key.as_ref(), rule)));
+        if !used {
+            let words = format!("{name}/{file}: no scenario has {} {}", rule.place.as_str(), rule.name);
+            context.printer.warn(format_args!("{}; the rule does nothing", clean(&words)));
+        }
+    }
+}
+
+/// `rule   GET /a: the query's `t` does not count (2 samples differ)`
+fn sentence(key: Option<&StubKey>, rule: &Rule) -> String {
+    let place = key.map_or_else(|| "everywhere".to_owned(), StubKey::short);
+    let why = rule.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let off = if rule.off { "switched off: " } else { "" };
+    format!("rule   {place}: {off}{}{why}", rule_words(rule))
+}
+
+fn content(loaded: &Loaded, body: &BodySpec) -> Result<Option<Vec<u8>>, CliError> {
+    if let Some(path) = &body.file {
+        let file = loaded.open_file(path).map_err(CliError::failure)?;
+        if file.metadata().map_err(CliError::failure)?.len() > LOOKED_INTO {
+            return Ok(None);
+        }
+    }
+    Ok(Some(loaded.body(body).map_err(CliError::failure)?.to_vec()))
 }

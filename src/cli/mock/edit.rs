@@ -1,14 +1,13 @@
 //! Changes to a collection: read under the lock, changed, checked, written atomically.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Context, select};
 use crate::cli::args::WhichScenario;
 use crate::cli::collections::{load, load_error, shown, write_error};
 use crate::cli::exit::{CliError, Exit, Outcome};
-use crate::collection::{Collection, check};
-use crate::store::collections::{NewBody, WriteReport, Writer};
+use crate::collection::Collection;
+use crate::store::collections::{Batch, NewBody, WriteReport, Writer};
 
 /// Changes a collection: `change` returns the bodies to be written with it and what to tell afterwards. Stub files that
 /// are gone afterwards are removed, and so are body files that nothing names any more.
@@ -23,16 +22,14 @@ pub(super) fn edit<'b>(
     // Before the lock, which would make the folder.
     load(&context.settings, name)?;
     let writer = Writer::open(&context.settings.collection_dir(name)).map_err(write_error)?;
+    let writer = writer.guarded(context.settings.guard());
     let loaded = writer.load().map_err(|error| load_error(&context.settings, name, error))?;
     let before = Arc::clone(&loaded.collection);
     let mut collection = Collection::clone(&before);
     let (bodies, done) = change(&mut collection)?;
     collection.stubs.sort_by(|one, other| one.path.cmp(&other.path));
-    if let Some((file, problem)) = check::collection(&collection).into_iter().next() {
-        return Err(CliError::usage(format!("{file}: {}", problem.message)).hint("nothing was written"));
-    }
-    let remove: Vec<String> = files(&before).difference(&files(&collection)).cloned().collect();
-    let report = writer.write(&collection, bodies, &remove).map_err(write_error)?;
+    let batch = Batch { bodies, ..Batch::default() };
+    let report = writer.change(&before, collection, batch).map_err(write_error)?;
     tell(context, &writer, &report, &done);
     Ok(Exit::SUCCESS)
 }
@@ -45,17 +42,6 @@ fn tell(context: &Context, writer: &Writer, report: &WriteReport, done: &str) {
     let path = |path: &String| shown(&writer.root().join(path));
     report.written.iter().for_each(|file| context.printer.say(format_args!("  wrote    {}", path(file))));
     report.removed.iter().for_each(|file| context.printer.say(format_args!("  removed  {}", path(file))));
-}
-
-/// Every stub and body file that a collection consists of.
-fn files(collection: &Collection) -> BTreeSet<String> {
-    let mut files: BTreeSet<String> =
-        check::manifest_files(&collection.manifest).into_iter().map(|(_, file)| file.to_owned()).collect();
-    for file in &collection.stubs {
-        files.insert(file.path.clone());
-        files.extend(check::stub_files(&file.stub).into_iter().map(|(_, file)| file.to_owned()));
-    }
-    files
 }
 
 /// `retake mock default`

@@ -15,6 +15,7 @@ use crate::model::{Exchange, Fields};
 use super::exchange::Bodies;
 
 pub use text::lines;
+pub(super) use text::write;
 
 /// Differences of one section that are listed.
 const LISTED: usize = 200;

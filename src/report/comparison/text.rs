@@ -29,7 +29,8 @@ pub fn lines(comparison: &Comparison, emit: &mut dyn FnMut(Line)) {
     emit(Line::of(Tone::Dim, format!("took {one:.1} ms and {other:.1} ms")));
 }
 
-fn write(section: &Section, emit: &mut dyn FnMut(Line)) {
+/// One section, line by line.
+pub(in crate::report) fn write(section: &Section, emit: &mut dyn FnMut(Line)) {
     section.changes.iter().for_each(|change| one(change, emit));
     let left_out = section.all - section.changes.len().min(section.all);
     if left_out > 0 {

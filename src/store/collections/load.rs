@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::diagnose::{diagnose, place_faults, whole_file};
-use super::{Fault, LoadError, Loaded, MANIFEST, MAX_FILE_BYTES, inside};
+use super::{Fault, LoadError, Loaded, MANIFEST, MAX_FILE_BYTES, Writer, commit, inside};
 use crate::collection::check::{self, FileKind};
 use crate::collection::locate::Place;
 use crate::collection::template::Template;
@@ -22,6 +22,9 @@ const MAX_FOLDER_DEPTH: usize = 8;
 
 /// Fewer files than this are read by one thread.
 const FILES_PER_THREAD_MIN: usize = 64;
+
+/// How often a collection is read again that is written to meanwhile.
+pub(super) const TRIES: u32 = 50;
 
 /// Reads and checks a whole collection. Ten thousand stubs take well under 150 ms: files are read by several threads.
 ///
@@ -41,6 +44,31 @@ pub fn load_to_serve(root: &Path) -> Result<Loaded, LoadError> {
 
 /// Reads and checks; `then` is done to each stub when its own checks are over.
 fn load_with(root: &Path, then: impl Fn(&mut Stub) + Sync) -> Result<Loaded, LoadError> {
+    for _ in 0..TRIES {
+        settle(root)?;
+        let _no_writer = commit::hold(root, false);
+        let before = commit::Stamp::of(root);
+        let loaded = load_once(root, &then);
+        // A write of several files at the same time: what was read may be half of it.
+        if commit::Stamp::of(root) == before && !commit::is_under_way(root) {
+            return loaded;
+        }
+    }
+    load_once(root, &then)
+}
+
+/// Waits for a write that is being carried out, or carries it out if who began it was killed.
+pub(super) fn settle(root: &Path) -> Result<(), LoadError> {
+    if !commit::is_under_way(root) {
+        return Ok(());
+    }
+    match Writer::open(root) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(LoadError::HalfWritten(root.to_owned(), error.to_string())),
+    }
+}
+
+fn load_once(root: &Path, then: &(impl Fn(&mut Stub) + Sync)) -> Result<Loaded, LoadError> {
     match std::fs::metadata(root.join(MANIFEST)) {
         Ok(found) if found.is_file() => {}
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -51,7 +79,7 @@ fn load_with(root: &Path, then: impl Fn(&mut Stub) + Sync) -> Result<Loaded, Loa
     let mut faults = Vec::new();
     let files = stub_files(root, &mut faults).map_err(|error| LoadError::Io(root.to_owned(), error))?;
     let manifest = read_manifest(root, &mut faults);
-    let stubs = read_stubs(root, &files, &then, &mut faults);
+    let stubs = read_stubs(root, &files, then, &mut faults);
     if let Some(manifest) = &manifest {
         check_together(root, manifest, &stubs, &mut faults);
     }

@@ -1,8 +1,10 @@
 //! The folders of collections: read whole with every fault, written atomically.
 
+mod commit;
 mod diagnose;
 mod inside;
 mod load;
+mod pending;
 mod stage;
 mod write;
 
@@ -17,7 +19,8 @@ use bytes::Bytes;
 use crate::collection::{BodySpec, Collection};
 
 pub use load::{load, load_to_serve};
-pub use write::{BodySource, NewBody, WriteError, WriteReport, Writer, write};
+pub use pending::load_pending;
+pub use write::{Batch, BodySource, NewBody, Secret, WriteError, WriteReport, Writer, write};
 
 /// The manifest's name in a collection's folder.
 pub const MANIFEST: &str = "collection.json";
@@ -69,6 +72,9 @@ pub enum LoadError {
         /// Every fault, in the order of files and lines.
         faults: Vec<Fault>,
     },
+    /// A write was cut off, and cannot be ended from here.
+    #[error("a change of the collection at {0} was cut off half-way and could not be completed: {1}")]
+    HalfWritten(PathBuf, String),
     /// The disk.
     #[error("the collection at {0} could not be read: {1}")]
     Io(PathBuf, #[source] std::io::Error),

@@ -10,8 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempPath;
 
-use super::write::{TEMPORARY, WriteError, WriteReport};
+use super::commit;
+use super::write::{Secret, TEMPORARY, WriteError, WriteReport};
 use crate::collection::{check, file_text};
+use crate::redact::Guard;
 
 /// The files of one write that wait beside their places.
 pub(super) struct Staged<'a> {
@@ -19,12 +21,14 @@ pub(super) struct Staged<'a> {
     files: Vec<(TempPath, String)>,
     /// Folders known to be no links.
     checked: BTreeSet<String>,
+    /// What was begun: their folders go again if nothing comes of it.
+    begun: Vec<String>,
     report: WriteReport,
 }
 
 impl<'a> Staged<'a> {
     pub(super) fn new(root: &'a Path) -> Self {
-        Staged { root, files: Vec::new(), checked: BTreeSet::new(), report: WriteReport::default() }
+        Staged { root, files: Vec::new(), checked: BTreeSet::new(), begun: Vec::new(), report: WriteReport::default() }
     }
 
     pub(super) fn bytes(&mut self, path: &str, bytes: &[u8]) -> Result<(), WriteError> {
@@ -71,6 +75,7 @@ impl<'a> Staged<'a> {
     }
 
     fn stage(&mut self, path: &str, full: &Path, content: &mut dyn Read) -> Result<(), WriteError> {
+        self.begun.push(path.to_owned());
         let staged = (|| {
             // A relative path has a parent here: the root at least.
             let folder = full.parent().unwrap_or(self.root);
@@ -88,13 +93,44 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<WriteReport, WriteError> {
-        for (temporary, path) in self.files {
-            let full = self.root.join(&path);
-            temporary.persist(&full).map_err(|error| WriteError::Io(full, error.error))?;
-            self.report.written.push(path);
+    /// Refuses what seems to hold a secret, but for the places that are allowed.
+    pub(super) fn inspect(&self, guard: &Guard, allowed: &[String]) -> Result<(), WriteError> {
+        let mut found = Vec::new();
+        for (temporary, path) in &self.files {
+            let failed = |error| WriteError::Io(self.root.join(path), error);
+            // JSON of a recorded body is looked at as text: its places are lines.
+            let suspicions = if path.starts_with("bodies/") || !path.ends_with(".json") {
+                guard.file(File::open(temporary).map_err(failed)?).map_err(failed)?
+            } else {
+                let text = std::fs::read(temporary).map_err(failed)?;
+                guard.json(&serde_json::from_slice(&text).map_err(|error| failed(error.into()))?)
+            };
+            let secrets = suspicions.into_iter().map(|suspicion| Secret { file: path.clone(), suspicion });
+            found.extend(secrets.filter(|secret| !allowed.iter().any(|place| secret.is_at(place))));
         }
-        Ok(self.report)
+        if found.is_empty() { Ok(()) } else { Err(WriteError::Secrets(found)) }
+    }
+
+    /// Puts everything in place, and removes what `remove` names.
+    pub(super) fn finish(mut self, remove: &[String]) -> Result<WriteReport, WriteError> {
+        let mut report = std::mem::take(&mut self.report);
+        report.written = self.files.iter().map(|(_, path)| path.clone()).collect();
+        report.removed = commit::commit(self.root, std::mem::take(&mut self.files), remove)?;
+        self.begun.clear();
+        Ok(report)
+    }
+}
+
+impl Drop for Staged<'_> {
+    /// Where nothing came of it, no empty folder is left behind.
+    fn drop(&mut self) {
+        self.files.clear();
+        for path in &self.begun {
+            for (at, _) in path.rmatch_indices('/') {
+                // Refused while anything is in it, which is what is wanted.
+                let _ = std::fs::remove_dir(self.root.join(&path[..at]));
+            }
+        }
     }
 }
 

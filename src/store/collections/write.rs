@@ -1,11 +1,10 @@
 //! Writing a collection: only what changed, each file whole or not at all, one writer at a time.
 //!
 //! All new files are first written beside their place, under hidden names; only when every one of them is there are
-//! they renamed: bodies, then stubs, then the manifest, and removals last. So a process that is killed leaves every
-//! file as it was or as it should be, and no file names a body that is not there. Nothing is flushed to the platter: a
-//! collection is committed to version control, and waiting ten thousand times for a disk helps nobody.
+//! they renamed, all or none (see `commit`). So a process that is killed leaves the collection as it was or as it should
+//! be. Nothing is flushed to the platter: a collection is committed to version control, and waiting ten thousand times
+//! for a disk helps nobody.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::stage::{Staged, check_path};
-use super::{LoadError, Loaded, MANIFEST, load};
-use crate::collection::Collection;
+use super::stage::Staged;
+use super::{LoadError, Loaded, MANIFEST, commit, load};
+use crate::collection::{Collection, PENDING, Pending, check};
+use crate::redact::{Guard, Suspicion};
 
 /// How our temporary files begin; what is left of a killed process is swept by the next writer.
 pub(super) const TEMPORARY: &str = ".retake-";
@@ -39,6 +39,54 @@ pub struct NewBody<'a> {
     pub content: BodySource<'a>,
 }
 
+/// What is to be written at once.
+#[derive(Default)]
+pub struct Batch<'a> {
+    /// Bodies' files.
+    pub bodies: Vec<NewBody<'a>>,
+    /// Changes that wait from now on; they take the places of those with the same id.
+    pub pending: &'a [Pending],
+    /// Files to be removed; one that is not there is no error.
+    pub remove: &'a [String],
+}
+
+/// Something that looks like a secret in a file that was to be written. The secret itself is not in here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// The file, relative to the collection's folder.
+    pub file: String,
+    /// Where in it, and what it looks like.
+    pub suspicion: Suspicion,
+}
+
+impl Secret {
+    /// The place, as `--allow-secret` takes it: the file, and in JSON `#` and the pointer.
+    pub fn place(&self) -> String {
+        match self.suspicion.pointer.as_str() {
+            "" => self.file.clone(),
+            pointer => format!("{}#{pointer}", self.file),
+        }
+    }
+
+    /// Whether it lies at an allowed place: in the whole file, or in JSON at a pointer in which `*` is any one segment.
+    pub(super) fn is_at(&self, place: &str) -> bool {
+        let Some((file, pointer)) = place.split_once('#') else { return place == self.file };
+        let (mut wanted, mut found) = (pointer.split('/'), self.suspicion.pointer.split('/'));
+        let fits = wanted.by_ref().zip(found.by_ref()).all(|(wanted, found)| wanted == "*" || wanted == found);
+        file == self.file && fits && pointer.split('/').count() == self.suspicion.pointer.split('/').count()
+    }
+}
+
+/// `stubs/a.test/get-a.json#/scenarios/0/…: a token of github`
+impl std::fmt::Display for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.suspicion.line {
+            0 => write!(f, "{}: {}", self.place(), self.suspicion.kind),
+            line => write!(f, "{}:{line}: {}", self.file, self.suspicion.kind),
+        }
+    }
+}
+
 /// What a write did; paths are relative to the folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteReport {
@@ -59,6 +107,12 @@ pub enum WriteError {
     /// A path that would leave the folder.
     #[error("the path `{0}` {1}")]
     BadPath(String, &'static str),
+    /// It would have a fault: the file, and what is wrong.
+    #[error("{0}: {1}")]
+    Unsound(String, String),
+    /// It seems to hold secrets; nothing was written.
+    #[error("what was to be written seems to hold secrets; nothing was written")]
+    Secrets(Vec<Secret>),
     /// The disk.
     #[error("{0} could not be written: {1}")]
     Io(PathBuf, #[source] io::Error),
@@ -70,6 +124,7 @@ pub enum WriteError {
 #[derive(Debug)]
 pub struct Writer {
     root: PathBuf,
+    guard: Option<Guard>,
     _lock: File,
 }
 
@@ -87,21 +142,34 @@ pub fn write(
 }
 
 impl Writer {
-    /// Makes the folder if there is none, and waits up to five seconds for another writer.
+    /// Makes the folder if there is none, waits up to five seconds for another writer, and carries out what one that was
+    /// killed had begun.
     ///
     /// # Errors
     /// [`WriteError::Busy`] after the wait, and those of the disk.
     pub fn open(root: &Path) -> Result<Writer, WriteError> {
+        let writer = Writer::locked(root)?;
+        commit::complete(root)?;
+        Ok(writer)
+    }
+
+    /// The same, and whatever is written is first looked at for secrets.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> Writer {
+        Writer { guard: Some(guard), ..self }
+    }
+
+    fn locked(root: &Path) -> Result<Writer, WriteError> {
         let failed = |error| WriteError::Io(root.to_owned(), error);
         std::fs::create_dir_all(root).map_err(failed)?;
         let lock = File::open(root).map_err(failed)?;
         let deadline = Instant::now() + LOCK_WAIT;
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(Writer { root: root.to_owned(), _lock: lock }),
+                Ok(()) => return Ok(Writer { root: root.to_owned(), guard: None, _lock: lock }),
                 // Some network folders know no locks; a collection there is written all the same.
                 Err(std::fs::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                    return Ok(Writer { root: root.to_owned(), _lock: lock });
+                    return Ok(Writer { root: root.to_owned(), guard: None, _lock: lock });
                 }
                 Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
                 Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= deadline => {
@@ -137,55 +205,73 @@ impl Writer {
         bodies: Vec<NewBody<'_>>,
         remove: &[String],
     ) -> Result<WriteReport, WriteError> {
+        self.write_all(collection, Batch { bodies, remove, ..Batch::default() })
+    }
+
+    /// The same with everything that goes in at once: a process that is killed leaves all of it or nothing.
+    ///
+    /// # Errors
+    /// A path that leaves the folder, what looks like a secret (of a guarded writer), and those of the disk. Until the
+    /// last temporary file is written nothing changes.
+    pub fn write_all(&self, collection: &Collection, batch: Batch<'_>) -> Result<WriteReport, WriteError> {
         self.sweep();
         let mut staged = Staged::new(&self.root);
-        for body in bodies {
+        for body in batch.bodies {
             match body.content {
                 BodySource::Bytes(bytes) => staged.bytes(&body.path, &bytes)?,
                 BodySource::Reader(mut reader) => staged.reader(&body.path, &mut reader)?,
             }
         }
+        for pending in batch.pending {
+            staged.json(&pending.path(), pending)?;
+        }
         for file in &collection.stubs {
             staged.json(&file.path, &file.stub)?;
         }
         staged.json(MANIFEST, &collection.manifest)?;
-        let mut report = staged.finish()?;
-        for path in remove {
-            if self.remove(path)? {
-                report.removed.push(path.clone());
-            }
+        if let Some(guard) = &self.guard {
+            staged.inspect(guard, &collection.manifest.settings.allowed_secrets)?;
         }
-        Ok(report)
+        staged.finish(batch.remove)
     }
 
-    /// Removes a file, and its folder if that is empty now.
-    fn remove(&self, path: &str) -> Result<bool, WriteError> {
-        check_path(&self.root, path, &mut BTreeSet::new())?;
-        let full = self.root.join(path);
-        match std::fs::remove_file(&full) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(WriteError::Io(full, error)),
-            Ok(()) => {}
+    /// Makes of the collection as it was loaded another one: only the stubs that differ are written, stub files that are
+    /// gone are removed, and so are body files that nothing names any more.
+    ///
+    /// # Errors
+    /// [`WriteError::Unsound`] if the other one has a fault, and those of [`Writer::write_all`].
+    pub fn change(
+        &self,
+        before: &Collection,
+        mut after: Collection,
+        batch: Batch<'_>,
+    ) -> Result<WriteReport, WriteError> {
+        if let Some((file, problem)) = check::collection(&after).into_iter().next() {
+            return Err(WriteError::Unsound(file.to_owned(), problem.message));
         }
-        if let Some((folder, _)) = path.rsplit_once('/') {
-            // Refused while anything is in it, which is what is wanted.
-            let _ = std::fs::remove_dir(self.root.join(folder));
-        }
-        Ok(true)
+        let mut remove: Vec<String> = batch.remove.to_vec();
+        remove.extend(check::files(before).difference(&check::files(&after)).cloned());
+        let known: std::collections::HashMap<&str, _> =
+            before.stubs.iter().map(|file| (file.path.as_str(), &file.stub)).collect();
+        // How a person spaced the others is left alone.
+        after.stubs.retain(|file| known.get(file.path.as_str()) != Some(&&file.stub));
+        self.write_all(&after, Batch { remove: &remove, ..batch })
     }
 
     /// Removes what a killed writer left. We hold the lock, so nobody else's are among them.
     fn sweep(&self) {
-        let mut folders = vec![self.root.clone(), self.root.join("bodies"), self.root.join("stubs")];
-        let hosts = std::fs::read_dir(self.root.join("stubs")).into_iter().flatten().flatten();
-        folders
-            .extend(hosts.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
-        for folder in folders {
+        let mut folders = vec![self.root.clone()];
+        folders.extend(["bodies", "stubs", PENDING].map(|folder| self.root.join(folder)));
+        let mut at = 0;
+        while let Some(folder) = folders.get(at).cloned() {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
                     let _ = std::fs::remove_file(entry.path());
+                } else if at > 0 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(entry.path());
                 }
             }
+            at += 1;
         }
     }
 }

@@ -58,6 +58,7 @@ impl Retake {
                 || upper.starts_with("RETAKE_")
                 || upper == "SSL_CERT_FILE"
                 || upper == "JAVA_TOOL_OPTIONS"
+                || upper == "CI"
             {
                 command.env_remove(name);
             }

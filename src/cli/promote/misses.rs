@@ -1,0 +1,120 @@
+//! `--misses`: the exchanges of the history that answer what a replay had no answer for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::cli::exit::CliError;
+use crate::cli::output::Printer;
+use crate::cli::select;
+use crate::report::collection::count;
+use crate::report::terminal::{clean, cut};
+use crate::store::runs::{self, CallResult, RunError};
+use crate::store::{History, Query};
+
+/// How many exchanges of a path are looked at for one with the same query.
+const LOOKED_AT: usize = 200;
+/// How many misses without an exchange are named.
+const NAMED: usize = 5;
+
+/// The numbers of the exchanges, lowest first: those that the replay recorded itself, which carry the tag `miss:RUN`, and
+/// for every other miss the newest whole exchange with its method and URL.
+///
+/// # Errors
+/// Exit code 2 for an unknown run, one without a miss, and when no miss is in the history.
+pub(super) fn numbers(
+    history: &dyn History,
+    store: &Path,
+    run: Option<&str>,
+    printer: Printer,
+) -> Result<Vec<u64>, CliError> {
+    let run = runs::open(store, run).map_err(|error| match &error {
+        RunError::None(_) => CliError::usage(&error).hint("`retake replay COLLECTION -- COMMAND` makes a run"),
+        RunError::Unknown(..) => CliError::usage(&error),
+        RunError::Io(..) => CliError::failure(&error),
+    })?;
+    let name = run.info.run.as_str();
+    let missed = run.calls(usize::MAX, |call| call.result == CallResult::Miss).map_err(CliError::failure)?;
+    let mut wanted: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for call in missed {
+        *wanted.entry((call.method, call.url)).or_default() += 1;
+    }
+    let mut found = BTreeSet::new();
+    let tagged = Query { tag: Some(format!("miss:{name}")), ..Query::default() };
+    let mut before = None;
+    loop {
+        let page = history.list(&tagged, before, 1000).map_err(select::failed)?;
+        for row in &page.rows {
+            wanted.remove(&(row.method.clone(), format!("{}{}", row.origin, row.target)));
+            found.insert(row.number);
+        }
+        match page.next {
+            Some(next) => before = Some(next),
+            None => break,
+        }
+    }
+    let all = found.len() + wanted.len();
+    if all == 0 {
+        return Err(CliError::usage(format!("nothing selected: the run {name} had no miss")));
+    }
+    let mut without = Vec::new();
+    for (method, url) in wanted.into_keys() {
+        match newest(history, &method, &url)? {
+            Some(number) => drop(found.insert(number)),
+            None => without.push(format!("{method} {url}")),
+        }
+    }
+    if found.is_empty() {
+        return Err(CliError::usage(format!(
+            "nothing selected: the history has none of the requests that the run {name} had no answer for: {}",
+            named(&without)
+        ))
+        .hint("record them: `retake record -- COMMAND`"));
+    }
+    if !without.is_empty() {
+        let misses = count(without.len(), "missed request");
+        printer.warn(format_args!("{misses} of the run {name} not in the history: {}", named(&without)));
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn named(calls: &[String]) -> String {
+    let mut named: Vec<_> = calls.iter().take(NAMED).map(|call| cut(&clean(call), 100).into_owned()).collect();
+    if calls.len() > NAMED {
+        named.push(format!("and {} more", calls.len() - NAMED));
+    }
+    named.join(", ")
+}
+
+/// The newest exchange with this method and URL that was answered whole. Of a URL without an origin (a plain call that
+/// named none) nothing is known.
+fn newest(history: &dyn History, method: &str, url: &str) -> Result<Option<u64>, CliError> {
+    let Some((origin, target)) = split(url) else { return Ok(None) };
+    let path = target.split('?').next().unwrap_or(target);
+    let query = Query {
+        method: Some(method.to_owned()),
+        host: Some(globset::escape(origin.host())),
+        path: Some(globset::escape(path)),
+        outcome: Some("complete".to_owned()),
+        ..Query::default()
+    };
+    let rows = history.list(&query, None, LOOKED_AT).map_err(select::failed)?.rows;
+    Ok(rows.iter().find(|row| row.origin == origin && row.target == target).map(|row| row.number))
+}
+
+fn split(url: &str) -> Option<(crate::model::Origin, &str)> {
+    let host = url.find("://")? + "://".len();
+    let path = host + url[host..].find('/')?;
+    Some((url[..path].parse().ok()?, &url[path..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_its_origin_and_its_target() {
+        let (origin, target) = split("https://api.test:8443/a?b=c").unwrap();
+        assert_eq!((origin.to_string().as_str(), target), ("https://api.test:8443", "/a?b=c"));
+        assert!(split("/a").is_none() && split("https://api.test").is_none());
+    }
+}

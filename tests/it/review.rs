@@ -1,0 +1,389 @@
+//! What surrounds a promotion: which exchanges, what a dry run shows, changes that wait for a decision, secrets that stop
+//! a write, and writes that are all or nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::http::through;
+use crate::harness::random::Random;
+use crate::harness::retake::Ran;
+use crate::harness::{Retake, heavy, skip};
+
+/// A recorded call: method, URL, status, answer.
+type Call<'a> = (&'a str, &'a str, u16, &'a str);
+
+/// Puts calls into the history, as another tool would have recorded them, as they are.
+fn recorded(retake: &Retake, calls: &[Call<'_>]) {
+    // No two logs at the same time: they would be taken for one.
+    static LOGS: AtomicUsize = AtomicUsize::new(0);
+    let hour = LOGS.fetch_add(1, Ordering::Relaxed);
+    let entry = |(at, (method, url, status, text)): (usize, &Call<'_>)| {
+        json!({
+            "startedDateTime": format!("2026-11-20T{:02}:{:02}:{:02}.000Z", hour % 24, at / 60 % 60, at % 60), "time": 1, "cache": {},
+            "request": {"method": method, "url": url, "httpVersion": "HTTP/1.1", "headers": [], "queryString": [],
+                "cookies": [], "headersSize": -1, "bodySize": 0},
+            "response": {"status": status, "statusText": "", "httpVersion": "HTTP/1.1", "cookies": [], "redirectURL": "",
+                "headers": [{"name": "Content-Type", "value": "text/plain"}], "headersSize": -1, "bodySize": text.len(),
+                "content": {"size": text.len(), "mimeType": "text/plain", "text": text}},
+            "timings": {"send": 0, "wait": 1, "receive": 0},
+        })
+    };
+    let entries: Vec<Value> = calls.iter().enumerate().map(entry).collect();
+    let log = json!({"log": {"version": "1.2", "creator": {"name": "t", "version": "1"}, "entries": entries}});
+    let file = retake.root().join("log.har");
+    std::fs::write(&file, log.to_string()).unwrap();
+    retake.ok(&["history", "import", file.to_str().unwrap(), "--keep-secrets"]);
+}
+
+/// Every file of a folder with its content.
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => drop(found.insert(path.clone(), std::fs::read(path).unwrap())),
+            }
+        }
+    }
+    found
+}
+
+fn refused(ran: &Ran, code: i32, words: &[&str]) {
+    assert!(ran.code == code && !ran.stderr.contains("panicked"), "{ran}");
+    for word in words {
+        assert!(ran.stderr.contains(word), "`{word}` is missing: {ran}");
+    }
+}
+
+/// A collection `api` with one scenario of `http://api.test/a`, and a history in which another answer follows.
+fn with_another_answer() -> Retake {
+    let retake = Retake::new();
+    recorded(&retake, &[("GET", "http://api.test/a", 200, "one"), ("GET", "http://api.test/a", 200, "two")]);
+    retake.ok(&["promote", "1", "--into", "api"]);
+    retake
+}
+
+#[test]
+fn a_dry_run_is_a_diff_that_can_be_applied() {
+    let retake = with_another_answer();
+    let api = retake.work().join("mocks/api");
+    let before = files(&api);
+    let dry = retake.run(&["promote", "2", "--into", "api", "--replace", "--dry-run"]);
+    assert_eq!(dry.code, 0, "{dry}");
+    assert_eq!(files(&api), before);
+    let start = "--- a/mocks/api/stubs/api.test/get-a.json\n+++ b/mocks/api/stubs/api.test/get-a.json\n@@";
+    assert!(dry.stdout.starts_with(start), "{dry}");
+    assert!(dry.stdout.contains("-          \"text\": \"one\"\n+          \"text\": \"two\"\n"), "{dry}");
+    assert!(dry.stderr.contains("dry run: 1 file"), "{dry}");
+    let patch = retake.root().join("x.patch");
+    std::fs::write(&patch, &dry.stdout).unwrap();
+    let applied = Command::new("patch").args(["-p1", "-i"]).arg(&patch).current_dir(retake.work()).output();
+    match applied {
+        Ok(applied) => {
+            assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stdout));
+            let patched = files(&api);
+            let again = retake.run(&["promote", "2", "--into", "api", "--replace"]);
+            assert!(again.code == 0 && again.stdout.contains("no file changes"), "{again}");
+            assert_eq!(files(&api), patched);
+        }
+        Err(_) => skip("patch", "no such command here"),
+    }
+    let new = retake.run(&["promote", "1", "--into", "other", "--dry-run"]);
+    assert!(new.stdout.contains("--- /dev/null\n+++ b/mocks/other/collection.json\n"), "{new}");
+    retake.ok(&["promote", "2", "--into", "api", "--replace"]);
+    let report = retake.json(&["promote", "1", "--into", "api", "--replace", "--dry-run", "--json"]);
+    assert_eq!((&report[0]["dry_run"], &report[0]["counts"]["changed"]), (&true.into(), &1.into()));
+}
+
+#[test]
+fn what_differs_waits_for_a_decision() {
+    let retake = with_another_answer();
+    let api = retake.work().join("mocks/api");
+    let stub = || std::fs::read_to_string(api.join("stubs/api.test/get-a.json")).unwrap();
+    let asked = retake.run(&["promote", "2", "--into", "api", "--ask"]);
+    assert!(asked.code == 0 && asked.stdout.contains("1 change waits for a decision: `retake review api`"), "{asked}");
+    assert!(stub().contains("\"one\""), "what is committed stays");
+    let after = files(&api);
+    retake.ok(&["promote", "2", "--into", "api", "--ask"]);
+    assert_eq!(files(&api), after, "asked again, not a byte changes");
+
+    let waits = retake.json(&["review", "--list", "--json"]);
+    let [change] = &waits[..] else { panic!("{waits:?}") };
+    let id = change["id"].as_str().unwrap();
+    assert_eq!(change["title"], "GET /a#ok answers with another 200");
+    assert_eq!((&change["collection"], &change["standing"]), (&"api".into(), &"waits".into()));
+    assert_eq!(change["old"][0]["body"]["text"], "one");
+    let shown = retake.ok(&["review", "api"]);
+    for part in [id, "exchange 2", "/scenarios/0/response/body/text", "- \"one\"", "+ \"two\""] {
+        assert!(shown.contains(part), "`{part}`: {shown}");
+    }
+    assert!(retake.ok(&["mock", "check", "api"]).contains(&format!("waits  {id} GET /a#ok")));
+    refused(&retake.run(&["review", "--accept", "0123456789"]), 2, &["no change `0123456789`", "--list"]);
+
+    // Under CI nothing is written, whatever is asked for.
+    let ci = |args: &[&str]| {
+        let output = retake.command(args).env("CI", "true").output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout) + &text(output.stderr))
+    };
+    for args in [&["review"][..], &["review", "api", "--accept-all"], &["review", "--reject", id]] {
+        let (code, text) = ci(args);
+        assert!(code == 3 && text.contains("1 change waits for a decision"), "{args:?}: {code} {text}");
+    }
+    assert_eq!(files(&api), after);
+
+    let accepted = retake.run(&["review", "--accept", &id[..7]]);
+    assert!(accepted.code == 0 && accepted.stderr.contains("accepted: GET /a#ok"), "{accepted}");
+    assert!(stub().contains("\"two\"") && !api.join("pending").exists());
+    assert_eq!(ci(&["review"]).0, 0);
+
+    // The other way round it is refused, and that is remembered in one line.
+    retake.ok(&["promote", "1", "--into", "api", "--ask"]);
+    let id = retake.json(&["review", "--list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    let rejected = retake.json(&["review", "api", "--reject", &id, "--json"]);
+    assert_eq!(rejected[0]["decided"], "rejected");
+    let manifest = std::fs::read_to_string(api.join("collection.json")).unwrap();
+    assert!(manifest.contains(&format!("    \"{id} GET /a#ok answers with another 200\"\n")), "{manifest}");
+    retake.ok(&["promote", "1", "--into", "api", "--ask"]);
+    assert!(!api.join("pending").exists(), "what was refused is not asked again");
+    assert!(stub().contains("\"two\""));
+    retake.ok(&["mock", "check", "api"]);
+
+    // In CI a promotion writes what is new, and leaves nothing waiting.
+    recorded(&retake, &[("GET", "http://api.test/a", 200, "three"), ("GET", "http://api.test/b", 200, "b")]);
+    let (code, text) = ci(&["promote", "3-4", "--into", "api", "--ask"]);
+    assert!(code == 0 && text.contains("not kept, because CI is set"), "{code} {text}");
+    assert!(api.join("stubs/api.test/get-b.json").exists() && !api.join("pending").exists());
+}
+
+#[test]
+fn large_answers_wait_as_files() {
+    let retake = with_another_answer();
+    let large = "x".repeat(100_000);
+    recorded(&retake, &[("GET", "http://api.test/a", 200, &large)]);
+    retake.ok(&["promote", "3", "--into", "api", "--ask"]);
+    let api = retake.work().join("mocks/api");
+    let names: Vec<_> = files(&api.join("pending")).into_keys().collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    retake.ok(&["review", "--accept-all"]);
+    assert!(!api.join("pending").exists());
+    let body = files(&api.join("bodies"));
+    assert_eq!(body.into_values().collect::<Vec<_>>(), [large.into_bytes()]);
+    retake.ok(&["mock", "check", "api"]);
+}
+
+#[test]
+fn a_secret_stops_the_write_and_is_pointed_at() {
+    let retake = Retake::new();
+    let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    recorded(
+        &retake,
+        &[("GET", "http://api.test/a", 200, token), ("GET", "http://api.test/b", 200, "my hunter2-and-more!")],
+    );
+    let api = retake.work().join("mocks/api");
+    let stopped = retake.run(&["promote", "1", "--into", "api"]);
+    let place = "stubs/api.test/get-a.json#/scenarios/0/response/body/text";
+    refused(&stopped, 3, &[&format!("{place}: a token of github"), "--allow-secret"]);
+    assert!(!stopped.stderr.contains(token) && !api.exists(), "{stopped}");
+    let allowed = retake.run(&["promote", "1", "--into", "api", "--allow-secret", place]);
+    assert_eq!(allowed.code, 0, "{allowed}");
+    let manifest = std::fs::read_to_string(api.join("collection.json")).unwrap();
+    assert!(manifest.contains(&format!("\"allowed_secrets\": [\n      \"{place}\"\n")), "{manifest}");
+    let same = retake.run(&["promote", "1", "--into", "api"]);
+    assert!(same.code == 0 && same.stdout.contains("no file changes"), "{same}");
+
+    // The value of a variable whose name calls it a secret.
+    let with_key = |args: &[&str]| {
+        let output = retake.command(args).env("SHOP_API_KEY", "hunter2-and-more!").output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let before = files(&api);
+    let (code, text) = with_key(&["promote", "2", "--into", "api"]);
+    assert!(code == 3 && text.contains("the value of the variable SHOP_API_KEY"), "{code} {text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    retake.ok(&["mock", "stub", "add", "api", "GET", "/c"]);
+    let add = ["mock", "scenario", "add", "api", "GET /c", "--name", "ok", "--body", "a hunter2-and-more! b"];
+    assert_eq!(with_key(&add).0, 3);
+    assert_eq!(files(&api).len(), before.len() + 1, "the stub alone");
+    retake.ok(&["promote", "2", "--into", "api"]);
+}
+
+#[test]
+fn a_selection_can_be_split_and_sampled() {
+    let retake = Retake::new();
+    let pages: Vec<String> = (1..=9).map(|page| format!("http://one.test/a?page={page}")).collect();
+    let mut calls: Vec<Call<'_>> = pages.iter().map(|url| ("GET", url.as_str(), 200, "page")).collect();
+    calls.push(("GET", "http://one.test/a?page=none", 404, "no"));
+    calls.push(("GET", "http://two.test:8080/b", 200, "b"));
+    recorded(&retake, &calls);
+    let split = retake.json(&["promote", "1-11", "--split", "host", "--sample", "4", "--json"]);
+    let names: Vec<_> = split.iter().map(|report| report["collection"].as_str().unwrap()).collect();
+    assert_eq!(names, ["one.test", "two.test+8080"]);
+    assert_eq!((&split[0]["sampled"][0]["kept"], &split[0]["sampled"][0]["left_out"]), (&4.into(), &6.into()));
+    let one = retake.work().join("mocks/one.test/stubs/one.test/get-a.json");
+    let text = std::fs::read_to_string(&one).unwrap();
+    assert!(text.contains("\"status\": 404") && text.matches("\"status\"").count() == 4, "{text}");
+    let again = retake.run(&["promote", "1-11", "--split", "host", "--sample", "4"]);
+    assert!(again.stdout.contains("6 scenarios of GET http://one.test/a beyond the sample"), "{again}");
+    assert_eq!(std::fs::read_to_string(&one).unwrap(), text);
+    refused(&retake.run(&["promote", "1"]), 2, &["--into"]);
+    refused(&retake.run(&["promote", "1", "--split", "host", "--into", "x"]), 2, &["cannot be used with"]);
+}
+
+#[test]
+fn what_a_replay_missed_is_promoted_from_the_history() {
+    let retake = Retake::new();
+    recorded(
+        &retake,
+        &[
+            ("GET", "http://api.test/a", 200, "a"),
+            ("GET", "http://api.test/b?x=1", 200, "b"),
+            ("GET", "http://api.test/b?x=2", 200, "b2"),
+            ("GET", "http://api.test/c", 200, "c"),
+        ],
+    );
+    retake.ok(&["promote", "1", "--into", "api"]);
+    refused(&retake.run(&["promote", "--misses", "--into", "api"]), 2, &["retake replay"]);
+    let replay = retake.replay(&["api"]);
+    for (url, status) in [("http://api.test/a", 200), ("http://api.test/b?x=2", 501), ("http://api.test/new", 501)] {
+        assert_eq!(through(&replay, url).unwrap().status(), status, "{url}");
+    }
+    replay.stop();
+    let ran = retake.run(&["promote", "--misses", "--into", "api", "--json"]);
+    assert!(ran.code == 0 && ran.stderr.contains("GET http://api.test/new"), "{ran}");
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&report["selected"], &report["counts"]["new"]), (&1.into(), &1.into()));
+    let replay = retake.replay(&["api"]);
+    assert_eq!(through(&replay, "http://api.test/b?x=2").unwrap().text(), "b2");
+    replay.stop();
+    refused(&retake.run(&["promote", "--misses", "--into", "api"]), 2, &["had no miss"]);
+    refused(&retake.run(&["promote", "--misses=none", "--into", "api"]), 2, &["none"]);
+}
+
+#[test]
+fn check_says_what_each_rule_does() {
+    let retake = with_another_answer();
+    let path = retake.work().join("mocks/api/collection.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["rules"] = json!([
+        {"in": "response", "place": "field", "name": "content-type", "action": "ignore", "why": "by hand"},
+        {"place": "query", "name": "nonce", "action": "any", "shape": "uuid"},
+        {"place": "query", "name": "old", "action": "ignore", "off": true},
+    ]);
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    let check = retake.run(&["mock", "check", "api"]);
+    assert_eq!(check.code, 0, "{check}");
+    assert_eq!(
+        check.stdout,
+        "rule   everywhere: the field `content-type` of answers does not count (by hand)\n\
+         rule   everywhere: the query's `nonce` may be anything that looks like a UUID\n\
+         rule   everywhere: switched off: the query's `old` does not count\n"
+    );
+    assert!(check.stderr.contains("no scenario has query nonce") && !check.stderr.contains("old"), "{check}");
+    let rules = retake.json(&["mock", "check", "api", "--json"]);
+    assert_eq!(rules.iter().map(|rule| rule["used"].as_bool().unwrap()).collect::<Vec<_>>(), [true, false, true]);
+    std::fs::create_dir_all(retake.work().join("mocks/api/pending")).unwrap();
+    std::fs::write(retake.work().join("mocks/api/pending/abc.json"), "{").unwrap();
+    let faulty = retake.run(&["mock", "check", "api"]);
+    assert!(faulty.code == 3 && faulty.stdout.contains("pending/abc.json:1"), "{faulty}");
+}
+
+/// Kills a command that writes a collection: at once when its last step has begun, or else after `wait`.
+fn killed(mut command: Command, api: &Path, wait: Option<Duration>) -> bool {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    let under_way = api.join(".retake-commit.json");
+    loop {
+        let is_time = wait.map_or_else(|| under_way.exists(), |wait| started.elapsed() >= wait);
+        if is_time {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+    }
+}
+
+/// Promotes two hundred endpoints over two hundred others and is killed; then the collection is as before or as after.
+#[test]
+fn a_promotion_that_is_killed_leaves_all_or_nothing() {
+    let retake = Retake::new();
+    let urls: Vec<String> = (0..200).map(|at| format!("http://w{at}.test/a")).collect();
+    let calls = |answer| -> Vec<Call<'_>> { urls.iter().map(|url| ("GET", url.as_str(), 200, answer)).collect() };
+    recorded(&retake, &[calls("one"), calls("two")].concat());
+    let api = retake.work().join("mocks/api");
+    retake.ok(&["promote", "1-200", "--into", "api"]);
+    let one = files(&api);
+    let started = Instant::now();
+    retake.ok(&["promote", "201-400", "--into", "api", "--replace"]);
+    let took = started.elapsed();
+    let two = files(&api);
+    assert_eq!(one.len(), 201);
+    let mut random = Random::new(Random::seed());
+    let (rounds, mut caught) = (if heavy() { 200 } else { 12 }, 0);
+    let mut now = 2;
+    for round in 0..rounds {
+        let (numbers, next) = if now == 2 { ("1-200", 1) } else { ("201-400", 2) };
+        let command = retake.command(&["promote", numbers, "--into", "api", "--replace"]);
+        // Every other time while the files are being put in place.
+        let wait = (round % 2 == 1).then(|| took.mul_f64(random.below(1000) as f64 / 1000.0));
+        if !killed(command, &api, wait) {
+            now = next;
+            continue;
+        }
+        caught += u32::from(api.join(".retake-commit.json").exists());
+        // Whoever reads next sees it whole.
+        retake.ok(&["mock", "list", "api"]);
+        let mut found = files(&api);
+        found.retain(|path, _| !path.file_name().unwrap().to_string_lossy().starts_with(".retake-"));
+        now = if found == one { 1 } else { 2 };
+        assert!(found == one || found == two, "round {round}: half of it is written");
+    }
+    // Where the last step is too quick to be caught, `store::collections::commit` tries every place in it.
+    println!("{caught} of {rounds} rounds were cut off in the last step");
+    retake.ok(&["promote", "1-200", "--into", "api", "--replace"]);
+    assert_eq!(files(&api), one, "nothing is left lying about");
+}
+
+#[test]
+fn a_review_that_is_killed_leaves_whole_decisions() {
+    let retake = Retake::new();
+    let large = "x".repeat(90_000);
+    recorded(&retake, &[("GET", "http://api.test/a", 200, "one"), ("GET", "http://api.test/a", 200, &large)]);
+    let api = retake.work().join("mocks/api");
+    retake.ok(&["promote", "1", "--into", "api"]);
+    retake.ok(&["promote", "2", "--into", "api", "--ask"]);
+    let before = files(&api);
+    let restore = || {
+        std::fs::remove_dir_all(&api).unwrap();
+        for (path, content) in &before {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+    };
+    let started = Instant::now();
+    retake.ok(&["review", "--accept-all"]);
+    let took = started.elapsed();
+    let after = files(&api);
+    assert_ne!(before, after);
+    let mut random = Random::new(Random::seed());
+    for round in 0..if heavy() { 200 } else { 12 } {
+        restore();
+        let wait = (round % 2 == 1).then(|| took.mul_f64(random.below(1000) as f64 / 1000.0));
+        killed(retake.command(&["review", "--accept-all"]), &api, wait);
+        retake.ok(&["review", "--list"]);
+        let mut found = files(&api);
+        found.retain(|path, _| !path.file_name().unwrap().to_string_lossy().starts_with(".retake-"));
+        assert!(found == before || found == after, "round {round}: {:?}", found.keys());
+    }
+}
