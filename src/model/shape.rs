@@ -484,7 +484,7 @@ mod tests {
     fn ids_say_when_they_were_made() {
         let about: Timestamp = "2026-11-20T09:30:00Z".parse().unwrap();
         for (value, made) in [
-            ("0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", Some("2024-12-23T15:49:08.382Z")),
+            ("0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", Some("2024-12-23T13:08:52.382Z")),
             ("01ARZ3NDEKTSV4RRFFQ69G5FAV", Some("2016-07-30T23:54:10.259Z")),
             ("0ujtsYcgvSTl8PAuAdqWYSMnLOv", Some("2017-10-10T04:00:47Z")),
             ("507f1f77bcf86cd799439011", Some("2012-10-17T21:13:27Z")),
