@@ -100,15 +100,19 @@ impl Replay {
         let plan = ReplayPlan {
             collections: vec![(name_of(&self.folder), self.folder)],
             listen: ([127, 0, 0, 1], 0).into(),
+            also_listen: Vec::new(),
             profile: self.profile,
             answers: self.answers,
             serve: ServeOptions::default(),
+            trust: Default::default(),
             mask: MaskRules::default(),
             store: None,
             command: Vec::new(),
+            live: false,
+            runtime_dir: None,
         };
         let ca = Arc::new(Ca::in_memory()?);
-        let running = replay::start(plan, Arc::clone(&ca), None)?;
+        let running = replay::start(plan, Arc::clone(&ca), None, None)?;
         Ok(Mock { running, ca })
     }
 }

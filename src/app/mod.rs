@@ -2,6 +2,8 @@
 
 pub mod child;
 pub mod demo;
+mod fallback;
+pub mod live;
 pub mod mock;
 pub mod promote;
 pub mod record;

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::fallback::{Fallbacks, RecordingError};
+use super::live::{self, Live};
 use super::wiring::url_of;
 use crate::collection::{OriginPattern, PortPattern, Profile};
+use crate::control::{self, ReplayControl};
 use crate::model::Authority;
 use crate::proxy;
 use crate::redact::{MaskKey, MaskRules, Masker};
@@ -18,7 +21,7 @@ use crate::replay::serve::{Serve, ServeOptions};
 use crate::report::receipt::Receipt;
 use crate::store::collections::{self, LoadError};
 use crate::store::runs::{Observer, RunInfo, RunLog};
-use crate::tls::{Ca, Leaves, TlsError};
+use crate::tls::{Ca, Leaves, TlsError, UpstreamTrust};
 use crate::wire::listener::BindError;
 
 /// What a replay serves, and how.
@@ -28,18 +31,26 @@ pub struct ReplayPlan {
     pub collections: Vec<(String, PathBuf)>,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where it listens beside.
+    pub also_listen: Vec<SocketAddr>,
     /// Instead of the profile that the first collection names.
     pub profile: Option<Profile>,
     /// How it answers: the clock, chance, delays and variables.
     pub answers: AnswerOptions,
     /// How misses are answered, and whether answers are explained.
     pub serve: ServeOptions,
+    /// How upstream certificates are trusted, for calls that go on to their origins.
+    pub trust: UpstreamTrust,
     /// What the user adds to masking, for the call log and the reports.
     pub mask: MaskRules,
     /// The store whose `runs/` takes the call log; `None` keeps it in memory.
     pub store: Option<PathBuf>,
     /// The command that will be run, for `run.json`.
     pub command: Vec<String>,
+    /// Whether changes of the files are served from then on.
+    pub live: bool,
+    /// The user's folder for sockets (`XDG_RUNTIME_DIR`), if there is one.
+    pub runtime_dir: Option<PathBuf>,
 }
 
 /// Why a replay could not start.
@@ -62,6 +73,9 @@ pub enum StartError {
     /// The CA.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// What misses were to be recorded with.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
 }
 
 /// Every fault of a collection, a line each.
@@ -78,7 +92,13 @@ pub struct Running {
     address: SocketAddr,
     run: Option<String>,
     shutdown: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    /// What does not work, a sentence each.
+    pub notices: Vec<String>,
+    fallbacks: Fallbacks,
+    live: Option<Live>,
+    control: Option<ReplayControl>,
+    also: Vec<SocketAddr>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 /// Loads the collections and starts to serve them.
@@ -88,7 +108,12 @@ pub struct Running {
 ///
 /// # Panics
 /// Outside a tokio runtime.
-pub fn start(plan: ReplayPlan, ca: Arc<Ca>, observe: Option<Observer>) -> Result<Running, StartError> {
+pub fn start(
+    plan: ReplayPlan,
+    ca: Arc<Ca>,
+    observe: Option<Observer>,
+    edited: Option<live::Told>,
+) -> Result<Running, StartError> {
     let mut loaded = Vec::with_capacity(plan.collections.len());
     for (name, dir) in &plan.collections {
         let collection =
@@ -98,16 +123,37 @@ pub fn start(plan: ReplayPlan, ca: Arc<Ca>, observe: Option<Observer>) -> Result
     // A plan may be started twice, and the end of one run is none of the other's.
     let answers = AnswerOptions { stop: CancellationToken::new(), ..plan.answers.clone() };
     let engine = Engine::new(loaded, Options { profile: plan.profile, answers })?;
-    let server = proxy::Server::bind(plan.listen)?;
-    let address = server.local_addr();
+    let listen = std::iter::once(&plan.listen).chain(&plan.also_listen);
+    let servers = listen.map(|address| proxy::Server::bind(*address)).collect::<Result<Vec<_>, _>>()?;
+    let addresses: Vec<SocketAddr> = servers.iter().map(proxy::Server::local_addr).collect();
+    let (address, also) = (addresses[0], addresses[1..].to_vec());
+    let ports = addresses.iter().map(SocketAddr::port).collect();
     let (run, log) = open_log(&plan, address, observe);
     // What a log or report masks need not be the same in another run.
-    let masker = Masker::new(MaskKey(crate::store::random_key()), plan.mask);
-    let serve = Arc::new(Serve::new(engine, address.port(), plan.serve, masker, log, run.clone()));
+    let masker = Masker::new(MaskKey(crate::store::random_key()), plan.mask.clone());
+    let fallbacks = Fallbacks::open(&plan, &engine, run.as_deref(), address)?;
+    let serve = Serve::new(engine, ports, plan.serve, masker, log, run.clone());
+    let serve = Arc::new(serve.with_ways(fallbacks.ways()));
+    let mut notices = Vec::new();
+    let live = plan.live.then(|| live::watch(Arc::clone(&serve), plan.collections, edited));
+    let live = live.transpose().unwrap_or_else(|error| {
+        notices.push(format!("changes of the files are not served: they cannot be watched ({error})"));
+        None
+    });
+    let control = plan.store.as_deref().filter(|_| run.is_some());
+    let control = control.map(|store| control::serve_replay(Arc::clone(&serve), store, plan.runtime_dir.as_deref()));
+    let control = control.transpose().unwrap_or_else(|error| {
+        notices.push(format!("other commands cannot see the state of this replay: {error}"));
+        None
+    });
     let shutdown = CancellationToken::new();
     let leaves = Arc::new(Leaves::new(ca));
-    let task = tokio::spawn(server.run(Arc::clone(&serve), leaves, proxy::Limits::default(), shutdown.clone()));
-    Ok(Running { serve, address, run, shutdown, task })
+    let run_one = |server: proxy::Server| {
+        let leaves = Arc::clone(&leaves);
+        tokio::spawn(server.run(Arc::clone(&serve), leaves, proxy::Limits::default(), shutdown.clone()))
+    };
+    let tasks = servers.into_iter().map(run_one).collect();
+    Ok(Running { serve, address, notices, fallbacks, live, control, also, run, shutdown, tasks })
 }
 
 fn open_log(plan: &ReplayPlan, address: SocketAddr, observe: Option<Observer>) -> (Option<String>, RunLog) {
@@ -132,6 +178,11 @@ impl Running {
         self.address
     }
 
+    /// The URLs of all its listeners, the first one first.
+    pub fn urls(&self) -> Vec<String> {
+        std::iter::once(&self.address).chain(&self.also).map(|address| url_of(*address)).collect()
+    }
+
     /// The URL of the server, to be used as a proxy and as a base URL alike.
     pub fn url(&self) -> String {
         url_of(self.address)
@@ -140,6 +191,11 @@ impl Running {
     /// The name of this run, where it has a log in the store.
     pub fn run(&self) -> Option<&str> {
         self.run.as_deref()
+    }
+
+    /// Where other commands reach it.
+    pub fn control(&self) -> Option<&Path> {
+        self.control.as_ref().map(ReplayControl::socket)
     }
 
     /// What answers.
@@ -160,11 +216,15 @@ impl Running {
 
     /// Stops accepting, lets calls in progress end, and returns the receipt. Dropping the future stops at once.
     pub async fn stop(mut self) -> Receipt {
+        drop(self.live.take());
         self.shutdown.cancel();
         // What only waits need not be waited for.
         self.serve.engine().around().stop.cancel();
         // A panic of the accept loop has been reported by itself; the receipt stands all the same.
-        let _ = (&mut self.task).await;
+        for task in &mut self.tasks {
+            let _ = task.await;
+        }
+        self.fallbacks.drain().await;
         self.serve.log().flush();
         self.serve.receipt()
     }
@@ -174,7 +234,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.shutdown.cancel();
         self.serve.engine().around().stop.cancel();
-        self.task.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 

@@ -101,7 +101,7 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<Call, Cli
 }
 
 /// The call of an exact hit: the log keeps no request of it, since it is the scenario's own.
-fn answered(loaded: &Loaded, label: &str, record: &CallRecord) -> Option<Result<Call, CliError>> {
+pub(super) fn answered(loaded: &Loaded, label: &str, record: &CallRecord) -> Option<Result<Call, CliError>> {
     let (_, wanted) = label.split_once(": ")?;
     let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
     let scenarios = stubs.flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)));

@@ -18,6 +18,7 @@ mod record;
 mod replay;
 mod review;
 mod select;
+mod state;
 #[cfg(test)]
 mod testing;
 
@@ -59,6 +60,7 @@ fn run(cli: Cli, printer: Printer) -> Outcome {
         Command::Promote(args) => promote::run(&args, global, printer),
         Command::Review(args) => review::run(&args, global, printer),
         Command::Mock(args) => mock::run(args, global, printer),
+        Command::State(args) => state::run(args, global, printer),
         Command::Explain(args) => explain::run(args, global, printer),
         Command::Calls(args) => calls::run(args, global, printer),
         Command::Env(args) => env::run(args, global, printer),

@@ -13,17 +13,19 @@ use super::collections::{self, load_error};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BOLD, DIM, Printer};
 use crate::app::child::{self, ChildExit};
+use crate::app::live::Told;
 use crate::app::replay::{ReplayPlan, Running, StartError, name_of, start};
 use crate::app::wiring::{self, Wiring};
 use crate::collection::Profile;
 use crate::replay::answer::AnswerOptions;
+use crate::replay::fallback::OnMissRules;
 use crate::replay::serve::ServeOptions;
 use crate::report::receipt::Receipt;
 use crate::report::terminal::clean;
 use crate::settings::{Settings, inherited};
 use crate::store::running::{self, Kind};
 use crate::store::runs::{CallRecord, CallResult, Observer};
-use crate::tls::{Ca, TrustFiles, write_trust_files};
+use crate::tls::{Ca, TrustFiles, UpstreamTrust, write_trust_files};
 
 pub(super) fn run(args: ReplayArgs, global: &Global, printer: Printer) -> Outcome {
     let settings = collections::settings(global)?;
@@ -46,13 +48,18 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
         true => TrustFiles::in_folder(&settings.ca_dir),
         false => write_trust_files(&ca, &settings.ca_dir).map_err(CliError::failure)?,
     };
-    let plan = plan(args, settings)?;
+    let on_miss = OnMissRules::read(&args.on_miss).map_err(|error| {
+        CliError::usage(format!("--on-miss: {error}")).hint("write fail, pass or record, or HOST=pass for one host")
+    })?;
+    let plan = plan(args, settings, on_miss)?;
     let listen = plan.listen;
-    if !listen.ip().is_loopback() {
+    let open = std::iter::once(&plan.listen).chain(&plan.also_listen).find(|address| !address.ip().is_loopback());
+    if let Some(listen) = open {
         printer.warn(format_args!("{listen} can be reached from other machines, and the mock answers everybody"));
     }
     let observe = observer(args, verbose, printer);
-    let running = start(plan, ca, Some(observe)).map_err(|error| not_started(error, settings, &listen))?;
+    let running =
+        start(plan, ca, Some(observe), Some(edited(printer))).map_err(|error| not_started(error, settings, &listen))?;
     announce(args, &running, &trust, printer);
     let no_proxy = wiring::no_proxy_of_replay(serves_loopback(&running));
     let registration = running::register(&settings.store, &entry(args, &running, &trust, &no_proxy));
@@ -70,7 +77,7 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
     Ok(exit_code(&receipt, ended, args.max_inexact))
 }
 
-fn plan(args: &ReplayArgs, settings: &Settings) -> Result<ReplayPlan, CliError> {
+fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<ReplayPlan, CliError> {
     let folder = |collection: &String| {
         let dir = settings.collection_dir(collection);
         (name_of(&dir), dir)
@@ -79,16 +86,23 @@ fn plan(args: &ReplayArgs, settings: &Settings) -> Result<ReplayPlan, CliError> 
     Ok(ReplayPlan {
         collections: args.collections.iter().map(folder).collect(),
         listen: args.listen.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into()),
+        also_listen: args.also_listen.clone(),
         profile: args.profile.map(profile),
         answers: answers(args)?,
         serve: ServeOptions {
             // The command line has checked that it is a status of an error.
             miss_status: args.miss_status.and_then(|status| http::StatusCode::from_u16(status).ok()),
             explain_headers: args.explain_headers,
+            cursor: args.cursor.clone(),
+            on_miss,
+            cors: args.cors,
         },
+        trust: UpstreamTrust { extra_roots: args.upstream_ca.clone(), insecure: args.insecure.clone() },
         mask: settings.mask.clone(),
         store: Some(settings.store.clone()),
         command: shown(args),
+        live: true,
+        runtime_dir: inherited("XDG_RUNTIME_DIR").map(PathBuf::from),
     })
 }
 
@@ -106,6 +120,18 @@ fn answers(args: &ReplayArgs) -> Result<AnswerOptions, CliError> {
     }
     answers.variables.extend(args.variables.iter().cloned());
     Ok(answers)
+}
+
+/// What is said when the files change.
+fn edited(printer: Printer) -> Told {
+    Box::new(move |outcome| match outcome {
+        Ok(()) => printer.say(format_args!("{DIM}the files have changed: served from now on{DIM:#}")),
+        Err(trouble) => {
+            printer
+                .warn("the files have changed, and cannot be served so; what they were before goes on being served:");
+            trouble.iter().for_each(|line| printer.say(format_args!("  {}", clean(line))));
+        }
+    })
 }
 
 /// How this replay is shown to others.
@@ -130,6 +156,8 @@ fn not_started(error: StartError, settings: &Settings, listen: &std::net::Socket
             "another program listens on {listen}: stop it, or take a free port with `--listen 127.0.0.1:0`"
         )),
         StartError::Tls(error) => CliError::failure(error),
+        StartError::Recording(error) => CliError::failure(error)
+            .hint("stop that one, replay with `--on-miss pass`, or record into another history with `--store DIR`"),
     }
 }
 
@@ -151,14 +179,19 @@ fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: P
     if let Some(reason) = &running.serve().log().memory_only {
         printer.warn(format_args!("calls are kept in memory only, the last 10 000: {}", clean(reason)));
     }
+    running.notices.iter().for_each(|notice| printer.warn(clean(notice)));
     if args.command.is_empty() {
         if args.listen.json {
-            printer.json(&serde_json::json!({
+            let mut ready = serde_json::json!({
                 "url": running.url(),
                 "ca": trust.ca,
                 "pid": std::process::id(),
                 "collections": running.serve().engine().names(),
-            }));
+            });
+            if running.urls().len() > 1 {
+                ready["urls"] = running.urls().into();
+            }
+            printer.json(&ready);
         } else {
             printer.data(running.url());
         }
@@ -166,7 +199,7 @@ fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: P
     printer.say(format_args!(
         "{BOLD}replaying{BOLD:#} {} on {}",
         clean(&running.serve().engine().names().join(", ")),
-        running.url()
+        running.urls().join(", ")
     ));
     for (origin, base) in running.base_urls() {
         printer.say(format_args!("  {origin}  {DIM}as a base URL:{DIM:#} {base}"));
@@ -192,7 +225,7 @@ fn entry(args: &ReplayArgs, running: &Running, trust: &TrustFiles, no_proxy: &[S
         session: None,
         collections: running.serve().engine().names().to_vec(),
         run: running.run().map(str::to_owned),
-        control: None,
+        control: running.control().map(std::path::Path::to_owned),
         no_proxy: no_proxy.to_vec(),
     }
 }

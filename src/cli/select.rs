@@ -20,9 +20,9 @@ mod moment;
 mod rows;
 mod zone;
 
-pub(super) use figures::bytes;
+pub(super) use figures::{bytes, status};
 pub(super) use hits::Hits;
-pub(super) use moment::older_than;
+pub(super) use moment::{older_than, since, until};
 pub(super) use rows::{Selection, checked, merged};
 pub(super) use zone::zone;
 

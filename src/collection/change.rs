@@ -230,6 +230,7 @@ impl Change {
                     EndPolicy::RepeatLast => "goes on with its last step",
                     EndPolicy::Cycle => "starts again after its last step",
                     EndPolicy::Miss => "is used up after its last step",
+                    EndPolicy::Pass => "goes on to the origin after its last step, where the run allows it",
                 };
                 format!("{}#{scenario} {after}", stub.short())
             }
@@ -421,6 +422,7 @@ fn stub_at(collection: &mut Collection, key: &StubKey) -> usize {
         path: key.path.clone(),
         defaults: Defaults::default(),
         parts: MatchParts::default(),
+        on_miss: None,
         rules: Vec::new(),
         delay: None,
         fault: None,

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::body::{BodySpec, JsonStyle};
 use super::locate::Place;
-use super::manifest::{Manifest, OriginPattern, ServerStub};
+use super::manifest::{AccessKey, Manifest, OriginPattern, ServerStub};
 use super::rule::{self, Rule, RuleAction, RuleSide};
+use super::state::{START, StateSpec};
 use super::stub::{ResponseSpec, Scenario, Stub};
 use super::template::{self, Template, What};
 use super::{Change, Collection, FORMAT_VERSION, Fault, Pending, StubFile, schema, shape};
@@ -71,6 +72,7 @@ pub fn manifest(manifest: &Manifest) -> Vec<Problem> {
         }
     }
     faults.rules(&manifest.rules, &top.key("rules"));
+    faults.keys(&manifest.settings.keys);
     faults.server_stubs(&manifest.server_stubs);
     for (name, value) in manifest.variables.iter().filter(|(_, value)| value.is_array() || value.is_object()) {
         let kind = if value.is_array() { "an array" } else { "an object" };
@@ -150,6 +152,7 @@ pub fn together(manifest: &Manifest, stubs: &[StubFile]) -> Vec<(usize, Problem)
     let mut found = Vec::new();
     let mut seen: HashMap<(&str, OriginPattern, &[super::SegmentPattern]), &str> = HashMap::with_capacity(stubs.len());
     let origins: Vec<OriginPattern> = manifest.origins.iter().map(canonical).collect();
+    unreachable_states(stubs, &mut found);
     for (at, file) in stubs.iter().enumerate() {
         let stub = &file.stub;
         let origin = canonical(&stub.origin);
@@ -221,6 +224,31 @@ fn strings<'a>(value: &'a Value, place: &Place, found: &mut Vec<(Place, &'a str)
         }
         Value::Object(members) => members.iter().for_each(|(name, item)| strings(item, &place.key(name), found)),
         _ => {}
+    }
+}
+
+/// States that a scenario requires and that no answer leads to, but to one with nearly that name.
+fn unreachable_states(stubs: &[StubFile], found: &mut Vec<(usize, Problem)>) {
+    let scenarios = stubs.iter().enumerate().flat_map(|(at, file)| {
+        let scenarios = file.stub.scenarios.iter().enumerate();
+        scenarios.filter_map(move |(number, scenario)| Some((at, number, scenario.state.as_ref()?)))
+    });
+    let all: Vec<(usize, usize, &StateSpec)> = scenarios.collect();
+    let mut known: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (_, _, state) in &all {
+        let reached = known.entry(state.thing()).or_insert_with(|| vec![START]);
+        reached.extend(state.next.as_deref().filter(|next| !reached.contains(next)).into_iter().collect::<Vec<_>>());
+    }
+    for &(at, number, state) in &all {
+        let Some(required) = state.requires.as_deref() else { continue };
+        let reached = known.get(state.thing()).map(Vec::as_slice).unwrap_or_default();
+        let meant = shape::did_you_mean(required, reached.iter().copied());
+        // One that is like none of them is set by hand: `retake state set`.
+        if !reached.contains(&required) && !meant.is_empty() {
+            let message = format!("no scenario leads to the state `{required}`{meant}");
+            let place = Place::top().key("scenarios").index(number).key("state").key("requires");
+            found.push((at, Problem { place, message }));
+        }
     }
 }
 
@@ -412,6 +440,20 @@ impl Faults {
         }
     }
 
+    fn keys(&mut self, keys: &[AccessKey]) {
+        let list = Place::top().key("settings").key("keys");
+        for (at, key) in keys.iter().enumerate() {
+            let place = list.index(at);
+            if keys[..at].iter().any(|earlier| earlier.name == key.name) {
+                self.add(&place.key("name"), format!("the key `{}` stands twice", key.name));
+            }
+            if key.blake3.len() != 64 || !key.blake3.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                let place = place.key("blake3");
+                self.add(&place, format!("`{place}` is no BLAKE3 hash in hex: `retake mock key create` makes one"));
+            }
+        }
+    }
+
     fn server_stubs(&mut self, stubs: &[ServerStub]) {
         let list = Place::top().key("server_stubs");
         let mut active: Option<&str> = None;
@@ -445,8 +487,24 @@ impl Faults {
                 self.add(&place.key("request").key("captures").key(capture), message);
             }
         }
+        if let Some(state) = &scenario.state {
+            self.state(state, &place.key("state"));
+        }
         self.body(&scenario.request.body, &place.key("request"));
         self.answers(scenario, place);
+    }
+
+    fn state(&mut self, state: &StateSpec, place: &Place) {
+        if state.requires.is_none() && state.next.is_none() {
+            self.add(place, format!("`{place}` needs `requires`, `next`, or both"));
+        }
+        for (key, name) in [("of", &state.of), ("requires", &state.requires), ("next", &state.next)] {
+            let bad = |name: &String| name.trim().is_empty() || name.chars().any(char::is_control);
+            if name.as_ref().is_some_and(bad) {
+                let place = place.key(key);
+                self.add(&place, format!("`{place}` is empty or has control characters"));
+            }
+        }
     }
 
     fn answers(&mut self, scenario: &Scenario, place: &Place) {

@@ -72,6 +72,18 @@ pub struct Settings {
     /// stands for any one segment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_secrets: Vec<String>,
+    /// What becomes of calls to these origins that nothing matches; they fail unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_miss: Option<OnMiss>,
+    /// Pages of any origin may call it from a browser: preflights are answered, and answers may be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cors: bool,
+    /// Plain calls need one of the keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
+    /// The keys of a private collection.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<AccessKey>,
 }
 
 /// What the profile `postman` compares: what a mock server of Postman can be set to.
@@ -132,6 +144,54 @@ impl PostmanSettings {
         *self == PostmanSettings::default()
     }
 }
+
+/// A key that opens a private collection. The key itself is nowhere: a hash of 256 random bits tells nothing about them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessKey {
+    /// Unique in the collection.
+    pub name: String,
+    /// BLAKE3 of the key, in hex.
+    pub blake3: String,
+}
+
+/// What becomes of a call that nothing matches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMiss {
+    /// It is answered with a report, and goes nowhere.
+    #[default]
+    Fail,
+    /// It goes on to its origin.
+    Pass,
+    /// It goes on to its origin, and into the history.
+    Record,
+}
+
+impl OnMiss {
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnMiss::Fail => "fail",
+            OnMiss::Pass => "pass",
+            OnMiss::Record => "record",
+        }
+    }
+}
+
+impl FromStr for OnMiss {
+    type Err = BadOnMiss;
+
+    fn from_str(text: &str) -> Result<Self, BadOnMiss> {
+        let all = [OnMiss::Fail, OnMiss::Pass, OnMiss::Record];
+        all.into_iter().find(|known| known.as_str() == text).ok_or_else(|| BadOnMiss(text.to_owned()))
+    }
+}
+
+/// A text that says nothing of what becomes of a miss.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not fail, pass or record")]
+pub struct BadOnMiss(String);
 
 impl Settings {
     /// Whether nothing is set.

@@ -19,6 +19,7 @@ mod repath;
 pub mod rule;
 pub mod schema;
 mod shape;
+pub mod state;
 pub mod stub;
 mod style;
 pub mod template;
@@ -30,12 +31,15 @@ pub use change::{Change, ChangeError, rule_words};
 pub use check::Problem;
 pub use generated::Generated;
 pub use key::{BadStubKey, StubKey};
-pub use manifest::{Manifest, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings};
+pub use manifest::{
+    AccessKey, Manifest, OnMiss, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings,
+};
 pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern};
 pub use pending::{PENDING, Pending, Proposer, Refusal, Standing};
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
 pub use shape::nearest;
+pub use state::{START, StateSpec};
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
 pub use used::is_used;
 

@@ -176,6 +176,7 @@ mod tests {
             path: path.parse().unwrap_or_else(|_| PathPattern::literal(path)),
             defaults: Defaults::default(),
             parts: MatchParts::default(),
+            on_miss: None,
             rules: Vec::new(),
             delay: None,
             fault: None,

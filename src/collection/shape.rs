@@ -248,7 +248,7 @@ mod tests {
                 "`rules[0].place` is `quary`; expected one of `path`, `query`, `field`, `json`, `form`; did you mean `query`?",
                 "`scenarios[0].priority` is 3000000000; expected -2147483648 to 2147483647",
                 "unknown key `scenarios[0].reponse`; did you mean `response`?",
-                "`scenarios[0].end` is `cycl`; expected one of `repeat-last`, `cycle`, `miss`; did you mean `cycle`?",
+                "`scenarios[0].end` is `cycl`; expected one of `repeat-last`, `cycle`, `miss`, `pass`; did you mean `cycle`?",
                 "`scenarios[1].response.status` is 70000; expected 0 to 65535",
                 "`scenarios[1].response.times` is 0; expected 1 to 4294967295",
                 "`scenarios[1].response.fields[0]`: `no colon` is not a field line: write `Name: value`",

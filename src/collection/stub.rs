@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::answering::{Delay, Fault, ShiftDates};
 use super::body::BodySpec;
-use super::manifest::OriginPattern;
+use super::manifest::{OnMiss, OriginPattern};
 use super::pattern::PathPattern;
 use super::rule::Rule;
+use super::state::StateSpec;
 use crate::model::Field;
 
 /// Serde and JSON Schema for a type that is written as a string in files.
@@ -61,6 +62,9 @@ pub struct Stub {
     /// Which parts of a request are compared; all, unless switched off.
     #[serde(rename = "match", default, skip_serializing_if = "MatchParts::is_all")]
     pub parts: MatchParts,
+    /// What becomes of calls to this endpoint that none of its scenarios answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_miss: Option<OnMiss>,
     /// Rules for this stub, beside those of the collection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
@@ -167,6 +171,9 @@ pub struct Scenario {
     /// Higher goes first; 0 unless said.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
+    /// The named state that it needs, and the one that it leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateSpec>,
     /// The id of the exchange it was first made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -239,8 +246,17 @@ pub enum EndPolicy {
     RepeatLast,
     /// From the start again.
     Cycle,
-    /// The scenario is used up: the call is a miss.
+    /// The scenario is used up: the call is a miss, and goes nowhere.
     Miss,
+    /// The scenario is used up: the call goes on to the origin where the run allows it, and is a miss elsewhere.
+    Pass,
+}
+
+impl EndPolicy {
+    /// Whether a scenario can be used up.
+    pub fn ends(self) -> bool {
+        matches!(self, EndPolicy::Miss | EndPolicy::Pass)
+    }
 }
 
 /// One answer.

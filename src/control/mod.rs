@@ -4,9 +4,12 @@
 //! it. One request per connection, answered from the recorder's own [`History`]; bodies are streamed. Who connects must
 //! be of the same user. Edits are asked for in the same way: the holder does them, beside the traffic, and says that it is
 //! still at work for as long as one takes.
+//!
+//! A replay has a socket of its own beside it, for its state.
 
 mod client;
 mod message;
+mod replay;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +19,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use self::client::RemoteHistory;
+pub use self::replay::{ReplayAnswer, ReplayAsk, ReplayControl, ask_replay, serve_replay};
 pub use self::server::{ControlServer, serve};
 use crate::store::{self, History, OpenError};
 

@@ -56,7 +56,7 @@ impl Drop for ControlServer {
 /// # Errors
 /// No folder for it that belongs to the user alone, or those of the system.
 pub fn serve(history: Arc<dyn History>, store: &Path, runtime_dir: Option<&Path>) -> io::Result<ControlServer> {
-    let socket = socket_path(store, runtime_dir)?;
+    let socket = socket_path(store, "", runtime_dir)?;
     if socket.symlink_metadata().is_ok() {
         if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
             let message = format!("another process answers at {}", socket.display());
@@ -74,10 +74,12 @@ pub fn serve(history: Arc<dyn History>, store: &Path, runtime_dir: Option<&Path>
     Ok(ControlServer { socket, named_in, task })
 }
 
-/// A path short enough for every system, one per store.
-fn socket_path(store: &Path, runtime_dir: Option<&Path>) -> io::Result<PathBuf> {
+/// A path short enough for every system, one per store and purpose.
+pub(super) fn socket_path(store: &Path, purpose: &str, runtime_dir: Option<&Path>) -> io::Result<PathBuf> {
     let store = store.canonicalize()?;
-    let hash = blake3::hash(store.as_os_str().as_encoded_bytes()).to_hex();
+    let mut named = store.as_os_str().as_encoded_bytes().to_vec();
+    named.extend_from_slice(purpose.as_bytes());
+    let hash = blake3::hash(&named).to_hex();
     let name = format!("{}.sock", &hash[..16]);
     let own = PathBuf::from(format!("/tmp/retake-{}", rustix::process::getuid().as_raw()));
     let folders = runtime_dir.map(|dir| dir.join("retake")).into_iter().chain([own]);
@@ -236,11 +238,16 @@ impl Read for Upload {
 }
 
 async fn read_request(stream: &mut UnixStream) -> io::Result<Request> {
+    parse(&read_frame_from(stream, REQUEST_MAX).await?)
+}
+
+/// Reads one frame.
+pub(super) async fn read_frame_from(stream: &mut UnixStream, max: usize) -> io::Result<Vec<u8>> {
     let mut prefix = [0; 4];
     stream.read_exact(&mut prefix).await?;
-    let mut bytes = vec![0; length(prefix, REQUEST_MAX)?];
+    let mut bytes = vec![0; length(prefix, max)?];
     stream.read_exact(&mut bytes).await?;
-    parse(&bytes)
+    Ok(bytes)
 }
 
 /// Answers one question on a blocking thread. A client that went away closes the channel, and that ends it.

@@ -11,7 +11,7 @@ use super::reverse::Facade;
 use super::{Way, unsendable};
 use crate::model::fields::is_hop_by_hop;
 use crate::model::{Failure, Fields, Informational, Scheme};
-use crate::recorder::{RequestBody, ResponseHead};
+use crate::recorder::ResponseHead;
 use crate::wire::HeadLines;
 
 /// Whether the client asks for another protocol on this connection. `h2c` is not passed on: retake speaks HTTP/2 with
@@ -54,12 +54,12 @@ fn starts_with_proxy(name: &str) -> bool {
 ///
 /// # Errors
 /// When the target cannot stand in a URI.
-pub(super) fn upstream_request(
+pub(super) fn upstream_request<B>(
     mut head: http::request::Parts,
-    body: RequestBody,
+    body: B,
     way: &Way,
     speaks_http2: Option<bool>,
-) -> Result<(Request<RequestBody>, Option<OnUpgrade>), Failure> {
+) -> Result<(Request<B>, Option<OnUpgrade>), Failure> {
     let client_upgrade = head.extensions.remove::<OnUpgrade>();
     let absolute = head.uri.authority().is_some() && head.version != Version::HTTP_2;
     head.uri = target(&head.uri, way)?;
@@ -175,6 +175,7 @@ pub(super) fn framing(lines: &Fields) -> HeaderMap {
 mod tests {
     use super::*;
     use crate::model::HttpVersion;
+    use crate::recorder::RequestBody;
 
     fn way(origin: &str) -> Way {
         Way {

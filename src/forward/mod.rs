@@ -4,6 +4,7 @@
 
 mod headers;
 mod interim;
+mod pass;
 mod problem;
 mod reverse;
 mod tunnel;
@@ -11,16 +12,19 @@ mod tunnel;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Authority, Failure, Fields, HttpVersion, Origin, Scheme};
-use crate::recorder::{Flow, Recorder, RequestBody, ResponseHead};
+use crate::recorder::{Flow, Recorder, RequestBody, ResponseHead, Source};
 use crate::wire::upstream::{Connection, Upstream};
-use crate::wire::{Answerer, Body, Call, OpaqueTunnel, Route};
+use crate::wire::{Answerer, Body, Call, Fallback, OpaqueTunnel, Route};
 use interim::Early;
+pub use pass::Pass;
 use reverse::Facade;
 
 /// Forwards and records.
@@ -79,7 +83,7 @@ impl Forward {
         })
     }
 
-    async fn forward(&self, call: Call, mut way: Way) -> Response<Body> {
+    async fn forward<B: Into<Source>>(&self, call: Call<B>, mut way: Way) -> Response<Body> {
         let (flow, head, body) = Flow::begin(&self.recorder, call, way.origin.clone(), way.expects);
         let known_http2 = self.upstream.speaks_http2(&way.origin.authority);
         let (mut request, client_upgrade) = match headers::upstream_request(head, body, &way, known_http2) {
@@ -180,18 +184,23 @@ fn hear_interim(request: &mut Request<RequestBody>, way: &Way, flow: &Flow) {
 
 /// The head of the answer as the origin wrote it, and the facts of the connection.
 fn response_head(flow: &mut Flow, response: &mut Response<Incoming>) -> ResponseHead {
-    let connection = response.extensions_mut().remove::<Connection>();
-    let written = connection.as_ref().and_then(|connection| connection.head(response.status(), response.headers()));
+    let (head, connection) = received_head(response);
     if let Some(connection) = connection {
         flow.connected(connection.opened(), connection.tls().cloned());
     }
+    head
+}
+
+fn received_head(response: &mut Response<Incoming>) -> (ResponseHead, Option<Connection>) {
+    let connection = response.extensions_mut().remove::<Connection>();
+    let written = connection.as_ref().and_then(|connection| connection.head(response.status(), response.headers()));
     let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
     let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
     let (version, fields, informational) = match written {
         Some(received) => (received.head.version, received.head.fields, received.informational),
         None => (response.version().into(), Fields::from_map(response.headers()), Vec::new()),
     };
-    ResponseHead { version, status: response.status().as_u16(), reason, fields, informational }
+    (ResponseHead { version, status: response.status().as_u16(), reason, fields, informational }, connection)
 }
 
 /// Whether the answer to such a request never has a body (RFC 9110 section 6.4.1).
@@ -199,6 +208,29 @@ fn is_bodiless(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD
         || status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+impl Fallback for Forward {
+    fn pass(self: Arc<Self>, mut call: Call<Bytes>, origin: Origin) -> BoxFuture<'static, Response<Body>> {
+        call.head.headers.remove(http::header::EXPECT);
+        let way = Way::without_facade(&call, origin);
+        Box::pin(async move { self.forward(call, way).await })
+    }
+}
+
+impl Way {
+    /// The way of a call whose body has been read, to an origin for which nobody stands in.
+    fn without_facade(call: &Call<Bytes>, origin: Origin) -> Way {
+        Way {
+            origin,
+            facade: None,
+            method: call.method.clone(),
+            client_version: call.version,
+            upgrade: false,
+            expects: false,
+            early: None,
+        }
+    }
 }
 
 impl Answerer for Forward {

@@ -133,6 +133,8 @@ fn call_of(request: Request<Incoming>, client: SocketAddr, plain: bool) -> Call 
     Call {
         started_at: jiff::Timestamp::now(),
         started: Instant::now(),
+        local: "127.0.0.1:1".parse().unwrap(),
+        tunnel_credentials: None,
         client,
         route,
         method: head.method.clone(),

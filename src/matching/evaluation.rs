@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::ladder::Rung;
+use super::rules::Compiled;
+use super::state::FreshValues;
 
 /// Weight of the query in the score.
 pub const QUERY_WEIGHT: u32 = 40;
@@ -128,6 +130,9 @@ pub struct PartResult {
     /// How many items that must agree do not, because the scenario or the call demands it.
     #[serde(skip_serializing_if = "is_zero")]
     pub broken: u32,
+    /// Values made afresh that were taken for recorded ones; most calls have none.
+    #[serde(skip)]
+    pub(super) fresh: Option<Box<FreshValues>>,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -148,6 +153,17 @@ impl PartResult {
     /// Says that everything in this part must agree.
     pub(super) fn demand(&mut self) {
         self.broken = self.tally.all() - self.tally.same;
+    }
+
+    /// Counts an item that a rule lets pass; one with a value made afresh is kept.
+    pub(super) fn taken(&mut self, rule: &Compiled, name: &str, expected: &str, got: &str) {
+        self.same(1);
+        if let Some(value) = rule.fresh(name, expected, got) {
+            let fresh = self.fresh.get_or_insert_default();
+            if fresh.values.len() < MAX_ITEMS {
+                fresh.values.push(value);
+            }
+        }
     }
 
     /// Counts and keeps an item that does not agree.
@@ -233,18 +249,31 @@ impl Evaluation {
     /// The evaluation of these parts: `100 × Σ w·p ÷ Σ w` over those that apply, 100 if none does.
     pub(super) fn new(captures: PartResult, query: PartResult, body: PartResult, fields: PartResult) -> Self {
         let mut evaluation = Evaluation::of(captures, query, body, fields);
+        evaluation.score = evaluation.scored();
+        evaluation
+    }
+
+    /// The score of the parts as they are, by weight.
+    pub(super) fn scored(&self) -> f64 {
         let (mut weighted, mut weights) = (0.0, 0);
         for part in Part::ALL {
-            let result = evaluation.part(part);
+            let result = self.part(part);
             if result.applies() {
                 weighted += f64::from(part.weight()) * result.tally.share();
                 weights += part.weight();
             }
         }
-        if weights > 0 {
-            evaluation.score = 100.0 * weighted / f64::from(weights);
+        if weights > 0 { 100.0 * weighted / f64::from(weights) } else { 100.0 }
+    }
+
+    /// The verdict on a part, to be changed.
+    pub(super) fn part_mut(&mut self, part: Part) -> &mut PartResult {
+        match part {
+            Part::Captures => &mut self.captures,
+            Part::Query => &mut self.query,
+            Part::Body => &mut self.body,
+            Part::Fields => &mut self.fields,
         }
-        evaluation
     }
 
     fn of(captures: PartResult, query: PartResult, body: PartResult, fields: PartResult) -> Self {

@@ -71,6 +71,8 @@ pub(super) struct Expected {
     pub(super) may_end: bool,
     /// The status of its first answer.
     pub(super) status: u16,
+    /// It answers in one named state only.
+    pub(super) gated: bool,
     captures: Vec<Capture>,
     query: Vec<Pair>,
     fields: Vec<(String, String)>,
@@ -87,8 +89,9 @@ impl Expected {
             priority: scenario.priority,
             default: scenario.default,
             disabled: scenario.disabled,
-            may_end: scenario.end == Some(EndPolicy::Miss),
+            may_end: scenario.end.is_some_and(EndPolicy::ends),
             status: scenario.steps().first().map_or(0, |step| step.status),
+            gated: scenario.state.as_ref().is_some_and(|state| state.requires.is_some()),
             captures: captures(stub, scenario),
             query: query(stub, scenario),
             fields: fields(stub, scenario),
@@ -230,7 +233,10 @@ impl Expected {
             let same = capture.value == got || placeholder::stands_for(&capture.value, got);
             match stub.rules.capture(&capture.name) {
                 Some(rule) if rule.ignores() => {}
-                Some(rule) if same || rule.accepts(&capture.value, got) => result.same(1),
+                Some(_) if same => result.same(1),
+                Some(rule) if rule.accepts(&capture.value, got) => {
+                    result.taken(rule, &capture.name, &capture.value, got);
+                }
                 None if same => result.same(1),
                 _ => result.add(Verdict::Different, &capture.name, Some(&capture.value), Some(got)),
             }
@@ -243,12 +249,14 @@ impl Expected {
             if rule.is_some_and(Compiled::ignores) {
                 continue;
             }
-            let will_do = |got: &str| rule.is_some_and(|rule| rule.takes_any() || rule.accepts(expected, got));
+            let takes = |got: &str| rule.filter(|rule| rule.takes_any() || rule.accepts(expected, got));
             let needed = rule.is_some_and(Compiled::needs_one) || placeholder::is_placeholder(expected);
             match combined(received.call().fields.all(name)) {
                 Some(got) if *expected == got || placeholder::stands_for_field(name, expected, &got) => result.same(1),
-                Some(got) if will_do(&got) => result.same(1),
-                Some(got) => result.add(Verdict::Different, name, Some(expected), Some(&got)),
+                Some(got) => match takes(&got) {
+                    Some(rule) => result.taken(rule, name, expected, &got),
+                    None => result.add(Verdict::Different, name, Some(expected), Some(&got)),
+                },
                 None if needed => {
                     result.add(Verdict::Different, name, Some(expected), None);
                 }

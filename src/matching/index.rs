@@ -12,7 +12,7 @@ use super::order::{Contender, Decider, Law, Role};
 use super::paths::PathTable;
 use super::received::Received;
 use super::steering::{Steering, bare_id};
-use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, Target};
+use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, State, Target};
 
 /// The compiled collections: finds the candidates of a call by origin, method and path without walking them all.
 pub struct Index {
@@ -57,8 +57,8 @@ pub struct Ranked {
 pub(super) struct Question<'a> {
     pub(super) received: &'a Received<'a>,
     pub(super) profile: Profile,
-    /// Whether a scenario's sequence has ended in a miss.
-    pub(super) used_up: &'a dyn Fn(ScenarioRef) -> bool,
+    /// What has happened before.
+    pub(super) state: &'a dyn State,
 }
 
 impl Question<'_> {
@@ -131,10 +131,10 @@ impl Index {
         &mut self.origins[at as usize]
     }
 
-    /// Chooses the scenario that answers `call`. `used_up` tells whether a scenario's sequence has ended in a miss.
-    pub fn select(&self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Selection {
+    /// Chooses the scenario that answers `call`. `state` is what has happened before.
+    pub fn select(&self, call: &Call, profile: Profile, state: &dyn State) -> Selection {
         let received = Received::new(call);
-        let question = Question { received: &received, profile, used_up };
+        let question = Question { received: &received, profile, state };
         match self.best(&question) {
             Some(best) => Selection::Hit(Hit { at: best.scenario.at, evaluation: best.evaluation }),
             None => Selection::Miss(near::miss(self, &question)),
@@ -178,7 +178,7 @@ impl Index {
         if scenario.disabled || !self.is_admitted(&entry.stub, scenario, question) {
             return None;
         }
-        let Question { profile, used_up, .. } = question;
+        let Question { profile, state, .. } = question;
         let mut evaluation = self.evaluate(entry, role, scenario, question);
         let qualifies = match profile {
             Profile::Best | Profile::Postman => evaluation.qualifies() || evaluation.picked,
@@ -191,7 +191,8 @@ impl Index {
             (false, _) => Role::Default,
         };
         evaluation.by_default = !qualifies;
-        if scenario.may_end && used_up(scenario.at) {
+        let ended = scenario.may_end && state.is_used_up(scenario.at);
+        if ended || (scenario.gated && state.is_in_wrong_state(scenario.at)) {
             return None;
         }
         Some(self.contender(entry, role, scenario, evaluation, question))
@@ -206,6 +207,7 @@ impl Index {
                 scenario.evaluate_by_points(&entry.stub, question.received, manifest)
             }
         };
+        evaluation.settle(scenario.at.collection, question.state);
         evaluation.head_from_get = role == Role::HeadFromGet;
         evaluation.picked = question.received.call().steering.picks();
         evaluation
@@ -332,24 +334,24 @@ impl Index {
         self.stubs.iter().all(|entry| entry.scenarios.is_empty())
     }
 
+    /// The collections, in order.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter()
+    }
+
     /// The names of the collections, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|source| source.name.as_str())
     }
 
     /// [`Index::select`] together with [`Index::rank`]: the ranking from which the choice was made.
-    pub fn select_ranked(
-        &self,
-        call: &Call,
-        profile: Profile,
-        used_up: &dyn Fn(ScenarioRef) -> bool,
-    ) -> (Selection, Vec<Ranked>) {
-        let ranked = self.rank(call, profile, used_up);
+    pub fn select_ranked(&self, call: &Call, profile: Profile, state: &dyn State) -> (Selection, Vec<Ranked>) {
+        let ranked = self.rank(call, profile, state);
         let selection = match ranked.first().filter(|first| first.qualified) {
             Some(first) => Selection::Hit(Hit { at: first.at, evaluation: first.evaluation.clone() }),
             None => {
                 let received = Received::new(call);
-                Selection::Miss(near::miss(self, &Question { received: &received, profile, used_up }))
+                Selection::Miss(near::miss(self, &Question { received: &received, profile, state }))
             }
         };
         (selection, ranked)
@@ -357,9 +359,9 @@ impl Index {
 
     /// Every scenario whose stub passes the gates for `call`, the one that answers first, then in the order in which
     /// they would have answered, then those that may not, nearest first. For `explain`.
-    pub fn rank(&self, call: &Call, profile: Profile, used_up: &dyn Fn(ScenarioRef) -> bool) -> Vec<Ranked> {
+    pub fn rank(&self, call: &Call, profile: Profile, state: &dyn State) -> Vec<Ranked> {
         let received = Received::new(call);
-        let question = Question { received: &received, profile, used_up };
+        let question = Question { received: &received, profile, state };
         let law = question.law();
         let (mut may, mut may_not) = (Vec::new(), Vec::new());
         self.competing(&question, &mut |entry, role, scenario| match self.contend(entry, role, scenario, &question) {
@@ -407,14 +409,15 @@ fn consider_all<'i>(entry: &'i Entry, role: Role, consider: &mut dyn FnMut(&'i E
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{call, collection, index, name_of, scenario, stub};
+    use super::super::Untouched;
+    use super::super::tests::{UsedUp, call, collection, index, name_of, scenario, stub};
     use super::*;
     use crate::collection::{Place, Rule, RuleAction};
     use crate::model::Shape;
 
     /// The scenario that answers, with `~` for an inexact hit; `miss` if none.
     fn answer(index: &Index, line: &str, profile: Profile) -> String {
-        match index.select(&call(line), profile, &|_| false) {
+        match index.select(&call(line), profile, &Untouched) {
             Selection::Hit(hit) => {
                 let mark = if hit.evaluation.is_exact() { "" } else { "~" };
                 format!("{mark}{}", name_of(index, hit.at))
@@ -537,8 +540,8 @@ mod tests {
         files[0].stub.scenarios[0].end = Some(crate::collection::EndPolicy::Miss);
         files[1].stub.scenarios[0].disabled = true;
         let index = index(vec![source]);
-        assert!(matches!(index.select(&call("GET /a"), Profile::Best, &|_| true), Selection::Miss(_)));
-        assert!(matches!(index.select(&call("GET /a"), Profile::Best, &|_| false), Selection::Hit(_)));
+        assert!(matches!(index.select(&call("GET /a"), Profile::Best, &UsedUp), Selection::Miss(_)));
+        assert!(matches!(index.select(&call("GET /a"), Profile::Best, &Untouched), Selection::Hit(_)));
         assert_eq!(answer(&index, "GET /b", Profile::Best), "miss");
     }
 }

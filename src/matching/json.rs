@@ -5,7 +5,7 @@ use crate::diff::json::{Leaf, Value};
 use super::evaluation::{PartResult, Verdict};
 use super::graphql;
 use super::placeholder;
-use super::rules::{JsonAction, Rules};
+use super::rules::{Compiled, JsonAction, Rules};
 
 /// Compares two sorted lists of leaves.
 pub(super) fn compare(expected: &[Leaf], got: &[Leaf], rules: &Rules, result: &mut PartResult) {
@@ -65,22 +65,24 @@ fn merge(expected: &[&Leaf], got: &[&Leaf], rules: &Rules, result: &mut PartResu
 }
 
 fn pair(expected: &Leaf, got: &Leaf, rules: &Rules, result: &mut PartResult) {
-    if same(&expected.pointer, &expected.value, &got.value) || judged(expected, got, rules) {
+    if same(&expected.pointer, &expected.value, &got.value) {
         result.same(1);
+    } else if let Some((rule, one, other)) = judged(expected, got, rules) {
+        result.taken(rule, &expected.pointer, one, other);
     } else {
         let (ours, theirs) = (expected.value.text(), got.value.text());
         result.add(Verdict::Different, &expected.pointer, Some(&ours), Some(&theirs));
     }
 }
 
-/// Whether a rule finds the one value as good as the other.
-fn judged(expected: &Leaf, got: &Leaf, rules: &Rules) -> bool {
-    let JsonAction::Judge(rule) = rules.json(&expected.pointer) else { return false };
+/// The rule that finds the one value as good as the other, and the two.
+fn judged<'a>(expected: &'a Leaf, got: &'a Leaf, rules: &'a Rules) -> Option<(&'a Compiled, &'a str, &'a str)> {
+    let JsonAction::Judge(rule) = rules.json(&expected.pointer) else { return None };
     match (&expected.value, &got.value) {
         (Value::String(one), Value::String(other)) | (Value::Number(one), Value::Number(other)) => {
-            rule.accepts(one, other)
+            rule.accepts(one, other).then_some((rule, one, other))
         }
-        _ => false,
+        _ => None,
     }
 }
 

@@ -24,6 +24,7 @@ mod placeholder;
 mod postman_cases;
 mod received;
 mod rules;
+mod state;
 mod steering;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use index::{Index, Ranked};
 pub use ladder::Rung;
 pub use near::{Miss, Near, PathFault, Reason, Standing};
 pub use order::Decider;
+pub use state::{FreshValue, State, Untouched};
 pub use steering::Steering;
 
 /// Where a call says it goes.
@@ -186,6 +188,7 @@ pub(crate) mod tests {
             path: path.parse::<PathPattern>().expect("a path"),
             defaults: Default::default(),
             parts: Default::default(),
+            on_miss: None,
             rules: Vec::new(),
             delay: None,
             fault: None,
@@ -241,6 +244,7 @@ pub(crate) mod tests {
             default: name.ends_with('*'),
             disabled: false,
             priority: 0,
+            state: None,
             source: None,
             id: None,
             request,
@@ -287,6 +291,15 @@ pub(crate) mod tests {
             _ => None,
         };
         Source { name: "test".into(), collection: Arc::new(collection), body: Box::new(body) }
+    }
+
+    /// Every scenario that can be used up is.
+    pub(crate) struct UsedUp;
+
+    impl State for UsedUp {
+        fn is_used_up(&self, _: ScenarioRef) -> bool {
+            true
+        }
     }
 
     pub(crate) fn index(sources: Vec<Source>) -> Index {

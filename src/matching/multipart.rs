@@ -147,15 +147,20 @@ pub(super) fn compare<'r>(
 
 fn judge(one: Option<&MultiPart>, other: Option<&MultiPart>, rule: Option<&Compiled>, result: &mut PartResult) {
     let any = rule.is_some_and(Compiled::takes_any);
-    let will_do = |one: &MultiPart, other: &MultiPart| {
-        let texts = std::str::from_utf8(&one.content).ok().zip(std::str::from_utf8(&other.content).ok());
-        rule.zip(texts).is_some_and(|(rule, (one, other))| rule.accepts(one, other))
+    let texts = |one: &MultiPart, other: &MultiPart| {
+        let texts = [&one.content, &other.content].map(|content| std::str::from_utf8(content).map(str::to_owned));
+        let [one, other] = texts;
+        one.ok().zip(other.ok())
     };
     match (one, other) {
         _ if rule.is_some_and(Compiled::ignores) => {}
-        (Some(one), Some(other)) if any || same(one, other) || will_do(one, other) => result.same(1),
+        (Some(one), Some(other)) if any || same(one, other) => result.same(1),
         (Some(one), Some(other)) => {
-            result.add(Verdict::Different, &one.name, Some(&describe(one)), Some(&describe(other)));
+            let judged = rule.zip(texts(one, other)).filter(|(rule, (one, other))| rule.accepts(one, other));
+            match judged {
+                Some((rule, (recorded, got))) => result.taken(rule, &one.name, &recorded, &got),
+                None => result.add(Verdict::Different, &one.name, Some(&describe(one)), Some(&describe(other))),
+            }
         }
         (Some(one), None) => {
             let secret = std::str::from_utf8(&one.content).is_ok_and(placeholder::is_placeholder);

@@ -12,7 +12,7 @@ use super::index::{Entry, Index, Question};
 use super::order::{Contender, Role};
 use super::received::Received;
 use super::steering::Steering;
-use super::{Call, Evaluation, Part, ScenarioRef, paths};
+use super::{Call, Evaluation, Part, ScenarioRef, State, paths};
 
 /// Near scenarios reported at most.
 const MAX_NEAR: usize = 5;
@@ -56,6 +56,8 @@ pub enum Reason {
     Body,
     /// The scenario that would answer has given all its answers.
     UsedUp,
+    /// The scenario that would answer does so in another named state.
+    WrongState,
     /// The scenario that would answer is disabled.
     Disabled,
     /// No scenario has the status, id or name that the call asks for in `x-mock-*` fields.
@@ -90,6 +92,8 @@ pub enum Standing {
     Disabled,
     /// Its sequence has ended.
     UsedUp,
+    /// It answers in another named state.
+    WrongState,
 }
 
 /// A scenario that nearly answered.
@@ -120,6 +124,7 @@ impl Reason {
             Reason::Header => "header",
             Reason::Body => "body",
             Reason::UsedUp => "used-up",
+            Reason::WrongState => "wrong-state",
             Reason::Disabled => "disabled",
             Reason::Steering => "steering",
         }
@@ -144,7 +149,7 @@ pub(super) fn nearer(one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
 
 /// The miss of a call that no scenario answers.
 pub(super) fn miss(index: &Index, question: &Question<'_>) -> Miss {
-    let Question { received, profile, used_up } = *question;
+    let Question { received, profile, state } = *question;
     if let Some(miss) = steered_away(index, question) {
         return miss;
     }
@@ -166,7 +171,7 @@ pub(super) fn miss(index: &Index, question: &Question<'_>) -> Miss {
         (true, false) => (Some(Reason::Method), elsewhere, false),
         (true, true) => (Some(Reason::NoSuchEndpoint), alike(index, received), true),
     };
-    let mut near = nearest(&stubs, received, used_up, if fault { 1 } else { MAX_NEAR });
+    let mut near = nearest(&stubs, received, state, if fault { 1 } else { MAX_NEAR });
     if fault {
         for one in &mut near {
             one.path = Some(path_fault(&index.compiled(one.at).segments, received.path()));
@@ -191,7 +196,7 @@ fn steered_away(index: &Index, question: &Question<'_>) -> Option<Miss> {
     if best.is_none() && !question.received.call().steering.picks() {
         return None;
     }
-    let near = best.map(|best| near(best, &received, question.used_up)).into_iter().collect();
+    let near = best.map(|best| near(best, &received, question.state)).into_iter().collect();
     Some(Miss { reason: Reason::Steering, near, served: Vec::new() })
 }
 
@@ -203,6 +208,7 @@ fn reason_of(near: &[Near], profile: Profile) -> Reason {
     };
     match near.iter().filter(qualifies).map(|near| near.standing).find(|standing| *standing != Standing::Enabled) {
         Some(Standing::UsedUp) => return Reason::UsedUp,
+        Some(Standing::WrongState) => return Reason::WrongState,
         Some(Standing::Disabled) => return Reason::Disabled,
         _ => {}
     }
@@ -220,7 +226,7 @@ fn reason_of(near: &[Near], profile: Profile) -> Reason {
 }
 
 /// The nearest scenarios of these stubs, at most `each` of one stub; the stubs' order decides if `each` is one.
-fn nearest(stubs: &[&Entry], received: &Received<'_>, used_up: &dyn Fn(ScenarioRef) -> bool, each: usize) -> Vec<Near> {
+fn nearest(stubs: &[&Entry], received: &Received<'_>, state: &dyn State, each: usize) -> Vec<Near> {
     let mut budget = BUDGET;
     let mut all: Vec<Contender<'_>> = Vec::new();
     for entry in stubs {
@@ -231,7 +237,8 @@ fn nearest(stubs: &[&Entry], received: &Received<'_>, used_up: &dyn Fn(ScenarioR
                 break;
             }
             budget = budget.saturating_sub(cost);
-            let evaluation = scenario.evaluate(&entry.stub, received);
+            let mut evaluation = scenario.evaluate(&entry.stub, received);
+            evaluation.settle(scenario.at.collection, state);
             let role = Role::Qualified;
             let id = std::borrow::Cow::Borrowed("");
             of_stub.push(Contender { role, stub: &entry.stub, scenario, evaluation, origin_rank: 0, id });
@@ -248,13 +255,14 @@ fn nearest(stubs: &[&Entry], received: &Received<'_>, used_up: &dyn Fn(ScenarioR
         all.sort_by(nearer);
         all.truncate(MAX_NEAR);
     }
-    all.into_iter().map(|one| near(one, received, used_up)).collect()
+    all.into_iter().map(|one| near(one, received, state)).collect()
 }
 
-fn near(one: Contender<'_>, received: &Received<'_>, used_up: &dyn Fn(ScenarioRef) -> bool) -> Near {
+fn near(one: Contender<'_>, received: &Received<'_>, state: &dyn State) -> Near {
     let standing = match one.scenario {
         scenario if scenario.disabled => Standing::Disabled,
-        scenario if scenario.may_end && used_up(scenario.at) => Standing::UsedUp,
+        scenario if scenario.may_end && state.is_used_up(scenario.at) => Standing::UsedUp,
+        scenario if scenario.gated && state.is_in_wrong_state(scenario.at) => Standing::WrongState,
         _ => Standing::Enabled,
     };
     let method = one.stub.method == received.call().method;
@@ -416,12 +424,12 @@ fn lower_case(segments: Vec<SegmentPattern>) -> Vec<SegmentPattern> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{call, collection, index, name_of};
-    use super::super::{Index, Selection, Source};
+    use super::super::tests::{UsedUp, call, collection, index, name_of};
+    use super::super::{Index, Selection, Source, Untouched};
     use super::*;
 
     fn missed(index: &Index, line: &str) -> Miss {
-        match index.select(&call(line), Profile::Best, &|_| true) {
+        match index.select(&call(line), Profile::Best, &UsedUp) {
             Selection::Miss(miss) => miss,
             Selection::Hit(_) => panic!("{line} is a hit"),
         }
@@ -490,7 +498,7 @@ mod tests {
             let (method, path) = line.split_once(' ').unwrap();
             let mut call = call(&format!("{method} /"));
             call.path = path.into();
-            let Selection::Miss(miss) = index.select(&call, Profile::Best, &|_| false) else { panic!("{line}") };
+            let Selection::Miss(miss) = index.select(&call, Profile::Best, &Untouched) else { panic!("{line}") };
             assert_eq!(miss.near.first().and_then(|near| near.path), Some(fault), "{line}");
         }
     }

@@ -64,6 +64,8 @@ pub enum Decider {
     Status,
     /// The id that comes first.
     Id,
+    /// Fresh values stand for recorded ones that no other stands for yet.
+    Binding,
     /// The order of `origins`.
     Origin,
     /// The order of collections.
@@ -86,6 +88,7 @@ impl Decider {
             Decider::Items => "items",
             Decider::Status => "status",
             Decider::Id => "id",
+            Decider::Binding => "binding",
             Decider::Origin => "origin",
             Decider::Collection => "collection",
             Decider::File => "file",
@@ -104,6 +107,7 @@ impl Decider {
             Decider::Items => "more items of the other were compared",
             Decider::Status => "the other answers with 200",
             Decider::Id => "the id of the other comes first",
+            Decider::Binding => "other fresh values stand for its recorded ones already",
             Decider::Origin => "the origin of the other comes first in `origins`",
             Decider::Collection => "the collection of the other comes first",
             Decider::File => "the file of the other comes first by name",
@@ -116,11 +120,14 @@ impl Law {
     /// What decides, in this order.
     fn steps(self) -> &'static [Decider] {
         use Decider::{
-            Collection, Exactness, File, Id, Items, Origin, Position, Priority, Role, Score, Specificity, Status,
+            Binding, Collection, Exactness, File, Id, Items, Origin, Position, Priority, Role, Score, Specificity,
+            Status,
         };
         match self {
-            Law::Weighed => &[Role, Priority, Exactness, Specificity, Score, Items, Origin, Collection, File, Position],
-            Law::Points => &[Priority, Score, Status, Id, Collection, File, Position],
+            Law::Weighed => {
+                &[Role, Priority, Exactness, Specificity, Score, Items, Binding, Origin, Collection, File, Position]
+            }
+            Law::Points => &[Priority, Score, Status, Binding, Id, Collection, File, Position],
             Law::Named => &[Status, Id, Collection, File, Position],
         }
     }
@@ -148,6 +155,7 @@ impl Decider {
             Decider::Items => other.evaluation.compared().cmp(&one.evaluation.compared()),
             Decider::Status => (ours.status != 200).cmp(&(theirs.status != 200)),
             Decider::Id => one.id.cmp(&other.id),
+            Decider::Binding => one.evaluation.spoken_for().cmp(&other.evaluation.spoken_for()),
             Decider::Origin => one.origin_rank.cmp(&other.origin_rank),
             Decider::Collection => ours.at.collection.cmp(&theirs.at.collection),
             Decider::File => one.stub.file.cmp(&other.stub.file),
@@ -162,7 +170,7 @@ mod tests {
 
     use crate::collection::Profile;
     use crate::matching::tests::{call, collection, index, name_of};
-    use crate::matching::{Candidate, Selection};
+    use crate::matching::{Candidate, Selection, Untouched};
 
     /// The table of `docs/matching.md`.
     #[test]
@@ -209,8 +217,8 @@ mod tests {
     fn answer(stubs: &[String], line: &str) -> Option<String> {
         let stubs: Vec<&str> = stubs.iter().map(String::as_str).collect();
         let index = index(vec![collection(&[], &stubs)]);
-        let ranked = index.rank(&call(line), Profile::Best, &|_| false);
-        match index.select(&call(line), Profile::Best, &|_| false) {
+        let ranked = index.rank(&call(line), Profile::Best, &Untouched);
+        match index.select(&call(line), Profile::Best, &Untouched) {
             Selection::Hit(hit) => {
                 assert_eq!(ranked[0].at, hit.at, "the ranking begins with the answer");
                 Some(name_of(&index, hit.at).to_owned())

@@ -100,10 +100,9 @@ fn group(name: &str, expected: &[Pair], got: &[Pair], rule: Option<&Compiled>, r
     }
     let both = ours.len().min(theirs.len());
     for (value, got) in ours.iter().zip(&theirs) {
-        if rule.is_some_and(|rule| rule.accepts(value, got)) {
-            result.same(1);
-        } else {
-            result.add(Verdict::Different, name, Some(value), Some(got));
+        match rule.filter(|rule| rule.accepts(value, got)) {
+            Some(rule) => result.taken(rule, name, value, got),
+            None => result.add(Verdict::Different, name, Some(value), Some(got)),
         }
     }
     for value in &ours[both..] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::tests::{call, collection, index, name_of, scenario};
-use super::{Evaluation, Index, Reason, Rung, Selection, Source};
+use super::{Evaluation, Index, Reason, Rung, Selection, Source, Untouched};
 use crate::collection::{Collection, PostmanSettings, Profile, ResponseSpec};
 
 /// A collection whose settings of the profile are `settings`.
@@ -21,7 +21,7 @@ fn served(stubs: &[&str]) -> Index {
 }
 
 fn hit(index: &Index, line: &str) -> Option<(String, Evaluation)> {
-    match index.select(&call(line), Profile::Postman, &|_| false) {
+    match index.select(&call(line), Profile::Postman, &Untouched) {
         Selection::Hit(hit) => Some((name_of(index, hit.at).to_owned(), hit.evaluation)),
         Selection::Miss(_) => None,
     }
@@ -32,7 +32,7 @@ fn answer(index: &Index, line: &str) -> String {
 }
 
 fn reason(index: &Index, line: &str) -> Option<Reason> {
-    match index.select(&call(line), Profile::Postman, &|_| false) {
+    match index.select(&call(line), Profile::Postman, &Untouched) {
         Selection::Hit(_) => None,
         Selection::Miss(miss) => Some(miss.reason),
     }
@@ -162,7 +162,7 @@ fn three() -> Index {
 fn ties_go_to_status_200_and_then_to_the_id_that_comes_first() {
     let index = three();
     assert_eq!(answer(&index, "GET /p"), "ok");
-    let ranked = index.rank(&call("GET /p"), Profile::Postman, &|_| false);
+    let ranked = index.rank(&call("GET /p"), Profile::Postman, &Untouched);
     let order: Vec<_> = ranked.iter().map(|one| index.scenario(one.at).id.clone().unwrap()).collect();
     assert_eq!(order, ["b", "d", "12345678-7c1e-4d30-9a55-2f6f0c1be001", "a", "c"]);
     let lost: Vec<_> = ranked.iter().map(|one| one.lost.map(super::Decider::as_str)).collect();
@@ -189,7 +189,7 @@ fn steering() {
         let path = if steered.contains("Code") && !steered.contains("Name") { "/p" } else { "/elsewhere/entirely" };
         assert_eq!(answer(&index, &format!("GET {path} {steered}")), expected, "{steered}");
     }
-    let picked = |line: &str| match index.select(&call(line), Profile::Postman, &|_| false) {
+    let picked = |line: &str| match index.select(&call(line), Profile::Postman, &Untouched) {
         Selection::Hit(hit) => index.scenario(hit.at).id.clone(),
         Selection::Miss(_) => None,
     };
@@ -206,7 +206,7 @@ fn without_an_id_a_scenario_is_known_by_its_label() {
     let by = |id: &str| {
         let mut call = call("GET /zzzz");
         call.steering.id = Some(id.into());
-        match index.select(&call, Profile::Postman, &|_| false) {
+        match index.select(&call, Profile::Postman, &Untouched) {
             Selection::Hit(hit) => name_of(&index, hit.at).to_owned(),
             Selection::Miss(_) => "miss".to_owned(),
         }
@@ -218,7 +218,7 @@ fn without_an_id_a_scenario_is_known_by_its_label() {
 #[test]
 fn steering_in_the_other_profiles() {
     let index = served(&["GET /p | one ?a=1", "GET /p | two ?a=2", "GET /q | three"]);
-    let under = |profile, line: &str| match index.select(&call(line), profile, &|_| false) {
+    let under = |profile, line: &str| match index.select(&call(line), profile, &Untouched) {
         Selection::Hit(hit) => {
             format!("{}{}", name_of(&index, hit.at), if hit.evaluation.is_exact() { "" } else { "~" })
         }
@@ -236,7 +236,7 @@ fn steering_in_the_other_profiles() {
         assert_eq!(under(Profile::Strict, line), strict, "strict: {line}");
     }
     let index = served(&["POST /p | one Accept:a/b {\"n\":1}"]);
-    let answers = |line: &str| matches!(index.select(&call(line), Profile::Best, &|_| false), Selection::Hit(_));
+    let answers = |line: &str| matches!(index.select(&call(line), Profile::Best, &Untouched), Selection::Hit(_));
     assert!(answers("POST /p Accept:a/b X-Mock-Match-Request-Body:false {\"n\":2}"));
     assert!(!answers("POST /p Accept:a/b {\"n\":2}"));
     assert!(answers("POST /p Accept:a/b {\"n\":1,\"m\":2}"));

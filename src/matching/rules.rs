@@ -1,9 +1,11 @@
 //! The rules that hold for a stub, sorted by place.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::state::FreshValue;
 use super::{pairs, paths};
 use crate::collection::{Place, Rule, RuleAction, RuleSide, Scenario, Stub};
 use crate::model::Shape;
@@ -24,14 +26,14 @@ pub(super) struct Compiled {
     action: RuleAction,
     shape: Option<Shape>,
     /// With `fresh`: what scenarios of the stub have there, and what is never taken for another.
-    told_apart: HashSet<String>,
+    told_apart: Arc<HashSet<String>>,
     /// With `fresh`: a scenario with one of these takes no other value.
     except: Vec<String>,
 }
 
 impl Compiled {
     fn new(rule: &Rule) -> Self {
-        let told_apart = rule.except.iter().cloned().collect();
+        let told_apart = Arc::new(rule.except.iter().cloned().collect());
         Compiled { action: rule.action, shape: rule.shape, told_apart, except: rule.except.clone() }
     }
 
@@ -48,6 +50,16 @@ impl Compiled {
     /// Whether there must be a value.
     pub(super) fn needs_one(&self) -> bool {
         self.action == RuleAction::Any
+    }
+
+    /// The value that `got` is taken for, after [`Compiled::accepts`]; none where the rule lets any value stand.
+    pub(super) fn fresh(&self, name: &str, expected: &str, got: &str) -> Option<FreshValue> {
+        (self.action == RuleAction::Fresh).then(|| FreshValue {
+            name: name.to_owned(),
+            recorded: expected.to_owned(),
+            fresh: got.to_owned(),
+            known: Arc::clone(&self.told_apart),
+        })
     }
 
     /// Whether `got` does for the recorded `expected`, which it does not equal.
@@ -95,7 +107,8 @@ impl Rules {
             }
             let mut compiled = Compiled::new(rule);
             if rule.action == RuleAction::Fresh {
-                compiled.told_apart.extend(stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule)));
+                let recorded = stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule));
+                Arc::make_mut(&mut compiled.told_apart).extend(recorded);
             }
             let named = match rule.place {
                 Place::Path => &mut rules.path,

@@ -166,7 +166,7 @@ impl<A: Answerer> Connection<A> {
         };
         let place = match place {
             Place::Direct { .. } => Place::Direct { tls: true, sni },
-            Place::Tunnel { authority, .. } => Place::Tunnel { authority, tls: true },
+            Place::Tunnel { authority, credentials, .. } => Place::Tunnel { authority, tls: true, credentials },
         };
         Ok(if http2 { After::Http2(io, place) } else { After::Layer(io, place) })
     }
@@ -241,7 +241,15 @@ impl<A: Answerer> Connection<A> {
 
     fn session(&self, place: Place, heads: Option<crate::wire::screen::ServerHeads>) -> Session<A> {
         let answerer = self.shared.answerer.clone();
-        Session { answerer, client: self.client, place, heads, reset: self.reset.clone(), tunnel: Mutex::new(None) }
+        Session {
+            answerer,
+            client: self.client,
+            local: self.local,
+            place,
+            heads,
+            reset: self.reset.clone(),
+            tunnel: Mutex::new(None),
+        }
     }
 
     fn http1_builder(&self) -> http1::Builder {
@@ -274,7 +282,7 @@ impl<A: Answerer> Connection<A> {
 /// Takes the connection back from hyper, with all that was read of it.
 async fn enter(tunnel: Tunnel) -> io::Result<After> {
     let upgraded = tunnel.upgrade.await.map_err(io::Error::other)?;
-    let place = Place::Tunnel { authority: tunnel.authority, tls: false };
+    let place = Place::Tunnel { authority: tunnel.authority, tls: false, credentials: tunnel.credentials };
     let io = match upgraded.downcast::<TokioIo<Screen<Io>>>() {
         Ok(parts) => {
             let (io, held) = parts.io.into_inner().into_parts();

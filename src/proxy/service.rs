@@ -22,6 +22,7 @@ use crate::wire::{Answerer, Body, Broken, Call, HeadLines};
 pub(super) struct Session<A> {
     pub(super) answerer: Arc<A>,
     pub(super) client: SocketAddr,
+    pub(super) local: SocketAddr,
     pub(super) place: Place,
     /// The heads as written; none in HTTP/2.
     pub(super) heads: Option<ServerHeads>,
@@ -34,6 +35,7 @@ pub(super) struct Session<A> {
 /// A tunnel to come.
 pub(super) struct Tunnel {
     pub(super) authority: Authority,
+    pub(super) credentials: Option<http::HeaderValue>,
     pub(super) started_at: Timestamp,
     pub(super) upgrade: OnUpgrade,
 }
@@ -113,8 +115,26 @@ impl<A: Answerer> Session<A> {
             }
         };
         let (method, version) = (head.method.clone(), head.version.into());
-        let client = self.client;
-        Ok(Call { started_at, started, client, route, method, path, query, version, fields, head, body })
+        let tunnel_credentials = match &self.place {
+            Place::Tunnel { credentials, .. } => credentials.clone(),
+            Place::Direct { .. } => None,
+        };
+        let (client, local) = (self.client, self.local);
+        Ok(Call {
+            started_at,
+            started,
+            client,
+            local,
+            tunnel_credentials,
+            route,
+            method,
+            path,
+            query,
+            version,
+            fields,
+            head,
+            body,
+        })
     }
 
     fn connect(&self, head: &mut http::request::Parts, authority: Authority, started_at: Timestamp) -> Response<Body> {
@@ -123,7 +143,11 @@ impl<A: Answerer> Session<A> {
             let detail = "CONNECT over HTTP/2 is not supported: use HTTP/1.1 towards the proxy";
             return problem(StatusCode::NOT_IMPLEMENTED, "http2-connect", detail);
         };
-        let tunnel = Tunnel { authority, started_at, upgrade };
+        let mut credentials = head.headers.get(header::PROXY_AUTHORIZATION).cloned();
+        if let Some(credentials) = &mut credentials {
+            credentials.set_sensitive(true);
+        }
+        let tunnel = Tunnel { authority, credentials, started_at, upgrade };
         *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
         Response::new(Body::empty())
     }

@@ -20,6 +20,8 @@ pub(super) enum Place {
         authority: Authority,
         /// Whether there is TLS in the tunnel.
         tls: bool,
+        /// `Proxy-Authorization` of the CONNECT.
+        credentials: Option<http::HeaderValue>,
     },
 }
 
@@ -139,7 +141,7 @@ mod tests {
     const DIRECT: Place = Place::Direct { tls: false, sni: None };
 
     fn tunnel() -> Place {
-        Place::Tunnel { authority: Authority::new("api.test", 443), tls: true }
+        Place::Tunnel { authority: Authority::new("api.test", 443), tls: true, credentials: None }
     }
 
     fn call(route: Route, path: &str, query: Option<&str>) -> Result<Target, String> {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::copy::BodyCopy;
 use super::request::{Shared, Taken};
-use super::{Recorder, RequestBody};
+use super::{Recorder, RequestBody, Source};
 use crate::model::fields::is_steering;
 use crate::model::{
     Body, BodyContent, BodyEnd, ContentHash, Exchange, ExchangeId, Failure, FailureKind, Fields, HttpVersion,
@@ -81,19 +81,21 @@ pub(super) struct State {
 
 impl Flow {
     /// Begins the flow of a call to `origin`. Gives back hyper's view of the head, and the body for the upstream client.
-    pub fn begin(
+    pub fn begin<B: Into<Source>>(
         recorder: &Arc<Recorder>,
-        call: Call,
+        call: Call<B>,
         origin: Origin,
         expects: bool,
     ) -> (Flow, http::request::Parts, RequestBody) {
         let (id, number) = recorder.journal.recording.begin();
-        let body = if http_body::Body::is_end_stream(&call.body) {
+        let (call, body) = call.split();
+        let source: Source = body.into();
+        let body = if http_body::Body::is_end_stream(&source) {
             RequestBody::none()
         } else {
             let masker = recorder.masker.at(origin.host(), &call.path);
             let copy = BodyCopy::new(&recorder.journal.recording, &masker, &call.fields, None);
-            RequestBody::new(recorder.clone(), call.body, copy, expects)
+            RequestBody::new(recorder.clone(), source, copy, expects)
         };
         let masker = &recorder.masker;
         let mut fields = call.fields;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 pub use flow::{Flow, ResponseHead, Unrecorded};
-pub use request::RequestBody;
+pub use request::{RequestBody, Source};
 pub use tunnel::TunnelRow;
 
 use crate::model::{Exchange, Outcome};

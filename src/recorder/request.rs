@@ -7,12 +7,59 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::Recorder;
 use super::copy::BodyCopy;
 use crate::model::{Body, BodyEnd, Exchange, Fields};
 use crate::wire::BodyError;
+
+/// Where the body of a call comes from.
+pub enum Source {
+    /// From the client, as it comes.
+    Wire(Incoming),
+    /// It has been read whole.
+    Whole(Full<Bytes>),
+}
+
+impl From<Incoming> for Source {
+    fn from(incoming: Incoming) -> Self {
+        Source::Wire(incoming)
+    }
+}
+
+impl From<Bytes> for Source {
+    fn from(bytes: Bytes) -> Self {
+        Source::Whole(Full::new(bytes))
+    }
+}
+
+impl http_body::Body for Source {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Source::Wire(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Into::into),
+            Source::Whole(bytes) => Pin::new(bytes).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Source::Wire(incoming) => incoming.is_end_stream(),
+            Source::Whole(bytes) => bytes.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Source::Wire(incoming) => incoming.size_hint(),
+            Source::Whole(bytes) => bytes.size_hint(),
+        }
+    }
+}
 
 /// What the upstream client reads the request's body from.
 pub struct RequestBody(Option<Arc<Shared>>);
@@ -24,7 +71,7 @@ pub(super) struct Shared {
 }
 
 struct Side {
-    incoming: Option<Incoming>,
+    incoming: Option<Source>,
     copy: Option<BodyCopy>,
     trailers: Fields,
     ended: Option<Result<Body, Arc<std::io::Error>>>,
@@ -67,7 +114,7 @@ impl RequestBody {
         RequestBody(None)
     }
 
-    pub(super) fn new(recorder: Arc<Recorder>, incoming: Incoming, copy: BodyCopy, expects: bool) -> Self {
+    pub(super) fn new(recorder: Arc<Recorder>, incoming: Source, copy: BodyCopy, expects: bool) -> Self {
         let expecting = expects.then(|| Expecting {
             state: Asked::NotYet,
             waker: None,
@@ -232,7 +279,7 @@ impl Side {
             }
             Poll::Ready(Some(Err(error))) => {
                 self.finish(BodyEnd::Failed);
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
                 self.finish(BodyEnd::Complete);

@@ -1,18 +1,27 @@
 //! The engine: a call goes in, the chosen scenario with its answer comes out. No socket, no disk.
 
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::access::Access;
 use super::answer::{AnswerOptions, Answers, Around, Scene, StubAnswers, VariableError};
+use super::cursor::{Cursors, Step, Thing};
 use super::ready::{Ready, ReadyError};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
-use crate::collection::{BodySpec, Collection, OriginPattern, Profile, ResponseSpec, Scenario, Stub};
-use crate::matching::{self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source};
+use crate::collection::{
+    BodySpec, Collection, OnMiss, OriginPattern, Profile, ResponseSpec, START, Scenario, ServerStub, StateSpec, Stub,
+};
+use crate::matching::{
+    self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source, Standing, State,
+};
 use crate::store::collections::Loaded;
 
-/// The collections of one server, compiled, with their answers ready and the state of their sequences.
+/// The collections of one server, compiled, with their answers ready. What has happened lies in the [`Cursors`].
 pub struct Engine {
     index: Index,
     profile: Profile,
@@ -20,18 +29,59 @@ pub struct Engine {
     slots: Vec<Vec<Vec<Slot>>>,
     origins: Vec<OriginPattern>,
     names: Vec<String>,
+    server_stubs: Vec<ServerAnswer>,
+    /// Of the server stubs, the one that the files say is active.
+    active: Option<usize>,
+    access: Access,
+    /// By collection, whether pages of other origins may call it.
+    cors: Vec<bool>,
     content_blake3: String,
     around: Around,
+    options: Options,
+    /// The first number that no scenario has had.
+    next_id: u32,
+}
+
+/// A server stub, ready to answer everything.
+pub struct ServerAnswer {
+    /// The collection, by position.
+    pub collection: usize,
+    /// Its name in the collection.
+    pub name: String,
+    /// `github: server stub maintenance`
+    pub label: Arc<str>,
+    /// The answer.
+    pub ready: Ready,
 }
 
 /// One scenario, ready to serve.
 struct Slot {
     /// `github: GET /users/{login}#octocat`
     label: Arc<str>,
+    /// What cursors know it by.
+    id: u32,
     steps: Vec<Ready>,
     sequence: Sequence,
+    gate: Option<Box<Gate>>,
     disabled: bool,
     secrets: Option<Box<SecretPlaces>>,
+    counters: Arc<Counters>,
+}
+
+/// What one scenario came to, for every cursor; goes on when the files change.
+#[derive(Default)]
+struct Counters {
+    /// Calls that it answered.
+    served: AtomicU64,
+    /// More was asked of its sequence than was recorded.
+    exhausted: AtomicBool,
+}
+
+/// The named state that a scenario needs, and the one that it leads to.
+struct Gate {
+    thing: Thing,
+    requires: Option<Arc<str>>,
+    next: Option<Arc<str>>,
 }
 
 /// How a server is set up.
@@ -65,6 +115,9 @@ pub enum EngineError {
     /// A variable without a value, or a value without a variable.
     #[error(transparent)]
     Variable(#[from] VariableError),
+    /// A scenario that says nothing.
+    #[error("{0} has no answer")]
+    NoAnswer(Arc<str>),
 }
 
 /// What came out for a call.
@@ -72,6 +125,8 @@ pub enum EngineError {
 pub enum Answered<'a> {
     /// A scenario answers.
     Hit {
+        /// The collection, by position.
+        collection: usize,
         /// The answer, ready to send.
         ready: &'a Ready,
         /// The scenario: `github: GET /users/{login}#octocat`.
@@ -100,26 +155,95 @@ impl Engine {
         if let Some(unknown) = options.answers.variables.keys().find(|name| !known(name)) {
             return Err(VariableError::Unknown(unknown.clone()).into());
         }
-        let mut slots = Vec::with_capacity(collections.len());
-        let mut hasher = blake3::Hasher::new();
+        Engine::build(collections, options, None)
+    }
+
+    /// The same collections after their files have changed. Scenarios of the same name in the same stub go on counting;
+    /// those with as many answers as before are known to cursors by the same number.
+    ///
+    /// # Errors
+    /// Those of [`Engine::new`].
+    pub fn renewed(&self, collections: Vec<(String, Loaded)>) -> Result<Engine, EngineError> {
+        Engine::build(collections, self.options.clone(), Some(self))
+    }
+
+    fn build(
+        collections: Vec<(String, Loaded)>,
+        options: Options,
+        before: Option<&Engine>,
+    ) -> Result<Engine, EngineError> {
         let first = collections.first().and_then(|(_, loaded)| loaded.collection.manifest.settings.profile);
         let origins = collections.iter().flat_map(|(_, loaded)| loaded.collection.manifest.origins.clone()).collect();
         let names = collections.iter().map(|(name, _)| name.clone()).collect();
-        let mut sources = Vec::with_capacity(collections.len());
-        for (name, loaded) in collections {
-            let (of_collection, rest) = slots_of(&name, loaded, &options.answers, &mut hasher)?;
+        let (mut slots, mut sources) = (Vec::with_capacity(collections.len()), Vec::with_capacity(collections.len()));
+        let (mut server_stubs, mut active) = (Vec::new(), None);
+        let mut making = Making {
+            options: &options.answers,
+            hasher: blake3::Hasher::new(),
+            before: before.map(Engine::by_label).unwrap_or_default(),
+            next_id: before.map_or(0, |before| before.next_id),
+        };
+        let (mut access, mut cors) = (Access::default(), Vec::with_capacity(collections.len()));
+        for (at, (name, loaded)) in collections.into_iter().enumerate() {
+            access.add(&loaded.collection);
+            cors.push(loaded.collection.manifest.settings.cors);
+            for stub in &loaded.collection.manifest.server_stubs {
+                active = active.or(stub.active.then_some(server_stubs.len()));
+                server_stubs.push(making.server_stub((at, &name), &loaded, stub)?);
+            }
+            let (of_collection, rest) = making.slots_of((at, &name), loaded)?;
             slots.push(of_collection);
             sources.push(source(name, rest));
         }
+        let (content_blake3, next_id) = (making.hasher.finalize().to_hex().to_string(), making.next_id);
         Ok(Engine {
             index: Index::new(sources),
             profile: options.profile.or(first).unwrap_or_default(),
             slots,
             origins,
             names,
-            content_blake3: hasher.finalize().to_hex().to_string(),
+            server_stubs,
+            active,
+            access,
+            cors,
+            content_blake3,
             around: Around::new(&options.answers),
+            options,
+            next_id,
         })
+    }
+
+    fn by_label(&self) -> HashMap<Arc<str>, &Slot> {
+        self.slots.iter().flatten().flatten().map(|slot| (Arc::clone(&slot.label), slot)).collect()
+    }
+
+    /// Who may call.
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Whether pages of other origins may call a collection; without one, any of them.
+    pub(super) fn allows_pages(&self, collection: Option<usize>) -> bool {
+        collection.map_or_else(|| self.cors.contains(&true), |at| self.cors[at])
+    }
+
+    /// Whether a collection or a stub says this of misses.
+    pub fn says_on_miss(&self, what: OnMiss) -> bool {
+        let says = |collection: &Collection| {
+            collection.manifest.settings.on_miss == Some(what)
+                || collection.stubs.iter().any(|file| file.stub.on_miss == Some(what))
+        };
+        self.index.sources().any(|source| says(&source.collection))
+    }
+
+    /// The server stub that the files say is active.
+    pub fn active(&self) -> Option<&ServerAnswer> {
+        self.active.map(|at| &self.server_stubs[at])
+    }
+
+    /// Every server stub.
+    pub fn server_stubs(&self) -> &[ServerAnswer] {
+        &self.server_stubs
     }
 
     /// The origins served, in order.
@@ -152,44 +276,62 @@ impl Engine {
         &self.content_blake3
     }
 
-    /// Answers a call: selects, and takes the next step of the chosen scenario. `explain` asks for the ranking, too.
-    pub fn answer(&self, call: &Call, explain: bool) -> Answered<'_> {
-        let used_up = |at| self.slot(at).sequence.is_used_up();
-        // A sequence can be used up by another call between selection and step; then the selection is made anew. Each
-        // round finds one scenario fewer, so it ends.
-        loop {
-            let (selection, ranked) = match explain {
-                true => self.index.select_ranked(call, self.profile, &used_up),
-                false => (self.index.select(call, self.profile, &used_up), Vec::new()),
-            };
-            match selection {
-                Selection::Miss(miss) => return Answered::Miss(miss),
-                Selection::Hit(Hit { at, evaluation }) => {
-                    let slot = self.slot(at);
-                    if let Some(step) = slot.sequence.advance() {
-                        let number = (slot.steps.len() > 1).then(|| u32::try_from(step + 1).unwrap_or(u32::MAX));
-                        return Answered::Hit {
-                            ready: &slot.steps[step],
-                            label: &slot.label,
-                            step: number,
-                            evaluation,
-                            secrets: slot.secrets.as_deref(),
-                            ranked,
-                        };
-                    }
+    /// Answers a call of the cursor of that name: selects, and takes the next step of the chosen scenario. One step for
+    /// all others of the same cursor; where nothing depends on state, without a lock. `explain` asks for the ranking, too.
+    pub fn answer(&self, call: &Call, cursors: &Cursors, cursor: Option<&Arc<str>>, explain: bool) -> Answered<'_> {
+        let (found, held) = (OnceCell::new(), OnceCell::new());
+        let view = View { engine: self, step: Step::new(cursors, cursor, &found, &held) };
+        let (selection, ranked) = match explain {
+            true => self.index.select_ranked(call, self.profile, &view),
+            false => (self.index.select(call, self.profile, &view), Vec::new()),
+        };
+        match selection {
+            Selection::Miss(miss) => {
+                for near in miss.near.iter().filter(|near| near.standing == Standing::UsedUp) {
+                    self.slot(near.at).counters.exhausted.store(true, Ordering::Relaxed);
+                }
+                Answered::Miss(miss)
+            }
+            Selection::Hit(Hit { at, evaluation }) => {
+                let slot = self.slot(at);
+                let step = slot.advance(at.collection, &evaluation, &view.step);
+                Answered::Hit {
+                    collection: at.collection,
+                    ready: &slot.steps[step],
+                    label: &slot.label,
+                    step: (slot.steps.len() > 1).then(|| u32::try_from(step + 1).unwrap_or(u32::MAX)),
+                    evaluation,
+                    secrets: slot.secrets.as_deref(),
+                    ranked,
                 }
             }
         }
     }
 
+    /// The sequences, with what cursors know them by and what reports call them.
+    pub(super) fn sequences(&self) -> impl Iterator<Item = (u32, &Arc<str>, &Sequence)> {
+        let slots = self.slots.iter().flatten().flatten().filter(|slot| slot.sequence.counts());
+        slots.map(|slot| (slot.id, &slot.label, &slot.sequence))
+    }
+
+    /// Every named state of every thing that scenarios speak of.
+    pub(super) fn states(&self) -> BTreeMap<Thing, BTreeSet<Arc<str>>> {
+        let mut known: BTreeMap<Thing, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for gate in self.slots.iter().flatten().flatten().filter_map(|slot| slot.gate.as_ref()) {
+            let states = known.entry(gate.thing.clone()).or_insert_with(|| [START.into()].into());
+            states.extend(gate.requires.iter().chain(&gate.next).cloned());
+        }
+        known
+    }
+
     /// Enabled scenarios that answered nothing.
     pub fn unused(&self) -> Vec<String> {
-        self.labels(|slot| !slot.disabled && slot.sequence.served() == 0)
+        self.labels(|slot| !slot.disabled && slot.counters.served.load(Ordering::Relaxed) == 0)
     }
 
     /// Sequences of which more was asked than was recorded.
     pub fn exhausted(&self) -> Vec<String> {
-        self.labels(|slot| slot.sequence.is_exhausted())
+        self.labels(|slot| slot.counters.exhausted.load(Ordering::Relaxed))
     }
 
     fn labels(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<String> {
@@ -201,45 +343,64 @@ impl Engine {
     }
 }
 
+impl Slot {
+    /// Counts a call that it answers, changes what the answer changes, and tells the step that answers.
+    fn advance(&self, collection: usize, evaluation: &Evaluation, step: &Step<'_, '_>) -> usize {
+        self.counters.served.fetch_add(1, Ordering::Relaxed);
+        let next = self.gate.as_ref().and_then(|gate| Some((&gate.thing, gate.next.as_ref()?)));
+        let mut fresh = evaluation.fresh_values().filter(|_| !evaluation.by_default).peekable();
+        if !self.sequence.counts() && next.is_none() && fresh.peek().is_none() {
+            return 0;
+        }
+        let mut state = step.state();
+        fresh.for_each(|value| state.bind(collection, &value.fresh, &value.recorded));
+        if let Some((thing, next)) = next {
+            state.enter(thing, next);
+        }
+        if !self.sequence.counts() {
+            return 0;
+        }
+        let served = state.served(self.id);
+        if self.sequence.is_past_end(served) {
+            self.counters.exhausted.store(true, Ordering::Relaxed);
+        }
+        state.served.insert(self.id, served + 1);
+        // One that was used up has not been selected: the lock is held since it was asked.
+        self.sequence.step(served).unwrap_or(self.steps.len() - 1)
+    }
+}
+
+/// What has happened before a call, asked of its cursor.
+struct View<'e, 's, 'c> {
+    engine: &'e Engine,
+    step: Step<'s, 'c>,
+}
+
+impl State for View<'_, '_, '_> {
+    fn is_used_up(&self, at: ScenarioRef) -> bool {
+        let slot = self.engine.slot(at);
+        slot.sequence.step(self.step.state().served(slot.id)).is_none()
+    }
+
+    fn is_in_wrong_state(&self, at: ScenarioRef) -> bool {
+        let gate = self.engine.slot(at).gate.as_ref();
+        let required = gate.and_then(|gate| Some((&gate.thing, gate.requires.as_ref()?)));
+        required.is_some_and(|(thing, required)| self.step.state().state(thing) != &**required)
+    }
+
+    fn bound(&self, collection: usize, fresh: &str) -> Option<Arc<str>> {
+        self.step.state().bound(collection, fresh)
+    }
+
+    fn is_spoken_for(&self, collection: usize, recorded: &str) -> bool {
+        self.step.state().is_spoken_for(collection, recorded)
+    }
+}
+
 fn source(name: String, loaded: Loaded) -> Source {
     let collection: Arc<Collection> = Arc::clone(&loaded.collection);
     let body = move |spec: &BodySpec| -> matching::RequestBody { loaded.body(spec).ok() };
     Source { name, collection, body: Box::new(body) }
-}
-
-/// Makes the answers of a collection ready, and gives back the collection without them: matching and reports ask for
-/// requests only, and a body is in memory once.
-fn slots_of(
-    name: &str,
-    loaded: Loaded,
-    options: &AnswerOptions,
-    hasher: &mut blake3::Hasher,
-) -> Result<(Vec<Vec<Slot>>, Loaded), EngineError> {
-    let Loaded { root, collection } = loaded;
-    let mut collection = Arc::unwrap_or_clone(collection);
-    let mut files = std::mem::take(&mut collection.stubs);
-    let mut loaded = Loaded { root, collection: Arc::new(collection) };
-    let manifest = loaded.collection.manifest.clone();
-    let answers = Answers::new(options, &manifest)?;
-    let mut stubs = Vec::with_capacity(files.len());
-    let mut text = Vec::new();
-    for file in &mut files {
-        hasher.update(file.path.as_bytes());
-        text.clear();
-        // Types that serialise into a file serialise into bytes too; a shorter hash input would only weaken the hash.
-        let _ = serde_json::to_writer(&mut text, &file.stub);
-        hasher.update(&text);
-        let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
-        let answers = answers.of_stub(&file.stub);
-        for at in 0..file.stub.scenarios.len() {
-            scenarios.push(slot(name, &loaded, &file.stub, at, &answers, hasher)?);
-            forget_answers(&mut file.stub.scenarios[at]);
-        }
-        file.stub.scenarios.shrink_to_fit();
-        stubs.push(scenarios);
-    }
-    Arc::make_mut(&mut loaded.collection).stubs = files;
-    Ok((stubs, loaded))
 }
 
 /// Leaves of the answers the first status only: matching asks for it.
@@ -249,34 +410,119 @@ fn forget_answers(scenario: &mut Scenario) {
     scenario.responses = Vec::new();
 }
 
-fn slot(
-    name: &str,
-    loaded: &Loaded,
-    stub: &Stub,
-    at: usize,
-    answers: &StubAnswers<'_>,
-    hasher: &mut blake3::Hasher,
-) -> Result<Slot, EngineError> {
-    let scenario = &stub.scenarios[at];
-    let several_origins = loaded.collection.manifest.origins.len() > 1;
-    let label: Arc<str> = format!("{name}: {}", stub.label(scenario, several_origins)).into();
-    let body_error = |source| EngineError::Body { scenario: Arc::clone(&label), source };
-    let request_body = || scenario.request.body.as_ref().map_or(Ok(Bytes::new()), |body| loaded.body(body));
-    let request = answers.request(stub, scenario, request_body).map_err(body_error)?;
-    let mut steps = Vec::with_capacity(scenario.steps().len());
-    for (step, spec) in scenario.steps().iter().enumerate() {
-        let body = match &spec.body {
-            Some(body) => loaded.body(body).map_err(body_error)?,
-            None => Bytes::new(),
-        };
-        if spec.body.as_ref().is_some_and(|body| body.file.is_some()) {
-            hasher.update(&body);
+/// What making the answers ready takes along.
+struct Making<'b> {
+    options: &'b AnswerOptions,
+    hasher: blake3::Hasher,
+    /// The scenarios as they were before the files changed.
+    before: HashMap<Arc<str>, &'b Slot>,
+    next_id: u32,
+}
+
+impl Making<'_> {
+    /// Makes the answers of a collection ready, and gives back the collection without them: matching and reports ask
+    /// for requests only, and a body is in memory once.
+    fn slots_of(&mut self, collection: (usize, &str), loaded: Loaded) -> Result<(Vec<Vec<Slot>>, Loaded), EngineError> {
+        let Loaded { root, collection: content } = loaded;
+        let mut content = Arc::unwrap_or_clone(content);
+        let mut files = std::mem::take(&mut content.stubs);
+        let mut loaded = Loaded { root, collection: Arc::new(content) };
+        let (options, manifest) = (self.options, loaded.collection.manifest.clone());
+        let answers = Answers::new(options, &manifest)?;
+        let mut stubs = Vec::with_capacity(files.len());
+        let mut text = Vec::new();
+        for file in &mut files {
+            self.hasher.update(file.path.as_bytes());
+            text.clear();
+            // Types that serialise into a file serialise into bytes too; a shorter input would only weaken the hash.
+            let _ = serde_json::to_writer(&mut text, &file.stub);
+            self.hasher.update(&text);
+            let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
+            let answers = answers.of_stub(&file.stub);
+            for at in 0..file.stub.scenarios.len() {
+                scenarios.push(self.slot(collection, &loaded, &file.stub, at, &answers)?);
+                forget_answers(&mut file.stub.scenarios[at]);
+            }
+            file.stub.scenarios.shrink_to_fit();
+            stubs.push(scenarios);
         }
-        let scene = Scene { stub, scenario, request: request.as_ref(), label: &label, step };
-        let ready = answers.ready(&scene, spec, body);
-        steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
+        Arc::make_mut(&mut loaded.collection).stubs = files;
+        Ok((stubs, loaded))
     }
-    let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
-    let secrets = SecretPlaces::of(stub, scenario);
-    Ok(Slot { label, steps, sequence, disabled: scenario.disabled, secrets })
+
+    fn slot(
+        &mut self,
+        (collection, name): (usize, &str),
+        loaded: &Loaded,
+        stub: &Stub,
+        at: usize,
+        answers: &StubAnswers<'_>,
+    ) -> Result<Slot, EngineError> {
+        let scenario = &stub.scenarios[at];
+        let several_origins = loaded.collection.manifest.origins.len() > 1;
+        let label: Arc<str> = format!("{name}: {}", stub.label(scenario, several_origins)).into();
+        let body_error = |source| EngineError::Body { scenario: Arc::clone(&label), source };
+        let request_body = || scenario.request.body.as_ref().map_or(Ok(Bytes::new()), |body| loaded.body(body));
+        let request = answers.request(stub, scenario, request_body).map_err(body_error)?;
+        let mut steps = Vec::with_capacity(scenario.steps().len());
+        for (step, spec) in scenario.steps().iter().enumerate() {
+            let body = self.body(loaded, spec).map_err(body_error)?;
+            let scene = Scene { stub, scenario, request: request.as_ref(), label: &label, step };
+            let ready = answers.ready(&scene, spec, body);
+            steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
+        }
+        if steps.is_empty() {
+            return Err(EngineError::NoAnswer(label));
+        }
+        let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
+        let before = self.before.get(&label);
+        let same = before.filter(|before| before.sequence.goes_on_as(&sequence));
+        let id = same.map(|before| before.id).unwrap_or_else(|| {
+            self.next_id = self.next_id.saturating_add(1);
+            self.next_id
+        });
+        Ok(Slot {
+            counters: before.map(|before| Arc::clone(&before.counters)).unwrap_or_default(),
+            label,
+            id,
+            steps,
+            sequence,
+            gate: scenario.state.as_ref().map(|state| Box::new(Gate::new(collection, state))),
+            disabled: scenario.disabled,
+            secrets: SecretPlaces::of(stub, scenario),
+        })
+    }
+
+    fn server_stub(
+        &mut self,
+        (collection, name): (usize, &str),
+        loaded: &Loaded,
+        stub: &ServerStub,
+    ) -> Result<ServerAnswer, EngineError> {
+        let label: Arc<str> = format!("{name}: server stub {}", stub.name).into();
+        let mut spec = ResponseSpec::of_status(stub.status);
+        (spec.fields, spec.body) = (stub.fields.clone(), stub.body.clone());
+        let body = self.body(loaded, &spec);
+        let body = body.map_err(|source| EngineError::Body { scenario: Arc::clone(&label), source })?;
+        let ready = Ready::new(&spec, body, None);
+        let ready = ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?;
+        Ok(ServerAnswer { collection, name: stub.name.clone(), label, ready })
+    }
+
+    /// The bytes of an answer's body.
+    fn body(&mut self, loaded: &Loaded, spec: &ResponseSpec) -> std::io::Result<Bytes> {
+        let Some(given) = &spec.body else { return Ok(Bytes::new()) };
+        let body = loaded.body(given)?;
+        if given.file.is_some() {
+            self.hasher.update(&body);
+        }
+        Ok(body)
+    }
+}
+
+impl Gate {
+    fn new(collection: usize, state: &StateSpec) -> Self {
+        let name = |state: &Option<String>| state.as_deref().map(Arc::from);
+        Gate { thing: (collection, state.thing().into()), requires: name(&state.requires), next: name(&state.next) }
+    }
 }

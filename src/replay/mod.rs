@@ -1,10 +1,15 @@
-//! The other way to answer: from collections, offline. No upstream socket is opened and no name looked up.
+//! The other way to answer: from collections, offline. No upstream socket is opened and no name looked up; what misses
+//! goes elsewhere only where the user asks for it, and by a way that is put in from outside.
 
+pub mod access;
 pub mod answer;
 pub mod cookies;
+mod cors;
+pub mod cursor;
 pub mod dates;
 pub mod delay;
 pub mod engine;
+pub mod fallback;
 pub mod fault;
 pub mod origins;
 pub mod ready;
@@ -12,4 +17,5 @@ pub mod refusal;
 pub mod secrets;
 pub mod sequence;
 pub mod serve;
+pub mod status;
 pub mod tally;

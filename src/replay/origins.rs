@@ -12,7 +12,7 @@ pub struct Origins {
     served: Vec<OriginPattern>,
     /// Whether any of them is a loopback origin.
     loopback: bool,
-    own_port: u16,
+    own_ports: Vec<u16>,
 }
 
 /// What a call means.
@@ -33,13 +33,15 @@ pub struct Base {
     pub host: Authority,
     /// Whether the client's connection is TLS.
     pub tls: bool,
+    /// What stands in front of every path, such as `/~test-7`; empty for most.
+    pub prefix: String,
 }
 
 impl Origins {
-    /// The origins of the collections in order, for a server that listens on `own_port`.
-    pub fn new(served: Vec<OriginPattern>, own_port: u16) -> Self {
+    /// The origins of the collections in order, for a server that listens on these ports.
+    pub fn new(served: Vec<OriginPattern>, own_ports: Vec<u16>) -> Self {
         let loopback = served.iter().any(OriginPattern::is_loopback);
-        Origins { served, loopback, own_port }
+        Origins { served, loopback, own_ports }
     }
 
     /// The origins, in order.
@@ -48,7 +50,9 @@ impl Origins {
     }
 
     /// Tells what a call means, by the way it came.
-    pub fn meant(&self, route: Route, path: String) -> Meant {
+    ///
+    /// `prefix` has been taken off the path, and `port` is the one at which the call arrived.
+    pub fn meant(&self, route: Route, path: String, prefix: String, port: u16) -> Meant {
         let (host, tls) = match route {
             Route::Proxied(origin) => return Meant { target: Target::Origin(origin), path, base: None },
             Route::Plain { host, tls } => (host, tls),
@@ -56,10 +60,12 @@ impl Origins {
         let named = self.named_in(&path);
         let target = match &host {
             _ if named.is_some() => None,
-            Some(host) if !(host.port() == self.own_port && host.is_loopback()) => self.known(host).map(Target::Origin),
+            Some(host) if !(self.own_ports.contains(&host.port()) && host.is_loopback()) => {
+                self.known(host).map(Target::Origin)
+            }
             _ => None,
         };
-        let base = Some(Base { host: host.unwrap_or_else(|| Authority::new("127.0.0.1", self.own_port)), tls });
+        let base = Some(Base { host: host.unwrap_or_else(|| Authority::new("127.0.0.1", port)), tls, prefix });
         match named {
             Some((target, rest)) => Meant { target, path: rest, base },
             None => Meant { target: target.unwrap_or(Target::Any), path, base },
@@ -128,7 +134,7 @@ impl Origins {
             origin.authority.to_string()
         };
         let mock = if base.tls { Scheme::Https } else { Scheme::Http };
-        Some(format!("{}://{}/@{shown}{slash}{}", mock.as_str(), base.host, &rest[end..]))
+        Some(format!("{}://{}{}/@{shown}{slash}{}", mock.as_str(), base.host, base.prefix, &rest[end..]))
     }
 }
 
@@ -138,12 +144,12 @@ mod tests {
 
     fn origins() -> Origins {
         let served = ["https://api.github.com", "http://localhost:*", "http://internal.test:8080"];
-        Origins::new(served.iter().map(|text| text.parse().unwrap()).collect(), 8888)
+        Origins::new(served.iter().map(|text| text.parse().unwrap()).collect(), vec![8888, 8889])
     }
 
     fn plain(host: &str, path: &str) -> (String, String) {
         let host = (!host.is_empty()).then(|| Authority::parse(host, 80).unwrap());
-        let meant = origins().meant(Route::Plain { host, tls: false }, path.to_owned());
+        let meant = origins().meant(Route::Plain { host, tls: false }, path.to_owned(), String::new(), 8888);
         let target = match meant.target {
             Target::Origin(origin) => origin.to_string(),
             Target::Authority(authority) => authority.to_string(),
@@ -160,6 +166,7 @@ mod tests {
             ("internal.test:8080", "/", "http://internal.test:8080", "/"),
             ("127.0.0.1:8888", "/users", "any", "/users"),
             ("localhost:8888", "/users", "any", "/users"),
+            ("localhost:8889", "/users", "any", "/users"),
             ("localhost:3000", "/users", "http://localhost:3000", "/users"),
             ("mock.test:8888", "/users", "any", "/users"),
             ("", "/users", "any", "/users"),
@@ -174,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_plain_client_stays_on_the_mock() {
-        let base = Base { host: Authority::new("127.0.0.1", 8888), tls: false };
+        let base = Base { host: Authority::new("127.0.0.1", 8888), tls: false, prefix: String::new() };
         let mut lines = Fields::new();
         for (name, value) in [
             ("Location", "https://api.github.com/next?x=1"),

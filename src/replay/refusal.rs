@@ -18,6 +18,8 @@ pub enum Refused {
     Broken(String),
     /// It asks the mock for something that there is not.
     Steering(String),
+    /// It came without a key that opens the collection.
+    Private,
 }
 
 impl Refused {
@@ -27,6 +29,14 @@ impl Refused {
             Refused::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Stalled(_) => StatusCode::REQUEST_TIMEOUT,
             Refused::Broken(_) | Refused::Steering(_) => StatusCode::BAD_REQUEST,
+            Refused::Private => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self {
+            Refused::Private => "this mock wants a key",
+            _ => "retake could not read the request",
         }
     }
 
@@ -41,6 +51,9 @@ impl Refused {
             }
             Refused::Broken(reason) => format!("the request body broke off: {reason}"),
             Refused::Steering(reason) => reason.clone(),
+            Refused::Private => {
+                "the collection is private: send one of its keys in `X-Api-Key`, or as `apikey` in the query".to_owned()
+            }
         }
     }
 }
@@ -100,7 +113,7 @@ fn name_miss(report: &MissReport, asked: &HeaderMap, response: &mut Response<Bod
 /// The answer to a request that could not be read.
 pub fn unread(refused: &Refused) -> Response<Body> {
     let status = refused.status();
-    let problem = serde_json::json!({ "type": "about:blank", "title": "retake could not read the request", "status": status.as_u16(), "detail": refused.detail() });
+    let problem = serde_json::json!({ "type": "about:blank", "title": refused.title(), "status": status.as_u16(), "detail": refused.detail() });
     let mut response = made(status, "application/problem+json", problem.to_string(), false);
     response.headers_mut().insert("x-retake-error", HeaderValue::from_static("client"));
     response

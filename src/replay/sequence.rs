@@ -1,17 +1,13 @@
-//! Sequences: which step of a scenario answers next.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Sequences: which step of a scenario answers next. Pure: who counts the calls is the cursor's affair.
 
 use crate::collection::{EndPolicy, ResponseSpec};
 
-/// Counts the calls that one scenario answered, and chooses the step by that. One atomic operation per call, in the
-/// order in which calls reach the matcher.
+/// The steps of one scenario, chosen by how many calls it has answered for a cursor.
 #[derive(Debug)]
 pub struct Sequence {
     /// For each step, the number of calls after which it is over.
     ends: Vec<u64>,
     policy: EndPolicy,
-    served: AtomicU64,
 }
 
 impl Sequence {
@@ -22,24 +18,22 @@ impl Sequence {
             total += step.times.map_or(1, |times| u64::from(times.get()));
             total
         });
-        Sequence { ends: ends.collect(), policy, served: AtomicU64::new(0) }
+        Sequence { ends: ends.collect(), policy }
     }
 
-    /// Takes the step of the next call; `None` when the sequence is used up, or has no step at all.
-    pub fn advance(&self) -> Option<usize> {
-        let count = |call| self.step_of(call).map(|_| call + 1);
-        let call = self.served.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).ok()?;
-        self.step_of(call)
-    }
-
-    /// Whether the next call would find it used up.
-    pub fn is_used_up(&self) -> bool {
-        self.step_of(self.served()).is_none()
-    }
-
-    /// How many calls it answered.
-    pub fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
+    /// The step of the next call after `served` ones; `None` when the sequence is used up, or has no step at all.
+    pub fn step(&self, served: u64) -> Option<usize> {
+        let total = self.answers();
+        if total == 0 {
+            return None;
+        }
+        let call = match self.policy {
+            EndPolicy::RepeatLast => served.min(total - 1),
+            EndPolicy::Cycle => served % total,
+            EndPolicy::Miss | EndPolicy::Pass if served >= total => return None,
+            EndPolicy::Miss | EndPolicy::Pass => served,
+        };
+        Some(self.ends.partition_point(|&end| end <= call))
     }
 
     /// How many answers it has before its end policy sets in.
@@ -47,23 +41,33 @@ impl Sequence {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Whether more was asked of it than was recorded: the end policy answered, or refused.
-    pub fn is_exhausted(&self) -> bool {
-        self.ends.len() > 1 && self.served() > self.answers()
+    /// Whether it matters how many calls it has answered.
+    pub fn counts(&self) -> bool {
+        self.ends.len() > 1 || self.policy.ends()
     }
 
-    fn step_of(&self, call: u64) -> Option<usize> {
-        let total = self.answers();
-        if total == 0 {
-            return None;
+    /// Whether a call after `served` ones asks for more than was recorded.
+    pub fn is_past_end(&self, served: u64) -> bool {
+        self.counts() && served >= self.answers()
+    }
+
+    /// How many calls come before a step, counted from 0.
+    pub fn calls_before(&self, step: usize) -> Option<u64> {
+        match step {
+            0 => Some(0),
+            _ if step <= self.ends.len() => self.ends.get(step - 1).copied(),
+            _ => None,
         }
-        let call = match self.policy {
-            EndPolicy::RepeatLast => call.min(total - 1),
-            EndPolicy::Cycle => call % total,
-            EndPolicy::Miss if call >= total => return None,
-            EndPolicy::Miss => call,
-        };
-        Some(self.ends.partition_point(|&end| end <= call))
+    }
+
+    /// How many steps it has.
+    pub fn steps(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether a cursor's place in this sequence means the same in that one.
+    pub fn goes_on_as(&self, other: &Sequence) -> bool {
+        self.ends == other.ends
     }
 }
 
@@ -75,39 +79,25 @@ mod tests {
         let steps: Vec<ResponseSpec> =
             serde_json::from_value(serde_json::json!([{ "status": 200, "times": 2 }, { "status": 404 }])).unwrap();
         let sequence = Sequence::new(&steps, policy);
-        (0..6).map(|_| sequence.advance()).collect()
+        (0..6).map(|served| sequence.step(served)).collect()
     }
 
     #[test]
     fn steps_follow_their_times_and_the_end_its_policy() {
         assert_eq!(taken(EndPolicy::RepeatLast), [0, 0, 1, 1, 1, 1].map(Some));
         assert_eq!(taken(EndPolicy::Cycle), [0, 0, 1, 0, 0, 1].map(Some));
-        assert_eq!(taken(EndPolicy::Miss), [Some(0), Some(0), Some(1), None, None, None]);
+        for ends in [EndPolicy::Miss, EndPolicy::Pass] {
+            assert_eq!(taken(ends), [Some(0), Some(0), Some(1), None, None, None]);
+        }
     }
 
     #[test]
-    fn a_used_up_sequence_says_so_and_does_not_count_further() {
+    fn a_single_answer_counts_nothing_unless_it_can_be_used_up() {
         let steps: Vec<ResponseSpec> = serde_json::from_value(serde_json::json!([{ "status": 200 }])).unwrap();
-        let sequence = Sequence::new(&steps, EndPolicy::Miss);
-        assert!(!sequence.is_used_up());
-        sequence.advance();
-        assert!(sequence.is_used_up());
-        sequence.advance();
-        assert_eq!(sequence.served(), 1);
-    }
-
-    #[test]
-    fn each_step_is_taken_once_whatever_the_concurrency() {
-        let steps: Vec<ResponseSpec> =
-            (0..64).map(|_| serde_json::from_value(serde_json::json!({ "status": 200 })).unwrap()).collect();
-        let sequence = Sequence::new(&steps, EndPolicy::Miss);
-        let mut taken: Vec<usize> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..16).filter_map(|_| sequence.advance()).collect::<Vec<_>>()))
-                .collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-        });
-        taken.sort_unstable();
-        assert_eq!(taken, (0..64).collect::<Vec<_>>());
+        let single = Sequence::new(&steps, EndPolicy::RepeatLast);
+        assert!(!single.counts() && !single.is_past_end(5));
+        let once = Sequence::new(&steps, EndPolicy::Miss);
+        assert!(once.counts() && once.is_past_end(1) && !once.is_past_end(0));
+        assert_eq!((once.step(0), once.step(1)), (Some(0), None));
     }
 }

@@ -1,25 +1,32 @@
 //! The server's side of replay: reads the call, asks the engine, and sends, counts and logs the answer.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
+use super::answer::Around;
+use super::cors;
+use super::cursor::{CursorBy, Cursors};
 use super::delay;
-use super::engine::{Answered, Engine};
+use super::engine::{Answered, Engine, ServerAnswer};
+use super::fallback::{self, OnMissRules, ReadBody, Ways};
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready};
 use super::refusal;
 use super::secrets::SecretPlaces;
+use super::status::Edits;
 use super::tally::Tally;
-use crate::collection::Profile;
+use crate::collection::{OnMiss, Profile};
 use crate::matching::{self, Evaluation, Miss, Steering, Target};
-use crate::model::{Authority, Fields, HttpVersion, coding, facade, media};
+use crate::model::{Authority, Fields, HttpVersion, Origin, coding, facade, media};
 use crate::redact::{Masker, is_placeholder};
 use crate::report::explain;
 use crate::report::mask::Mask;
@@ -27,6 +34,7 @@ use crate::report::miss::{self, MissReport};
 use crate::report::receipt::Receipt;
 use crate::report::terminal::clean;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunLog};
+use crate::wire;
 use crate::wire::call::BodyError;
 use crate::wire::upstream;
 use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel};
@@ -39,18 +47,32 @@ const BODY_IDLE: Duration = Duration::from_secs(120);
 const INEXACT_FIELD_MAX: usize = 1_024;
 
 /// What a replay server does beside answering.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ServeOptions {
     /// The status of the answer to a miss, instead of the profile's.
     pub miss_status: Option<http::StatusCode>,
     /// Say in fields of every answer how it was chosen.
     pub explain_headers: bool,
+    /// By what calls are told apart that have state of their own.
+    pub cursor: CursorBy,
+    /// What becomes of calls that nothing matches.
+    pub on_miss: OnMissRules,
+    /// Pages of other origins may call, whatever the collections say.
+    pub cors: bool,
 }
 
-/// Answers calls from collections. Opens no upstream socket and makes no look-up: nothing here can.
+/// Answers calls from collections. Opens no upstream socket and makes no look-up: nothing here can. What misses goes
+/// elsewhere by the [`Ways`] alone, if there are any.
 pub struct Serve {
-    engine: Engine,
-    origins: Origins,
+    served: ArcSwap<Served>,
+    ports: Vec<u16>,
+    cursors: Cursors,
+    /// What the user says of server stubs, whatever the files say.
+    forced: ArcSwapOption<Forced>,
+    edits: Mutex<Edits>,
+    ways: Ways,
+    /// Cancelled when the server stops.
+    stop: CancellationToken,
     options: ServeOptions,
     masker: Masker,
     mask: Mask,
@@ -62,6 +84,34 @@ pub struct Serve {
     sockets_before: u64,
 }
 
+/// The collections as they are served at one moment.
+struct Served {
+    engine: Arc<Engine>,
+    origins: Origins,
+}
+
+/// The server stub that answers everything, by collection and name, or none.
+type Forced = Option<(usize, String)>;
+
+/// What comes next for a call.
+enum Next {
+    /// This answer.
+    Answer(Response<Body>),
+    /// The way to its origin.
+    Pass(Box<Passing>),
+}
+
+/// A call that nothing matched, on its way to its origin.
+struct Passing {
+    way: Arc<dyn wire::Fallback>,
+    call: Call<Bytes>,
+    origin: Origin,
+    reading: Reading,
+    what: OnMiss,
+    why: String,
+    logged: LoggedRequest,
+}
+
 /// A call that was read, on its way to its answer.
 struct Reading {
     number: u64,
@@ -71,23 +121,30 @@ struct Reading {
     base: Option<Base>,
     /// What the call asked of the mock, for the log.
     steering: Vec<(String, String)>,
+    cursor: Option<Arc<str>>,
 }
 
 impl Serve {
-    /// A server over `engine` that listens on `port`. Calls go to `log`, masked by `masker`; `run` names the run.
+    /// A server over `engine` that listens on `ports`. Calls go to `log`, masked by `masker`; `run` names the run.
     pub fn new(
         engine: Engine,
-        port: u16,
+        ports: Vec<u16>,
         options: ServeOptions,
         masker: Masker,
         log: RunLog,
         run: Option<String>,
     ) -> Self {
-        let origins = Origins::new(engine.origins().to_vec(), port);
+        let stop = engine.around().stop.clone();
+        let served = ArcSwap::from_pointee(Served::new(engine, &ports));
         let mask = Mask::new(masker.clone());
         Serve {
-            engine,
-            origins,
+            served,
+            ports,
+            cursors: Cursors::new(options.cursor.clone()),
+            forced: ArcSwapOption::empty(),
+            edits: Mutex::default(),
+            ways: Ways::default(),
+            stop,
             options,
             masker,
             mask,
@@ -99,9 +156,75 @@ impl Serve {
         }
     }
 
-    /// The engine.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// Lets calls that nothing matches go these ways, where the rules say so.
+    pub fn with_ways(self, ways: Ways) -> Self {
+        Serve { ways, ..self }
+    }
+
+    /// The engine that answers now.
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.served.load().engine)
+    }
+
+    /// The cursors.
+    pub(super) fn cursors(&self) -> &Cursors {
+        &self.cursors
+    }
+
+    /// What masks the log.
+    pub(super) fn masker(&self) -> &Masker {
+        &self.masker
+    }
+
+    /// Serves from another engine. Calls in progress end with the one that they began with.
+    pub(super) fn replace(&self, engine: Engine) {
+        self.served.store(Arc::new(Served::new(engine, &self.ports)));
+        let mut edits = self.lock_edits();
+        edits.taken += 1;
+        edits.last = Some(Timestamp::now());
+        edits.trouble.clear();
+    }
+
+    /// Goes on with the last good files, and says why; in the call log, too. Whether that is news.
+    pub fn refuse_edit(&self, trouble: Vec<String>) -> bool {
+        {
+            let mut edits = self.lock_edits();
+            if edits.trouble == trouble {
+                return false;
+            }
+            edits.trouble.clone_from(&trouble);
+        }
+        let reading = self.reading("the files of the collections".to_owned(), Timestamp::now());
+        let mut record = reading.record("EDIT".to_owned(), 0, CallResult::Error);
+        record.differences = trouble;
+        self.log.log(record);
+        true
+    }
+
+    /// What became of changes of the files.
+    pub(super) fn edits(&self) -> Edits {
+        self.lock_edits().clone()
+    }
+
+    fn lock_edits(&self) -> std::sync::MutexGuard<'_, Edits> {
+        // Valid after every statement, so a panic elsewhere does not spoil it.
+        self.edits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says which server stub answers everything; `None` leaves that to the files.
+    pub(super) fn force(&self, forced: Option<Forced>) {
+        self.forced.store(forced.map(Arc::new));
+    }
+
+    /// The server stub that answers everything.
+    pub(super) fn server_stub<'e>(&self, engine: &'e Engine) -> Option<&'e ServerAnswer> {
+        match &*self.forced.load() {
+            None => engine.active(),
+            Some(forced) => {
+                let (collection, name) = forced.as_ref().as_ref()?;
+                engine.server_stubs().iter().find(|stub| stub.collection == *collection && stub.name == *name)
+            }
+        }
     }
 
     /// The call log.
@@ -111,59 +234,117 @@ impl Serve {
 
     /// What the run came to so far.
     pub fn receipt(&self) -> Receipt {
+        let engine = self.engine();
         let (misses, inexact_hits, groups_left_out) = self.tally.grouped();
         Receipt {
             run: self.run.clone(),
-            collections: self.engine.names().to_vec(),
-            served_blake3: self.engine.content_blake3().to_owned(),
-            profile: self.engine.profile().as_str().to_owned(),
+            collections: engine.names().to_vec(),
+            served_blake3: engine.content_blake3().to_owned(),
+            profile: engine.profile().as_str().to_owned(),
             served: self.tally.served(),
             inexact: self.tally.inexact_hits(),
             missed: self.tally.missed(),
             misses,
             inexact_hits,
-            unused: self.engine.unused(),
-            exhausted: self.engine.exhausted(),
+            unused: engine.unused(),
+            exhausted: engine.exhausted(),
+            edits: self.edits().taken,
             upstream_sockets: upstream::sockets_opened().saturating_sub(self.sockets_before),
             groups_left_out,
+            passed: self.tally.passed_on(),
+            passed_on: self.tally.passed_groups(),
         }
     }
 
     /// Answers a call whose body was read.
-    fn answer_read(&self, call: Call<()>, body: Result<Bytes, refusal::Refused>) -> Response<Body> {
+    fn answer_read(&self, mut call: Call<()>, body: Result<ReadBody, refusal::Refused>) -> Next {
         self.learn_secrets(&call);
-        let Call { started_at, started, route, method, path, query, version, mut fields, head, .. } = call;
-        let Meant { target, path, base } = self.origins.meant(route, path);
+        let served = self.served.load();
+        let (mut path, mut prefix) = (std::mem::take(&mut call.path), String::new());
+        let cursor = self.cursors.by().name(&call, &mut path, &mut prefix);
+        let Call {
+            started_at, started, client, local, route, method, mut query, version, mut fields, mut head, ..
+        } = call;
+        let Meant { target, path, base } = served.origins.meant(route, path, prefix, local.port());
+        let preflight = cors::is_preflight(&method, &head.headers);
+        // A browser sends no key with its question whether it may call.
+        let asks_for_key = base.is_some() && served.engine.access().is_private();
+        let admitted = !asks_for_key || {
+            let opens = served.engine.access().admits(&mut fields, &mut head.headers, &mut query);
+            opens || (preflight && self.allows_pages(&served.engine, None))
+        };
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let url = self.url(&target, &path, query.as_deref());
-        let mut reading = Reading { number, at: started_at, started, url, base, steering: Vec::new() };
+        let mut reading = Reading { number, at: started_at, started, url, base, steering: Vec::new(), cursor };
         let (is_head, http1) = (method == http::Method::HEAD, version != HttpVersion::Http2);
         let steering = Steering::take(&mut fields);
         reading.steering = steering.fields();
-        let body = match body {
-            Ok(body) => body,
-            Err(refused) => return self.refuse(reading, method.as_str(), refused),
+        let body = if admitted { body } else { Err(refusal::Refused::Private) };
+        let (body, raw) = match body {
+            Ok(body) => (body.decoded, body.raw),
+            Err(refused) => return Next::Answer(self.refuse(reading, method.as_str(), refused)),
         };
-        let method = method.as_str().to_owned();
-        let call = matching::Call { method, target, path, query, fields, body, steering, at: started_at };
+        let name = method.as_str().to_owned();
+        let call = matching::Call { method: name, target, path, query, fields, body, steering, at: started_at };
+        if let Some(stub) = self.server_stub(&served.engine) {
+            let asked = Asked { head: is_head, http1, accept_encoding: None };
+            let mut response = self.server_stub_answers(reading, call, stub, asked, served.engine.around());
+            if self.allows_pages(&served.engine, Some(stub.collection)) {
+                cors::allow(&head.headers, &mut response);
+            }
+            return Next::Answer(response);
+        }
         let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
-        match self.engine.answer(&call, explain) {
-            Answered::Hit { ready, label, step, evaluation, secrets, ranked } => {
+        match served.engine.answer(&call, &self.cursors, reading.cursor.as_ref(), explain) {
+            Answered::Hit { collection, ready, label, step, evaluation, secrets, ranked } => {
                 if let Some(places) = secrets {
                     reading.url = self.url_without(places, &call);
                 }
                 let accept_encoding = head.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-                let mut response =
-                    self.hit(ready, Asked { head: is_head, http1, accept_encoding }, &call, reading.base.as_ref());
+                let asked = Asked { head: is_head, http1, accept_encoding };
+                let mut response = served.hit(ready, asked, &call, reading.base.as_ref());
+                if self.allows_pages(&served.engine, Some(collection)) {
+                    cors::allow(&head.headers, &mut response);
+                }
                 let differences = if evaluation.is_exact() { Vec::new() } else { differences(&evaluation) };
                 mark(&mut response, label, step, &evaluation, &differences, explain);
-                for (name, text) in explain::fields(self.engine.index(), &call, self.engine.profile(), &ranked) {
+                for (name, text) in explain::fields(served.engine.index(), &call, served.engine.profile(), &ranked) {
                     response.headers_mut().insert(name, value(&text));
                 }
                 self.log_hit(reading, call, label, step, &evaluation, differences, response.status().as_u16());
-                response
+                Next::Answer(response)
             }
-            Answered::Miss(miss) => self.miss(reading, &call, &miss, &head.headers),
+            Answered::Miss(_) if preflight && self.allows_pages(&served.engine, None) => {
+                Next::Answer(self.preflight(reading, method.as_str(), &head.headers))
+            }
+            Answered::Miss(miss) => {
+                let engine = &served.engine;
+                let decided = self.options.on_miss.decide(engine.index(), &call, &miss);
+                let way = decided.and_then(|(what, origin)| Some((what, origin, self.ways.of(what)?)));
+                let Some((what, origin, way)) = way else {
+                    return Next::Answer(self.miss(engine, reading, &call, &miss, &head.headers));
+                };
+                let why = self.miss_report(engine, &reading, &call, &miss).detail;
+                fallback::aim(&mut head, &call, &origin, reading.base.is_some());
+                let logged = self.logged(&call);
+                let matching::Call { path, query, fields, .. } = call;
+                let call = Call {
+                    started_at,
+                    started,
+                    client,
+                    local,
+                    tunnel_credentials: None,
+                    route: wire::Route::Proxied(origin.clone()),
+                    method,
+                    path,
+                    query,
+                    version,
+                    fields,
+                    head,
+                    body: raw,
+                };
+                Next::Pass(Box::new(Passing { way, call, origin, reading, what, why, logged }))
+            }
         }
     }
 
@@ -177,26 +358,33 @@ impl Serve {
         }
     }
 
-    fn hit(&self, ready: &Ready, asked: Asked<'_>, call: &matching::Call, base: Option<&Base>) -> Response<Body> {
-        let mut response = ready.response(asked, call, self.engine.around());
-        let Some(base) = base else { return response };
-        let lines = response.extensions().get::<HeadLines>().map(|lines| Arc::clone(&lines.fields));
-        if let Some(lines) = lines.filter(|lines| facade::may_lead_away(lines)) {
-            let mut lines = Fields::clone(&lines);
-            if self.origins.keep_on_mock(&mut lines, base) {
-                let framing: Vec<_> =
-                    ["content-length", "trailer"].map(|name| (name, response.headers().get(name).cloned())).into();
-                *response.headers_mut() = lines.to_map();
-                for (name, value) in framing {
-                    value.map(|value| response.headers_mut().insert(name, value));
-                }
-                response.extensions_mut().insert(HeadLines {
-                    fields: Arc::new(lines),
-                    informational: Vec::new(),
-                    whole: true,
-                });
-            }
-        }
+    /// Whether pages of other origins may call a collection; without one, any of them.
+    fn allows_pages(&self, engine: &Engine, collection: Option<usize>) -> bool {
+        self.options.cors || engine.allows_pages(collection)
+    }
+
+    /// Answers a preflight for which nothing was recorded. It is logged, and neither a hit nor a miss.
+    fn preflight(&self, reading: Reading, method: &str, asked: &HeaderMap) -> Response<Body> {
+        let response = cors::preflight(asked);
+        let mut record = reading.record(method.to_owned(), response.status().as_u16(), CallResult::Exact);
+        record.scenario = Some("a preflight of a browser".into());
+        self.log.log(record);
+        response
+    }
+
+    fn server_stub_answers(
+        &self,
+        reading: Reading,
+        call: matching::Call,
+        stub: &ServerAnswer,
+        asked: Asked<'_>,
+        around: &Around,
+    ) -> Response<Body> {
+        self.tally.exact();
+        let response = stub.ready.response(asked, &call, around);
+        let mut record = reading.record(call.method, response.status().as_u16(), CallResult::Exact);
+        record.scenario = Some(Arc::clone(&stub.label));
+        self.log.log(record);
         response
     }
 
@@ -228,14 +416,17 @@ impl Serve {
         self.log.log(record);
     }
 
-    fn miss(&self, reading: Reading, call: &matching::Call, missed: &Miss, headers: &HeaderMap) -> Response<Body> {
+    fn miss(
+        &self,
+        engine: &Engine,
+        reading: Reading,
+        call: &matching::Call,
+        missed: &Miss,
+        headers: &HeaderMap,
+    ) -> Response<Body> {
         let id = self.miss_id(reading.number);
-        let postman = self.engine.profile() == Profile::Postman;
-        let usual = if postman { http::StatusCode::NOT_FOUND } else { http::StatusCode::NOT_IMPLEMENTED };
-        let status = self.options.miss_status.unwrap_or(usual);
-        let context =
-            miss::Context { index: self.engine.index(), call, id: &id, status: status.as_u16(), mask: &self.mask };
-        let report = MissReport::new(&context, missed);
+        let status = self.miss_status(engine);
+        let report = self.miss_report(engine, &reading, call, missed);
         let endpoint = format!("{} {}", call.method, reading.url.split('?').next().unwrap_or_default());
         self.tally.miss(reading.number, endpoint, report.detail.clone());
         let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
@@ -245,11 +436,41 @@ impl Serve {
         record.report = serde_json::to_value(&report).ok();
         record.report_text = Some(report.to_text());
         self.log.log(record);
-        if postman {
-            let empty = self.engine.index().is_empty();
+        if engine.profile() == Profile::Postman {
+            let empty = engine.index().is_empty();
             return refusal::not_found(&report, status, headers, call.method == "HEAD", empty);
         }
         refusal::miss(&report, status, headers, call.method == "HEAD")
+    }
+
+    fn miss_status(&self, engine: &Engine) -> http::StatusCode {
+        let postman = engine.profile() == Profile::Postman;
+        let usual = if postman { http::StatusCode::NOT_FOUND } else { http::StatusCode::NOT_IMPLEMENTED };
+        self.options.miss_status.unwrap_or(usual)
+    }
+
+    fn miss_report(&self, engine: &Engine, reading: &Reading, call: &matching::Call, missed: &Miss) -> MissReport {
+        let id = self.miss_id(reading.number);
+        let status = self.miss_status(engine).as_u16();
+        MissReport::new(&miss::Context { index: engine.index(), call, id: &id, status, mask: &self.mask }, missed)
+    }
+
+    /// Sends a call on to its origin, counts and logs it, and keeps a plain client here.
+    async fn pass_on(&self, passing: Passing) -> Response<Body> {
+        let Passing { way, call, origin, reading, what, why, logged } = passing;
+        let method = call.method.as_str().to_owned();
+        let mut response = way.pass(call, origin).await;
+        if let Some(base) = &reading.base {
+            self.served.load().keep_here(&mut response, base);
+        }
+        let endpoint = format!("{method} {}", reading.url.split('?').next().unwrap_or_default());
+        self.tally.passed(reading.number, endpoint, why.clone());
+        let mut record = reading.record(method, response.status().as_u16(), CallResult::Passed);
+        let how = if what == OnMiss::Record { "passed on and recorded" } else { "passed on" };
+        record.differences = vec![format!("{how}: {why}")];
+        record.request = Some(logged);
+        self.log.log(record);
+        response
     }
 
     fn refuse(&self, reading: Reading, method: &str, refused: refusal::Refused) -> Response<Body> {
@@ -263,15 +484,18 @@ impl Serve {
 
     /// Logs what never became a call: it counts as a miss.
     fn lost(&self, at: Timestamp, authority: &str, reason: &str) {
-        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
         let (url, reason) = (shown(authority), shown(reason));
-        let (started, steering) = (std::time::Instant::now(), Vec::new());
-        let reading = Reading { number, at, started, url, base: None, steering };
-        self.tally.miss(number, format!("CONNECT {}", reading.url), reason.clone());
+        let reading = self.reading(url, at);
+        self.tally.miss(reading.number, format!("CONNECT {}", reading.url), reason.clone());
         let mut record = reading.record("CONNECT".to_owned(), 0, CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);
+    }
+
+    fn reading(&self, url: String, at: Timestamp) -> Reading {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        Reading { number, at, started: std::time::Instant::now(), url, base: None, steering: Vec::new(), cursor: None }
     }
 
     fn miss_id(&self, number: u64) -> String {
@@ -328,6 +552,40 @@ impl Serve {
     }
 }
 
+impl Served {
+    fn new(engine: Engine, ports: &[u16]) -> Self {
+        let origins = Origins::new(engine.origins().to_vec(), ports.to_vec());
+        Served { engine: Arc::new(engine), origins }
+    }
+
+    fn hit(&self, ready: &Ready, asked: Asked<'_>, call: &matching::Call, base: Option<&Base>) -> Response<Body> {
+        let mut response = ready.response(asked, call, self.engine.around());
+        if let Some(base) = base {
+            self.keep_here(&mut response, base);
+        }
+        response
+    }
+
+    /// Keeps a plain client on the mock, where the answer would lead it away.
+    fn keep_here(&self, response: &mut Response<Body>, base: &Base) {
+        let lines = response.extensions().get::<HeadLines>().map(|lines| Arc::clone(&lines.fields));
+        let Some(lines) = lines.filter(|lines| facade::may_lead_away(lines)) else { return };
+        let mut lines = Fields::clone(&lines);
+        if !self.origins.keep_on_mock(&mut lines, base) {
+            return;
+        }
+        let framing: Vec<_> =
+            ["content-length", "trailer"].map(|name| (name, response.headers().get(name).cloned())).into();
+        *response.headers_mut() = lines.to_map();
+        for (name, value) in framing {
+            value.map(|value| response.headers_mut().insert(name, value));
+        }
+        let informational = response.extensions().get::<HeadLines>().map(|lines| lines.informational.clone());
+        let informational = informational.unwrap_or_default();
+        response.extensions_mut().insert(HeadLines { fields: Arc::new(lines), informational, whole: true });
+    }
+}
+
 impl Reading {
     fn record(self, method: String, status: u16, result: CallResult) -> CallRecord {
         CallRecord {
@@ -338,6 +596,7 @@ impl Reading {
             url: self.url,
             status,
             result,
+            cursor: self.cursor,
             scenario: None,
             step: None,
             score: None,
@@ -362,9 +621,14 @@ impl Answerer for Serve {
                 Ok(delay) => (delay, body),
                 Err(reason) => (None, Err(refusal::Refused::Steering(reason))),
             };
-            let mut response = self.answer_read(call, body);
-            delay::wait(delay, &mut response, &self.engine.around().stop).await;
-            response
+            match self.answer_read(call, body) {
+                Next::Answer(mut answer) => {
+                    delay::wait(delay, &mut answer, &self.stop).await;
+                    answer
+                }
+                // Rare, and large: most calls do not carry it along.
+                Next::Pass(passing) => Box::pin(self.pass_on(*passing)).await,
+            }
         }
     }
 
@@ -388,16 +652,18 @@ impl Answerer for Serve {
 }
 
 /// The whole body, content coding undone where it could be.
-async fn read(body: hyper::body::Incoming, fields: &Fields) -> Result<Bytes, refusal::Refused> {
+async fn read(body: hyper::body::Incoming, fields: &Fields) -> Result<ReadBody, refusal::Refused> {
     if hyper::body::Body::is_end_stream(&body) {
-        return Ok(Bytes::new());
+        return Ok(ReadBody { decoded: Bytes::new(), raw: Bytes::new() });
     }
-    let bytes = whole(body).await?;
-    match coding::codings(fields) {
+    let raw = whole(body).await?;
+    let bytes = raw.clone();
+    let decoded = match coding::codings(fields) {
         // A body that cannot be decoded is compared as it came.
-        Ok(codings) if !codings.is_empty() => Ok(coding::decode(&bytes, &codings, BODY_MAX).map_or(bytes, Bytes::from)),
-        _ => Ok(bytes),
-    }
+        Ok(codings) if !codings.is_empty() => coding::decode(&bytes, &codings, BODY_MAX).map_or(bytes, Bytes::from),
+        _ => bytes,
+    };
+    Ok(ReadBody { decoded, raw })
 }
 
 /// All bytes of a body; a client that stops in the middle of it does not keep its connection for ever.

@@ -15,12 +15,14 @@ pub struct Tally {
     exact: AtomicU64,
     inexact: AtomicU64,
     missed: AtomicU64,
+    passed: AtomicU64,
     groups: Mutex<Groups>,
 }
 
 #[derive(Debug, Default)]
 struct Groups {
     misses: HashMap<(String, String), (u64, u64)>,
+    passed: HashMap<(String, String), (u64, u64)>,
     inexact: HashMap<(String, Vec<String>), (u64, u64)>,
     left_out: u64,
 }
@@ -47,6 +49,24 @@ impl Tally {
         count(misses, left_out, (endpoint, reason), call);
     }
 
+    /// Counts a miss that went on to its origin.
+    pub fn passed(&self, call: u64, endpoint: String, reason: String) {
+        self.passed.fetch_add(1, Ordering::Relaxed);
+        let mut groups = self.groups();
+        let Groups { passed, left_out, .. } = &mut *groups;
+        count(passed, left_out, (endpoint, reason), call);
+    }
+
+    /// Calls that went on to their origins.
+    pub fn passed_on(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    /// These by endpoint and reason, most frequent first.
+    pub fn passed_groups(&self) -> Vec<MissGroup> {
+        miss_groups(&self.groups().passed)
+    }
+
     /// Calls that a scenario answered, exact and inexact.
     pub fn served(&self) -> u64 {
         self.exact.load(Ordering::Relaxed) + self.inexact_hits()
@@ -65,16 +85,7 @@ impl Tally {
     /// The groups, most frequent first, and how many calls are in none.
     pub fn grouped(&self) -> (Vec<MissGroup>, Vec<InexactGroup>, u64) {
         let groups = self.groups();
-        let mut misses: Vec<_> = groups
-            .misses
-            .iter()
-            .map(|((endpoint, reason), &(count, first_call))| MissGroup {
-                endpoint: endpoint.clone(),
-                reason: reason.clone(),
-                count,
-                first_call,
-            })
-            .collect();
+        let misses = miss_groups(&groups.misses);
         let mut inexact: Vec<_> = groups
             .inexact
             .iter()
@@ -85,7 +96,6 @@ impl Tally {
                 first_call,
             })
             .collect();
-        misses.sort_by_key(|group| (std::cmp::Reverse(group.count), group.first_call));
         inexact.sort_by_key(|group| (std::cmp::Reverse(group.count), group.first_call));
         (misses, inexact, groups.left_out)
     }
@@ -94,6 +104,18 @@ impl Tally {
         // Counters are valid after every statement, so a panic elsewhere does not spoil them.
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn miss_groups(groups: &HashMap<(String, String), (u64, u64)>) -> Vec<MissGroup> {
+    let group = |((endpoint, reason), &(count, first_call)): (&(String, String), &(u64, u64))| MissGroup {
+        endpoint: endpoint.clone(),
+        reason: reason.clone(),
+        count,
+        first_call,
+    };
+    let mut all: Vec<MissGroup> = groups.iter().map(group).collect();
+    all.sort_by_key(|group| (std::cmp::Reverse(group.count), group.first_call));
+    all
 }
 
 fn count<K: std::hash::Hash + Eq>(groups: &mut HashMap<K, (u64, u64)>, left_out: &mut u64, key: K, call: u64) {

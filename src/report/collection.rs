@@ -158,6 +158,9 @@ fn scenario_lines(stub: &Stub, scenario: &Scenario, lines: &mut Vec<String>) {
     for line in &scenario.request.fields {
         lines.push(format!("    with       {}", clean(&line.to_string())));
     }
+    if let Some(state) = &scenario.state {
+        lines.push(format!("    state      {}", clean(&state.words())));
+    }
     if let Some(body) = &scenario.request.body {
         let media_type = scenario.request.media_type.as_deref().unwrap_or("any type");
         lines.push(format!("    body       {}, {}", clean(media_type), body_words(body)));
@@ -172,6 +175,7 @@ fn scenario_lines(stub: &Stub, scenario: &Scenario, lines: &mut Vec<String>) {
             crate::collection::EndPolicy::RepeatLast => "the last answer goes on",
             crate::collection::EndPolicy::Cycle => "from the start again",
             crate::collection::EndPolicy::Miss => "a miss",
+            crate::collection::EndPolicy::Pass => "on to the origin where the run allows it, else a miss",
         };
         lines.push(format!("    then       {end}"));
     }

@@ -6,7 +6,9 @@ use super::mask::Mask;
 use super::miss::{self, MissReport, Tone, item_words};
 use super::terminal;
 use crate::collection::Profile;
-use crate::matching::{Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection};
+use crate::matching::{
+    Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection, Untouched,
+};
 
 /// Differences listed.
 const MAX_DIFFERENCES: usize = 20;
@@ -145,7 +147,7 @@ impl Explanation {
             runner_up: None,
             miss: None,
         };
-        let (selection, ranked) = index.select_ranked(call, profile, &|_| false);
+        let (selection, ranked) = index.select_ranked(call, profile, &Untouched);
         match selection {
             Selection::Miss(miss) => explanation.miss = Some(MissReport::new(&context, &miss)),
             Selection::Hit(hit) => {

@@ -4,6 +4,7 @@ mod text;
 
 use serde::Serialize;
 
+use crate::collection::{Scenario, StateSpec};
 use crate::diff::{self, Line};
 use crate::matching::{Call, Index, Item, Miss, Near, Part, PathFault, Reason, Standing, Target, Verdict, body_text};
 use crate::model::path;
@@ -174,6 +175,7 @@ fn detail(context: &Context<'_>, miss: &Miss) -> String {
         Reason::Header => "the nearest scenario has other header fields".to_owned(),
         Reason::Body => "the nearest scenario has another body".to_owned(),
         Reason::UsedUp => "the scenario that would answer has given all its answers".to_owned(),
+        Reason::WrongState => "the scenario that would answer does so in another state".to_owned(),
         Reason::Disabled => "the scenario that would answer is disabled".to_owned(),
         Reason::Steering => {
             let asked: Vec<_> = call.steering.conditions().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -186,7 +188,7 @@ fn near_report(context: &Context<'_>, near: &Near) -> NearReport {
     let file = context.index.stub(near.at);
     let mut criteria = vec![method(context, near), path_criterion(context, near)];
     criteria.extend([Part::Query, Part::Body, Part::Fields].map(|part| part_criterion(context, near, part)));
-    criteria.extend(state(near.standing));
+    criteria.extend(state(near.standing, context.index.scenario(near.at)));
     NearReport {
         collection: context.index.source(near.at).name.clone(),
         scenario: scenario_name(context.index, near),
@@ -309,8 +311,12 @@ fn whole_body(context: &Context<'_>, near: &Near, told: &mut Criterion) {
     }
 }
 
-fn state(standing: Standing) -> Option<Criterion> {
+fn state(standing: Standing, scenario: &Scenario) -> Option<Criterion> {
     match standing {
+        Standing::WrongState => {
+            let words = scenario.state.as_ref().map(StateSpec::words).unwrap_or_default();
+            Some(criterion("state", false, words))
+        }
         Standing::Enabled => None,
         Standing::Disabled => Some(criterion("state", false, "disabled")),
         Standing::UsedUp => Some(criterion("state", false, "used up: its sequence has ended")),
@@ -342,6 +348,10 @@ fn fixes(context: &Context<'_>, miss: &Miss, url: &str) -> Vec<String> {
         Reason::Disabled => vec![format!("`retake mock enable {name} {which}`")],
         Reason::UsedUp => vec![format!(
             "set `\"end\": \"repeat-last\"` or `\"cycle\"` for that scenario in {}, or record one more answer",
+            context.index.stub(near.at).path
+        )],
+        Reason::WrongState => vec![format!(
+            "look at the `state` of that scenario in {}: `retake state list` shows the present one",
             context.index.stub(near.at).path
         )],
         Reason::Value | Reason::Query | Reason::Body | Reason::Header => vec![
@@ -417,7 +427,9 @@ mod tests {
 
     fn report(sources: Vec<Source>, call: &Call) -> MissReport {
         let index = index(sources);
-        let Selection::Miss(miss) = index.select(call, Profile::Best, &|_| true) else { panic!("a hit") };
+        let Selection::Miss(miss) = index.select(call, Profile::Best, &crate::matching::tests::UsedUp) else {
+            panic!("a hit")
+        };
         let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
         let context = Context { index: &index, call, id: "call:17", status: 501, mask: &mask };
         MissReport::new(&context, &miss)

@@ -38,6 +38,15 @@ pub struct Receipt {
     pub exhausted: Vec<String>,
     /// Sockets that this process opened towards origins while it served, as counted where they are opened: 0.
     pub upstream_sockets: u64,
+    /// How often changed files were taken over while they were served; the lists are of the last ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub edits: u64,
+    /// Calls that nothing matched, and that went on to their origins; no misses.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed: u64,
+    /// These by endpoint and reason, most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_on: Vec<MissGroup>,
     /// Groups that were left out of the lists above because there were too many kinds of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub groups_left_out: u64,
@@ -80,16 +89,21 @@ impl Receipt {
     /// The receipt in a few lines for a terminal; nothing in it acts on one.
     pub fn text(&self) -> String {
         let mut out = String::new();
-        let calls = self.served + self.missed;
+        let calls = self.served + self.missed + self.passed;
         let _ = write!(out, "{} to {}", count(calls, "call"), clean(&self.collections.join(", ")));
         let _ = writeln!(
             out,
             " (profile {}, {} upstream sockets)\n  {} served, {} of them inexact; {} missed",
             self.profile, self.upstream_sockets, self.served, self.inexact, self.missed
         );
-        list(&mut out, "missed", &self.misses, |miss| {
+        if self.passed > 0 {
+            let _ = writeln!(out, "  {} passed on to their origins", count(self.passed, "call"));
+        }
+        let miss_line = |miss: &MissGroup| {
             format!("{} × {}  {}  (call {})", miss.count, clean(&miss.endpoint), clean(&miss.reason), miss.first_call)
-        });
+        };
+        list(&mut out, "missed", &self.misses, miss_line);
+        list(&mut out, "passed on", &self.passed_on, miss_line);
         list(&mut out, "inexact", &self.inexact_hits, |hit| {
             format!(
                 "{} × {}  {}  (call {})",
@@ -103,6 +117,9 @@ impl Receipt {
         list(&mut out, "unused", &self.unused, |name| clean(name).into_owned());
         if self.groups_left_out > 0 {
             let _ = writeln!(out, "  {} not listed: too many kinds", count(self.groups_left_out, "call"));
+        }
+        if self.edits > 0 {
+            let _ = writeln!(out, "  the files changed {} while they were served", count(self.edits, "time"));
         }
         let _ =
             writeln!(out, "  the files served: blake3 {}", self.served_blake3.get(..16).unwrap_or(&self.served_blake3));

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -37,6 +37,8 @@ pub enum CallResult {
     Inexact,
     /// Nothing matched.
     Miss,
+    /// Nothing matched, and it went on to its origin.
+    Passed,
     /// The call could not be read, or never became a request.
     Error,
 }
@@ -70,6 +72,9 @@ pub struct CallRecord {
     pub status: u16,
     /// What it came to.
     pub result: CallResult,
+    /// The cursor that it named; absent where that is the one of the whole server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Arc<str>>,
     /// The scenario that answered: `github: GET /users/{login}#octocat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenario: Option<Arc<str>>,
@@ -396,16 +401,79 @@ impl Run {
         Ok(self.calls(1, |call| call.call == number)?.pop())
     }
 
-    fn each(&self, mut take: impl FnMut(CallRecord)) -> Result<(), RunError> {
+    /// A page of the calls that `wanted` accepts: the first `limit` when the oldest come first, else the last, newest
+    /// first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn page(
+        &self,
+        oldest_first: bool,
+        limit: usize,
+        wanted: impl Fn(&CallRecord) -> bool,
+    ) -> Result<Vec<CallRecord>, RunError> {
+        if !oldest_first {
+            return self.calls(limit, wanted);
+        }
+        let mut first = Vec::new();
+        self.each(|call| {
+            if first.len() < limit && wanted(&call) {
+                first.push(call);
+            }
+        })?;
+        Ok(first)
+    }
+
+    /// The last `limit` calls that `wanted` accepts, oldest first, and how far the log has been read, in bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn last(&self, limit: usize, wanted: impl Fn(&CallRecord) -> bool) -> Result<(Vec<CallRecord>, u64), RunError> {
+        let mut last = VecDeque::new();
+        let end = self.each_from(0, |call| {
+            if wanted(&call) && limit > 0 {
+                if last.len() == limit {
+                    last.pop_front();
+                }
+                last.push_back(call);
+            }
+        })?;
+        Ok((last.into(), end))
+    }
+
+    /// What has been logged since the log was read to `from`, and how far it has been read now.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn since(&self, from: u64) -> Result<(Vec<CallRecord>, u64), RunError> {
+        let mut more = Vec::new();
+        let end = self.each_from(from, |call| more.push(call))?;
+        Ok((more, end))
+    }
+
+    fn each(&self, take: impl FnMut(CallRecord)) -> Result<(), RunError> {
+        self.each_from(0, take).map(drop)
+    }
+
+    /// Reads whole lines from a place on; tells where the last of them ends.
+    fn each_from(&self, from: u64, mut take: impl FnMut(CallRecord)) -> Result<u64, RunError> {
         let path = self.dir.join("calls.jsonl");
         let failed = |error| RunError::Io(path.clone(), error);
-        let file = File::open(&path).map_err(failed)?;
-        for line in BufReader::new(file).split(b'\n') {
-            if let Ok(call) = serde_json::from_slice(&line.map_err(failed)?) {
+        let mut file = File::open(&path).map_err(failed)?;
+        file.seek(io::SeekFrom::Start(from)).map_err(failed)?;
+        let (mut reader, mut line, mut end) = (BufReader::new(file), Vec::new(), from);
+        loop {
+            line.clear();
+            let count = reader.read_until(b'\n', &mut line).map_err(failed)?;
+            // A last line that is still being written is read when it is whole.
+            if line.last() != Some(&b'\n') {
+                return Ok(end);
+            }
+            end += count as u64;
+            if let Ok(call) = serde_json::from_slice(&line) {
                 take(call);
             }
         }
-        Ok(())
     }
 }
 
@@ -422,6 +490,7 @@ mod tests {
             url: "https://api.test/x".into(),
             status: 200,
             result,
+            cursor: None,
             scenario: None,
             step: None,
             score: None,

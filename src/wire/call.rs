@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::combinators::UnsyncBoxBody;
 use jiff::Timestamp;
 
@@ -35,6 +36,10 @@ pub struct Call<B = hyper::body::Incoming> {
     pub started: Instant,
     /// The client.
     pub client: SocketAddr,
+    /// The address at which the client reached us.
+    pub local: SocketAddr,
+    /// `Proxy-Authorization` of the CONNECT whose tunnel it came through.
+    pub tunnel_credentials: Option<http::HeaderValue>,
     /// How it came.
     pub route: Route,
     /// The method.
@@ -57,8 +62,24 @@ pub struct Call<B = hyper::body::Incoming> {
 impl<B> Call<B> {
     /// The call without its body, and the body.
     pub fn split(self) -> (Call<()>, B) {
-        let Call { started_at, started, client, route, method, path, query, version, fields, head, body } = self;
-        (Call { started_at, started, client, route, method, path, query, version, fields, head, body: () }, body)
+        let Call { started_at, started, client, local, tunnel_credentials, route, method, .. } = self;
+        let Call { path, query, version, fields, head, body, .. } = self;
+        let call = Call {
+            started_at,
+            started,
+            client,
+            local,
+            tunnel_credentials,
+            route,
+            method,
+            path,
+            query,
+            version,
+            fields,
+            head,
+            body: (),
+        };
+        (call, body)
     }
 }
 
@@ -108,6 +129,13 @@ pub trait Answerer: Send + Sync + 'static {
 
     /// A message that was refused before it became a call: ambiguous framing, a head over the limits, no HTTP.
     fn refused_message(&self, client: SocketAddr, reason: &str);
+}
+
+/// Where calls go that a replay does not answer itself.
+pub trait Fallback: Send + Sync + 'static {
+    /// Sends a call, whose body has been read, to its origin, and returns what comes back; an answer of our own when
+    /// nothing does.
+    fn pass(self: Arc<Self>, call: Call<Bytes>, origin: Origin) -> BoxFuture<'static, http::Response<Body>>;
 }
 
 /// A CONNECT tunnel that cannot be intercepted.

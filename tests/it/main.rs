@@ -10,7 +10,9 @@
     reason = "a test that cannot go on stops there"
 )]
 
+mod access;
 mod answers;
+mod calls;
 mod cli;
 mod durability;
 mod faults;
@@ -20,11 +22,14 @@ mod harness;
 mod history_cli;
 mod large;
 mod layering;
+mod live;
 mod loops;
 mod matching;
+mod on_miss;
 mod peers;
 mod repeat;
 mod review;
 mod round_trip;
 mod secrets;
+mod state;
 mod takes;

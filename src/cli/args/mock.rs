@@ -64,6 +64,39 @@ pub enum MockCommand {
         #[command(subcommand)]
         command: ScenarioCommand,
     },
+    /// Named 5xx answers for everything, by hand
+    ServerStub {
+        /// What to do.
+        #[command(subcommand)]
+        command: ServerStubCommand,
+    },
+    /// Let a server stub answer every call, or none; replays that run follow
+    Activate {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// The server stub, or none
+        #[arg(value_name = "NAME|none")]
+        name: String,
+        /// In the newest running replay of the collection only, to its end: the files stay as they are
+        #[arg(long)]
+        running: bool,
+    },
+    /// Set what holds for the whole collection: name, profile, cors, private, on-miss
+    Set {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// What, such as cors=true; an empty value takes it back
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        pairs: Vec<String>,
+    },
+    /// Keys of a private collection
+    Key {
+        /// What to do.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Make a scenario the one that answers when no other of its stub qualifies
     Default {
         /// Which.
@@ -144,6 +177,65 @@ pub enum StubCommand {
         #[arg(long)]
         ignore_body: bool,
     },
+}
+
+/// `retake mock key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key, and show it this once
+    Create {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// What to call it [default: key-1, key-2, ...]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// List the names of keys, and the beginnings of their hashes
+    List {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// JSON Lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a key away
+    Revoke {
+        /// The collection
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// `retake mock server-stub …`
+#[derive(Debug, Subcommand)]
+pub enum ServerStubCommand {
+    /// Add one; `retake mock activate` lets it answer
+    Add(ServerStubAddArgs),
+}
+
+/// `retake mock server-stub add`
+#[derive(Debug, Args)]
+pub struct ServerStubAddArgs {
+    /// The collection
+    #[arg(value_name = "COLLECTION")]
+    pub collection: String,
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The status
+    #[arg(long, value_name = "STATUS", default_value_t = 503, value_parser = clap::value_parser!(u16).range(500..600))]
+    pub status: u16,
+    /// A response field; repeatable
+    #[arg(long = "response-header", short = 'R', value_name = "NAME: VALUE")]
+    pub response_headers: Vec<String>,
+    /// The response body: text, or @FILE
+    #[arg(long, short = 'b', value_name = "BODY")]
+    pub body: Option<String>,
 }
 
 /// `retake mock scenario …`

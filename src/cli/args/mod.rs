@@ -10,9 +10,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::replay::cursor::CursorBy;
+
 pub use filters::*;
 pub use history::*;
-pub use mock::{MockArgs, MockCommand, ScenarioAddArgs, ScenarioCommand, StubCommand, WhichScenario};
+pub use mock::{
+    KeyCommand, MockArgs, MockCommand, ScenarioAddArgs, ScenarioCommand, ServerStubAddArgs, ServerStubCommand,
+    StubCommand, WhichScenario,
+};
 pub use review::ReviewArgs;
 
 /// Record real API traffic, promote it into mocks, replay it offline
@@ -60,6 +65,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Look at the calls that replays answered
     Calls(CallsArgs),
+    /// Look at sequences, named states and fresh values of a running replay, and set them
+    State(StateArgs),
     /// Print the variables that point this shell at the newest running recorder or replay
     Env(EnvArgs),
     /// The certificate authority of this installation
@@ -152,6 +159,25 @@ pub struct ReplayArgs {
     /// How requests are matched [default: the collection's, else best]
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<ProfileArg>,
+    /// Keep sequences and states apart by test: header:NAME, port, proxy-user, or path (calls to /~NAME/...)
+    #[arg(long, value_name = "BY", default_value = "server")]
+    pub cursor: CursorBy,
+    /// Listen here, too; repeatable
+    #[arg(long, value_name = "ADDR")]
+    pub also_listen: Vec<SocketAddr>,
+    /// What becomes of calls that match nothing: fail, pass (on to the origin), record (and into the history), or one of
+    /// them for a host: HOST=pass; repeatable [default: the collection's, else fail]
+    #[arg(long, value_name = "[HOST=]WHAT")]
+    pub on_miss: Vec<String>,
+    /// PEM file with further roots to trust upstream, for calls that are passed on; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub upstream_ca: Vec<PathBuf>,
+    /// Do not verify the certificate of this host when calls are passed on; repeatable
+    #[arg(long, value_name = "HOST")]
+    pub insecure: Vec<String>,
+    /// Let pages of any origin call from a browser, whatever the collections say
+    #[arg(long)]
+    pub cors: bool,
     /// Status of the answer to a call that matched nothing [default: 501; 404 with the profile postman]
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..600))]
     pub miss_status: Option<u16>,
@@ -313,6 +339,33 @@ pub struct CallsArgs {
 pub enum CallsCommand {
     /// List calls, newest first
     List(CallsListArgs),
+    /// Find a text in calls: URL, scenario, differences, request fields and body
+    Search {
+        /// The text; upper and lower case are alike
+        #[arg(value_name = "TEXT")]
+        text: String,
+        /// Which calls, and how many.
+        #[command(flatten)]
+        args: CallsListArgs,
+    },
+    /// Show the last calls, and with -f those that come
+    Tail {
+        /// The run [default: the newest]
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// Calls to begin with
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+        lines: usize,
+        /// Go on until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
+        /// Which calls.
+        #[command(flatten)]
+        filters: CallFilterArgs,
+        /// JSON Lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Show a call whole: request, answer, and how it was chosen
     Show {
         /// The call's number in its run
@@ -333,12 +386,137 @@ pub struct CallsListArgs {
     /// The run [default: the newest]
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
-    /// Misses only
-    #[arg(long)]
-    pub misses: bool,
+    /// Which calls.
+    #[command(flatten)]
+    pub filters: CallFilterArgs,
     /// Paging.
     #[command(flatten)]
     pub page: PageArgs,
+    /// Below this number: the page after that one
+    #[arg(long, value_name = "N")]
+    pub before: Option<u64>,
+    /// Above this number
+    #[arg(long, value_name = "N")]
+    pub after: Option<u64>,
+    /// Which come first
+    #[arg(long, value_name = "ORDER", default_value = "newest")]
+    pub sort: SortArg,
+}
+
+/// Which calls come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SortArg {
+    /// The newest
+    Newest,
+    /// The oldest
+    Oldest,
+}
+
+/// Filters over the calls of a run; all that are given must hold.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct CallFilterArgs {
+    /// Misses only
+    #[arg(long, conflicts_with = "kinds")]
+    pub misses: bool,
+    /// That came to this; repeatable
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kinds: Vec<CallTypeArg>,
+    /// Answered with this status, class or range: 404, 5xx, 400-499
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// With this method
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// To hosts that fit this glob, without case
+    #[arg(long, value_name = "GLOB")]
+    pub host: Option<String>,
+    /// With a path that fits this glob, without case
+    #[arg(long, value_name = "GLOB")]
+    pub path: Option<String>,
+    /// At this time or later: 10:30, "2h ago", 2026-11-20, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Of this cursor
+    #[arg(long, value_name = "NAME")]
+    pub cursor: Option<String>,
+}
+
+/// What a call came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CallTypeArg {
+    /// It was answered: exact, inexact, passed on
+    Success,
+    /// It was not: a miss, or never became a call
+    Error,
+    /// An exact hit
+    Exact,
+    /// An inexact hit
+    Inexact,
+    /// A miss
+    Miss,
+    /// Passed on to its origin
+    Passed,
+}
+
+/// `retake state`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct StateArgs {
+    /// What to do; `list` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<StateCommand>,
+    /// The flags of `list`.
+    #[command(flatten)]
+    pub list: StateListArgs,
+}
+
+/// `retake state list`
+#[derive(Debug, Args)]
+pub struct StateListArgs {
+    /// Of this cursor only
+    #[arg(long, value_name = "NAME")]
+    pub cursor: Option<String>,
+    /// The run [default: the newest that is running]
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `retake state …`
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Show what has happened so far, by cursor
+    List(StateListArgs),
+    /// Put a thing into a named state, or a sequence before one of its steps
+    Set {
+        /// The thing (`order`; the collection, for its own state), or a scenario (`GET /jobs/{id}#job`)
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The state; of a sequence the step that the next call gets, from 1
+        #[arg(value_name = "STATE|STEP")]
+        value: String,
+        /// For this cursor [default: that of the whole server]
+        #[arg(long, value_name = "NAME")]
+        cursor: Option<String>,
+        /// The run [default: the newest that is running]
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+    },
+    /// Let everything begin anew
+    Reset {
+        /// For this cursor only [default: for all]
+        #[arg(long, value_name = "NAME")]
+        cursor: Option<String>,
+        /// The run [default: the newest that is running]
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+    },
 }
 
 /// `retake env`

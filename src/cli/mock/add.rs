@@ -90,6 +90,7 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
             path,
             defaults,
             parts,
+            on_miss: None,
             rules: Vec::new(),
             delay: None,
             fault: None,
@@ -111,16 +112,25 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
     })
 }
 
+/// The field lines of an answer, and its body; the lines name the body's type.
+///
+/// # Errors
+/// What is no field line, or a file that cannot be read.
+pub(super) fn answer(headers: &[String], body: Option<&str>) -> Result<(Vec<FieldLine>, Option<GivenBody>), CliError> {
+    let mut fields = field_lines(headers)?;
+    let declared = content_type(&fields);
+    let body = body.map(|data| body::read(data, declared.as_deref())).transpose()?;
+    if let Some(body) = body.as_ref().filter(|_| declared.is_none()) {
+        fields.push(FieldLine(Field::new("Content-Type", body.media_type.as_bytes())));
+    }
+    Ok((fields, body))
+}
+
 /// `retake mock scenario add`
 pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
     let mut fields = field_lines(&args.headers)?;
     let request = args.data.as_deref().map(|data| body::read(data, args.media_type.as_deref())).transpose()?;
-    let mut response_fields = field_lines(&args.response_headers)?;
-    let declared = content_type(&response_fields);
-    let response = args.body.as_deref().map(|data| body::read(data, declared.as_deref())).transpose()?;
-    if let Some(body) = response.as_ref().filter(|_| declared.is_none()) {
-        response_fields.push(FieldLine(Field::new("Content-Type", body.media_type.as_bytes())));
-    }
+    let (response_fields, response) = answer(&args.response_headers, args.body.as_deref())?;
     // The request's media type has a member of its own.
     let media_type = content_type(&fields).or_else(|| request.as_ref().map(|body| body.media_type.clone()));
     fields.retain(|line| !line.0.is("content-type"));
@@ -135,26 +145,14 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
         let mut store = |given: Option<GivenBody>| given.map(|given| given.into_spec(&args.name, &used, &mut bodies));
         let request_body = store(request);
         let response_body = store(response);
-        let response = ResponseSpec {
-            status: args.status,
-            reason: None,
-            times: None,
-            recorded_at: None,
-            streamed: false,
-            duration_ms: None,
-            delay: None,
-            fault: None,
-            template: false,
-            coding_unasked: false,
-            fields: response_fields,
-            body: response_body,
-            trailers: Vec::new(),
-        };
+        let mut response = ResponseSpec::of_status(args.status);
+        (response.fields, response.body) = (response_fields, response_body);
         let scenario = Scenario {
             name: args.name.clone(),
             default: args.default,
             disabled: false,
             priority: 0,
+            state: None,
             source: None,
             id: None,
             request: RequestSpec { captures, query, fields, media_type, body: request_body },

@@ -4,11 +4,14 @@ mod add;
 mod body;
 mod check;
 mod edit;
+mod key;
 mod list;
 mod select;
+mod server_stub;
+mod set;
 mod test;
 
-use super::args::{Global, MockArgs, MockCommand, ScenarioCommand, StubCommand};
+use super::args::{Global, MockArgs, MockCommand, ScenarioCommand, ServerStubCommand, StubCommand};
 use super::collections;
 use super::exit::Outcome;
 use super::output::Printer;
@@ -38,6 +41,12 @@ fn dispatch(args: MockArgs, context: &Context) -> Outcome {
             add::stub(context, &collection, wanted)
         }
         MockCommand::Scenario { command: ScenarioCommand::Add(args) } => add::scenario(context, args),
+        MockCommand::ServerStub { command: ServerStubCommand::Add(args) } => server_stub::add(context, args),
+        MockCommand::Activate { collection, name, running } => {
+            server_stub::activate(context, &collection, &name, running)
+        }
+        MockCommand::Set { collection, pairs } => set::run(context, &collection, &pairs),
+        MockCommand::Key { command } => key::run(context, command),
         MockCommand::Default { which, unset } => edit::default(context, &which, unset),
         MockCommand::Enable(which) => edit::enable(context, &which, true),
         MockCommand::Disable(which) => edit::enable(context, &which, false),

@@ -8,8 +8,8 @@ use super::{Context, select};
 use crate::cli::collections::{load, own_request};
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::output::{BAD, GOOD};
-use crate::collection::{Scenario, Stub};
-use crate::matching::{Index, ScenarioRef, Selection, Source};
+use crate::collection::{Collection, Scenario, Stub};
+use crate::matching::{Index, ScenarioRef, Selection, Source, State};
 use crate::report::collection::count;
 use crate::report::terminal::clean;
 
@@ -21,6 +21,26 @@ enum Answer {
     Other(ScenarioRef),
     /// None.
     Nothing,
+}
+
+/// The named states are those that a scenario needs.
+struct InStateOf<'a> {
+    collection: &'a Collection,
+    scenario: &'a Scenario,
+}
+
+impl State for InStateOf<'_> {
+    fn is_in_wrong_state(&self, at: ScenarioRef) -> bool {
+        let needs = |scenario: &'_ Scenario| {
+            let state = scenario.state.as_ref()?;
+            Some((state.thing().to_owned(), state.requires.clone()?))
+        };
+        let other = needs(&self.collection.stubs[at.stub].stub.scenarios[at.scenario]);
+        match (needs(self.scenario), other) {
+            (Some((thing, state)), Some((of, required))) => thing == of && state != required,
+            _ => false,
+        }
+    }
 }
 
 pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
@@ -39,7 +59,7 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
         for (at, scenario) in file.stub.scenarios.iter().enumerate().filter(|(_, scenario)| !scenario.disabled) {
             let own = ScenarioRef { collection: 0, stub: stub_at, scenario: at };
             let call = own_request(&loaded, &file.stub, scenario)?;
-            let answer = match index.select(&call, profile, &|_| false) {
+            let answer = match index.select(&call, profile, &InStateOf { collection: &collection, scenario }) {
                 Selection::Hit(hit) if hit.at == own => Answer::Itself,
                 Selection::Hit(hit) => Answer::Other(hit.at),
                 Selection::Miss(_) => Answer::Nothing,

@@ -53,7 +53,7 @@ pub(super) fn media_type(text: &str) -> Result<String, CliError> {
 ///
 /// # Errors
 /// Exit code 2 for anything else.
-pub(super) fn status(text: &str) -> Result<(u16, u16), CliError> {
+pub(in crate::cli) fn status(text: &str) -> Result<(u16, u16), CliError> {
     let bad = || {
         CliError::usage(format!("`--status {text}`: no such status"))
             .hint("give a code (`404`), a class (`5xx`), or a range (`400-499`)")

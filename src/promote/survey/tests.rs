@@ -1,7 +1,7 @@
 //! Flows recorded twice: the second take hits what the first one became, and what matters still decides.
 
 use crate::collection::{Place, Rule, RuleAction, RuleSide};
-use crate::matching::{Call, Index, Selection, Source, Target};
+use crate::matching::{Call, Index, Selection, Source, Target, Untouched};
 use crate::model::Shape;
 use crate::promote::testing::exchange;
 use crate::promote::{Change, Content, Existing, Options, Promotion, Recorded, promote};
@@ -61,7 +61,7 @@ fn call(recorded: &Recorded) -> Call {
 
 /// The status of each scenario that answers, in any of its steps; none for a miss.
 fn statuses(index: &Index, recorded: &Recorded) -> Option<Vec<u16>> {
-    match index.select(&call(recorded), crate::collection::Profile::Strict, &|_| false) {
+    match index.select(&call(recorded), crate::collection::Profile::Strict, &Untouched) {
         Selection::Hit(hit) => Some(index.scenario(hit.at).steps().iter().map(|step| step.status).collect()),
         Selection::Miss(_) => None,
     }

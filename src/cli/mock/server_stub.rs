@@ -1,0 +1,55 @@
+//! `retake mock server-stub add` and `retake mock activate`.
+
+use std::cell::RefCell;
+
+use super::{Context, add, body, edit};
+use crate::app::replay::name_of;
+use crate::cli::args::ServerStubAddArgs;
+use crate::cli::exit::{CliError, Outcome};
+use crate::cli::state;
+use crate::collection::{ServerStub, nearest};
+use crate::control::ReplayAsk;
+
+/// `retake mock server-stub add`
+pub(super) fn add(context: &Context, args: ServerStubAddArgs) -> Outcome {
+    let (fields, made) = add::answer(&args.response_headers, args.body.as_deref())?;
+    edit::edit(context, &args.collection, |collection| {
+        if collection.manifest.server_stubs.iter().any(|stub| stub.name == args.name) {
+            return Err(CliError::usage(format!("the collection has a server stub `{}` already", args.name)));
+        }
+        let (used, mut files) = (RefCell::new(body::files_of(collection)), Vec::new());
+        let body = made.map(|given| given.into_spec(&args.name, &used, &mut files));
+        let stub = ServerStub { name: args.name.clone(), status: args.status, fields, body, active: false };
+        collection.manifest.server_stubs.push(stub);
+        let done = format!("`{0}` is there; `retake mock activate {1} {0}` lets it answer", args.name, args.collection);
+        Ok((files, done))
+    })
+}
+
+/// `retake mock activate`: in the files, or with `running` in the newest running replay of the collection alone.
+pub(super) fn activate(context: &Context, name: &str, which: &str, running: bool) -> Outcome {
+    let wanted = (which != "none").then(|| which.to_owned());
+    if running {
+        let collection = name_of(&context.settings.collection_dir(name));
+        let serves = |replay: &crate::store::running::Running| replay.collections.contains(&collection);
+        let replay = state::running_replay(&context.settings, serves, None)?;
+        return state::tell(&replay, ReplayAsk::Activate { collection, name: wanted }, context.printer);
+    }
+    edit::edit(context, name, |collection| {
+        let stubs = &mut collection.manifest.server_stubs;
+        if let Some(wanted) = wanted.as_ref().filter(|wanted| !stubs.iter().any(|stub| stub.name == **wanted)) {
+            let error = CliError::usage(format!("`{name}` has no server stub `{wanted}`"));
+            let known = stubs.iter().map(|stub| stub.name.as_str());
+            return Err(match nearest(wanted, known) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(format!("make one: `retake mock server-stub add {name} {wanted}`")),
+            });
+        }
+        stubs.iter_mut().for_each(|stub| stub.active = Some(&stub.name) == wanted.as_ref());
+        let done = match &wanted {
+            Some(wanted) => format!("`{wanted}` answers every call, also of replays that run"),
+            None => "no server stub is active".to_owned(),
+        };
+        Ok((Vec::new(), done))
+    })
+}
