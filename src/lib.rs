@@ -11,6 +11,9 @@ pub mod control;
 pub mod diff;
 pub mod formats;
 pub mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod matching;
 pub mod model;
 pub mod promote;

@@ -22,6 +22,8 @@ enum State {
     Preamble,
     /// After a delimiter: the rest of its line, or `--`.
     Delimiter,
+    /// In the rest of that line.
+    Line,
     Head,
     Part(Lexer),
     Secret(Secret),
@@ -57,7 +59,8 @@ impl Multipart {
         while at < buf.len() {
             let rest = &buf[at..];
             let used = match &self.state {
-                State::Delimiter => self.delimiter(rest, at_end, sink),
+                State::Delimiter => self.delimiter(rest, at_end),
+                State::Line => Some(self.line(rest, sink)),
                 State::Head => self.head(rest, at_end, sink),
                 State::Epilogue => {
                     sink.plain(rest);
@@ -144,14 +147,15 @@ impl Multipart {
         }
     }
 
-    fn delimiter(&mut self, rest: &[u8], at_end: bool, sink: &mut Sink) -> Option<usize> {
-        if rest.starts_with(b"--") {
-            self.state = State::Epilogue;
-            return Some(0);
-        }
-        if rest.len() < 2 && rest[0] == b'-' && !at_end {
+    fn delimiter(&mut self, rest: &[u8], at_end: bool) -> Option<usize> {
+        if rest == b"-" && !at_end {
             return None;
         }
+        self.state = if rest.starts_with(b"--") { State::Epilogue } else { State::Line };
+        Some(0)
+    }
+
+    fn line(&mut self, rest: &[u8], sink: &mut Sink) -> usize {
         let used = match memchr::memchr(b'\n', rest) {
             Some(line) => {
                 self.state = State::Head;
@@ -160,7 +164,7 @@ impl Multipart {
             None => rest.len(),
         };
         sink.plain(&rest[..used]);
-        Some(used)
+        used
     }
 
     fn head(&mut self, rest: &[u8], at_end: bool, sink: &mut Sink) -> Option<usize> {

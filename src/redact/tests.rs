@@ -578,6 +578,16 @@ fn kinds() -> impl Strategy<Value = Kind> {
     proptest::sample::select(vec![Kind::Json, Kind::Form, Kind::Multipart, Kind::Xml, Kind::EventStream, Kind::Text])
 }
 
+#[test]
+fn a_line_that_only_begins_as_a_delimiter_is_the_same_however_it_is_cut() {
+    let text = b"--B\r\n\r\nx\r\n--Bold --strange\r\nContent-Type: application/json\r\n\r\n{\"token\":\"planted\"}\r\n--B--\r\n";
+    let content_type = Some("multipart/form-data; boundary=B");
+    for cut in 0..text.len() {
+        let masked = mask_in(&masker(), Kind::Multipart, content_type, text, &[cut]).0;
+        assert!(!String::from_utf8_lossy(&masked).contains("planted"), "cut at {cut}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 600 } else { 20_000 }))]
 

@@ -8,6 +8,8 @@ mod current;
 mod days;
 mod edit;
 mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod history;
 mod in_flight;
 mod index;
@@ -21,7 +23,7 @@ pub mod running;
 pub mod runs;
 mod search;
 mod segment;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -236,7 +236,7 @@ fn recovered(layout: &Layout, info: &StoreInfo, repairs: &mut Repairs) -> Result
     let _ = std::fs::remove_file(layout.index_suspect());
     let kept = kept.map(|kept| format!("; the old one is kept as {}", kept.display())).unwrap_or_default();
     let reason = reason.unwrap_or_default();
-    let lost = repairs.known.saturating_sub(index.paged() + index.waiting() as u64);
+    let lost = repairs.known.saturating_sub(index.paged() + (index.waiting() + index.open_records().len()) as u64);
     if lost > 0 {
         repairs.say(format!("{lost} exchange(s) that the index knew are gone: the end of the journal is missing"));
     }

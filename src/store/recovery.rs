@@ -22,7 +22,7 @@ const BATCH_ROWS: usize = 8 * FLUSH_ROWS;
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
     texts: Vec<String>,
-    /// How many exchanges an index had that is at odds with the journal.
+    /// How many exchanges an index had that is at odds with the journal, those that had only begun included.
     pub(super) known: u64,
     read_only: bool,
 }
@@ -87,7 +87,7 @@ pub(super) fn catch_up(
     let segments = layout.segments()?;
     let length = |number| fs::metadata(layout.segment(number)).map(|file| file.len());
     if from.0 != 0 && (!segments.contains(&from.0) || length(from.0)? < from.1) {
-        repairs.known = index.paged();
+        repairs.known = index.paged() + index.open_records().len() as u64;
         return Ok(Err(IndexError::Damaged("it knows of records that the journal does not have".into())));
     }
     let end = match replay(layout, index, from, repairs) {

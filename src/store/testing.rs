@@ -19,7 +19,7 @@ pub(crate) fn exchange(number: u64) -> Exchange {
         number,
         session: format!("s-{}", number / 40 % 2),
         tags: if number.is_multiple_of(9) { vec!["nine".into()] } else { Vec::new() },
-        started_at: Timestamp::from_microsecond(started).unwrap(),
+        started_at: Timestamp::from_microsecond(started).unwrap_or(Timestamp::UNIX_EPOCH),
         client: None,
         request: RequestRecord {
             method: if number.is_multiple_of(4) { "POST" } else { "GET" }.into(),

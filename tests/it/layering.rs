@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["matching"],
     &["promote"],
     &["report", "store", "tls", "formats"],
-    &["wire"],
+    &["wire", "fuzzing"],
     &["recorder"],
     &["forward", "replay"],
     &["proxy", "control"],

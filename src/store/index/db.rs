@@ -195,7 +195,7 @@ fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, DbError> {
     }
 }
 
-fn seal(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn seal(bytes: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(bytes.len() + 5);
     sealed.extend_from_slice(&crc32c::crc32c(bytes).to_le_bytes());
     sealed.push(VERSION);
@@ -203,7 +203,7 @@ fn seal(bytes: &[u8]) -> Vec<u8> {
     sealed
 }
 
-fn unseal(sealed: &[u8]) -> Result<&[u8], DbError> {
+pub(super) fn unseal(sealed: &[u8]) -> Result<&[u8], DbError> {
     let (checksum, rest) = sealed.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
     match rest.split_first() {
         Some((&VERSION, bytes)) if crc32c::crc32c(bytes).to_le_bytes() == *checksum => Ok(bytes),
@@ -216,7 +216,7 @@ fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, DbError> {
     rmp_serde::to_vec(value).map(|bytes| seal(&bytes)).map_err(|error| DbError::Failed(error.to_string()))
 }
 
-fn unpack<T: DeserializeOwned>(sealed: &[u8]) -> Result<T, DbError> {
+pub(super) fn unpack<T: DeserializeOwned>(sealed: &[u8]) -> Result<T, DbError> {
     rmp_serde::from_slice(unseal(sealed)?).map_err(|error| DbError::Failed(error.to_string()))
 }
 

@@ -6,6 +6,8 @@
 //! over a page: an addendum is seen at once.
 
 mod db;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -376,7 +378,11 @@ fn merged(db: &Db, page: u64, known: bool, new: &[&Row]) -> Result<PageParts, In
     let old = bytes.as_deref().map(parse_rows).transpose()?.unwrap_or_default();
     let mut rows: BTreeMap<u64, StoredRow<'_>> = old.into_iter().map(|row| (row.number, row)).collect();
     rows.extend(new.iter().map(|row| (row.number, StoredRow::of(row))));
-    let rows: Vec<_> = rows.into_values().collect();
+    parts(page, rows.into_values().collect())
+}
+
+/// A page of these rows, ascending.
+fn parts(page: u64, rows: Vec<StoredRow<'_>>) -> Result<PageParts, IndexError> {
     let summary = Summary::of(&rows).ok_or_else(|| IndexError::Damaged("a page without rows".into()))?;
     let ids = rows.iter().flat_map(|row| row.number.to_be_bytes().into_iter().chain(row.id.into_array())).collect();
     let rows = rmp_serde::to_vec(&rows).map_err(|error| IndexError::Damaged(error.to_string()))?;
