@@ -172,6 +172,7 @@ fn show(done: &Done, into: &str, root: &Path, args: &PromoteArgs, is_ci: bool, p
         written: &done.written,
         removed: &done.removed,
         waits,
+        explain: args.explain,
     };
     if args.json {
         return printer.json(&shown);

@@ -15,6 +15,9 @@ use crate::model::RequestRecord;
 /// A committed scenario by its place: stub and scenario by position.
 pub(super) type Place = (usize, usize);
 
+/// So many scenarios that a fresh value may stand for are compared with its answers.
+const FRESH: usize = 256;
+
 /// Finds committed stubs and scenarios. Disabled scenarios are found like the others: what a person switched off must
 /// not come back as new.
 pub(super) struct Committed<'a> {
@@ -22,6 +25,8 @@ pub(super) struct Committed<'a> {
     literal: HashMap<(String, String), Vec<usize>>,
     patterns: HashMap<String, Vec<usize>>,
     scenarios: HashMap<(usize, RequestKey), Vec<usize>>,
+    /// The same, with all fresh values alike.
+    alike: HashMap<(usize, RequestKey), Vec<usize>>,
     /// The scenarios of stubs, compiled for matching when they are first asked for.
     compiled: RefCell<HashMap<usize, Rc<Vec<Option<Candidate>>>>>,
 }
@@ -32,9 +37,15 @@ impl<'a> Committed<'a> {
         for (at, file) in existing.collection.stubs.iter().enumerate() {
             let stub = &file.stub;
             let lens = found.lens(stub);
+            let across = lens.has_fresh().then(|| lens.across_recordings());
             for (position, scenario) in stub.scenarios.iter().enumerate() {
                 if let Some(key) = request::committed_key(stub, &scenario.request, &lens, existing.content) {
                     found.scenarios.entry((at, key)).or_default().push(position);
+                }
+                if let Some(across) = &across
+                    && let Some(key) = request::committed_key(stub, &scenario.request, across, existing.content)
+                {
+                    found.alike.entry((at, key)).or_default().push(position);
                 }
             }
         }
@@ -48,6 +59,7 @@ impl<'a> Committed<'a> {
             literal: HashMap::new(),
             patterns: HashMap::new(),
             scenarios: HashMap::new(),
+            alike: HashMap::new(),
             compiled: RefCell::default(),
         };
         for (at, file) in existing.collection.stubs.iter().enumerate() {
@@ -110,13 +122,38 @@ impl<'a> Committed<'a> {
             return (vec![found], false);
         }
         let Some(call) = call(recorded).filter(|_| !stubs.is_empty()) else { return (Vec::new(), false) };
+        let fresh = |at: &usize| -> Vec<Place> {
+            self.by_fresh(recorded, &call, *at).into_iter().map(|position| (*at, position)).collect()
+        };
+        if let Some(found) = stubs.iter().map(fresh).find(|found| !found.is_empty()) {
+            return (found, true);
+        }
         let of_stub = |at: &usize| self.by_matching(&call, *at).into_iter().map(|position| (*at, position)).collect();
         let found = stubs.iter().map(of_stub).find(|found: &Vec<Place>| !found.is_empty()).unwrap_or_default();
-        let is_fresh = found.first().is_some_and(|(stub, _)| self.lens(self.stub(*stub)).has_fresh());
-        (found, is_fresh)
+        (found, false)
     }
 
-    fn by_key(&self, recorded: &Recorded, at: usize) -> Option<usize> {
+    /// The scenarios that a request hits because a value of it was never recorded, at most so many as are worth a look.
+    fn by_fresh(&self, recorded: &Recorded, call: &Call, at: usize) -> Vec<usize> {
+        let lens = self.lens(self.stub(at));
+        if !lens.has_fresh() {
+            return Vec::new();
+        }
+        let key = self.key(recorded, at, &lens.across_recordings());
+        let Some(positions) = self.alike.get(&(at, key)) else { return Vec::new() };
+        let compiled = self.compiled(at);
+        let is_exact =
+            |position: &&usize| compiled[**position].as_ref().is_some_and(|candidate| candidate.is_exact(call));
+        let exact = positions.iter().filter(is_exact).take(FRESH).copied();
+        self.most_fields(at, exact)
+    }
+
+    fn compiled(&self, at: usize) -> Rc<Vec<Option<Candidate>>> {
+        self.compiled.borrow_mut().entry(at).or_insert_with(|| Rc::new(self.compile(at))).clone()
+    }
+
+    /// The key of a request as one of a stub.
+    fn key(&self, recorded: &Recorded, at: usize, lens: &Lens<'_>) -> RequestKey {
         let request = &recorded.exchange.request;
         let stub = self.stub(at);
         let captures = captures_of(&stub.path, &request.path).unwrap_or_default();
@@ -124,7 +161,13 @@ impl<'a> Committed<'a> {
         let media_type = request::media_type(&request.fields);
         let body = request::body_of(&recorded.request);
         let compared = Compared { captures: &captures, query: &query, media_type: media_type.as_deref(), body };
-        let key = compared.key(&self.lens(stub), stub.parts);
+        compared.key(lens, stub.parts)
+    }
+
+    fn by_key(&self, recorded: &Recorded, at: usize) -> Option<usize> {
+        let request = &recorded.exchange.request;
+        let stub = self.stub(at);
+        let key = self.key(recorded, at, &self.lens(stub));
         let positions = self.scenarios.get(&(at, key)).into_iter().flatten().copied();
         let held = positions.filter(|position| {
             let listed = request::effective(&stub.scenarios[*position].request, &stub.defaults).1;
@@ -134,7 +177,7 @@ impl<'a> Committed<'a> {
     }
 
     fn by_matching(&self, call: &Call, at: usize) -> Vec<usize> {
-        let compiled = self.compiled.borrow_mut().entry(at).or_insert_with(|| Rc::new(self.compile(at))).clone();
+        let compiled = self.compiled(at);
         let exact = compiled
             .iter()
             .enumerate()

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::committed::{Committed, Place};
 use super::endpoint::Endpoint;
-use super::group::{self, Sample};
+use super::group::{self, Sample, Step};
 use super::merge::committed_steps;
 use super::promoter::Bucket;
 use super::request::RequestKey;
@@ -33,14 +33,17 @@ pub(super) fn meant(
     }
     fresh.sort_by_key(|bucket| bucket.first);
     let mut meant = HashMap::new();
+    let mut known: HashMap<Place, Option<Vec<Step>>> = HashMap::new();
     for bucket in fresh {
         let mut samples = bucket.samples.clone();
         samples.sort_by_key(Sample::order);
         let steps = group::steps(&samples);
-        let is_alike =
-            |place: &&Place| committed_steps(committed, **place).is_some_and(|old| group::alike(&old, &steps));
+        let mut is_alike = |place: &&Place| {
+            let old = known.entry(**place).or_insert_with(|| committed_steps(committed, **place));
+            old.as_ref().is_some_and(|old| group::alike(old, &steps))
+        };
         let free = || bucket.fits.iter().filter(|place| !taken.contains(place));
-        let alike = free().find(is_alike).or_else(|| bucket.fits.iter().find(is_alike));
+        let alike = free().find(&mut is_alike).or_else(|| bucket.fits.iter().find(&mut is_alike));
         let place = alike.or_else(|| free().next()).copied();
         taken.extend(place);
         meant.insert(bucket.first, place);

@@ -11,7 +11,7 @@ use super::group::{self, Group, Sample, Step};
 use super::meant;
 use super::names::{self, Traits};
 use super::promoter::{Bucket, Promoter};
-use super::report::{Change, Report, Sampled, ScenarioLine, StubLine};
+use super::report::{Change, Report, Sampled, ScenarioLine, Stale, StubLine};
 use super::{BodyFile, BodySource, Options, Promotion};
 use crate::collection::{
     BodySpec, Collection, FORMAT_VERSION, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario,
@@ -367,9 +367,28 @@ impl<'o> Merge<'o> {
         responses
     }
 
+    /// The recorded scenarios of the stubs called that nothing called.
+    fn stale(&self) -> Vec<Stale> {
+        let of_stub = |(at, lines): (&usize, &Vec<ScenarioLine>)| {
+            let stub = &self.collection.stubs[*at].stub;
+            let called: HashSet<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+            let stale = stub.scenarios.iter().filter(|scenario| {
+                scenario.source.is_some() && !scenario.disabled && !called.contains(scenario.name.as_str())
+            });
+            let scenarios: Vec<String> = stale.map(|scenario| scenario.name.clone()).collect();
+            (!scenarios.is_empty()).then(|| Stale { stub: format!("{} {}", stub.method, stub.path), scenarios })
+        };
+        self.lines.iter().filter_map(of_stub).collect()
+    }
+
     fn finish(mut self, before: Option<&Collection>, selected: u64, promoted: u64) -> Promotion {
         let mut counts = BTreeMap::new();
         let mut stubs = Vec::new();
+        let stale = self.stale();
+        let count: usize = stale.iter().map(|stale| stale.scenarios.len()).sum();
+        if count > 0 {
+            counts.insert("removed", count as u64);
+        }
         for (at, mut scenarios) in self.lines {
             scenarios.iter().for_each(|line| *counts.entry(line.change.as_str()).or_default() += 1);
             scenarios.sort_by_key(|line| line.number);
@@ -394,6 +413,7 @@ impl<'o> Merge<'o> {
             left_out: Vec::new(),
             lossy: Vec::new(),
             hosts: Vec::new(),
+            stale,
             rules: Vec::new(),
             links: Vec::new(),
             sampled: self.sampled,

@@ -33,7 +33,7 @@ use crate::model::{ContentHash, Exchange};
 pub use merge::empty;
 pub use promoter::Promoter;
 pub use proposal::{Proposal, ask};
-pub use report::{Change, Conflict, HostLine, LeftOut, Lossy, Reason, Report, Sampled, ScenarioLine, StubLine};
+pub use report::{Change, Conflict, HostLine, LeftOut, Lossy, Reason, Report, Sampled, ScenarioLine, Stale, StubLine};
 pub use survey::{Confidence, Findings, LinkLine, RuleLine, Survey};
 
 /// Bodies up to this many bytes, decoded, stand inside a stub file; larger ones go to `bodies/`.

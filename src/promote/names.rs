@@ -29,21 +29,20 @@ pub(super) fn slug(text: &str) -> String {
 }
 
 /// The first of `name`, `name-2`, `name-3`… that is not taken; taken from then on. Case does not tell names apart,
-/// since it does not tell files apart everywhere.
-pub(super) fn free(name: &str, taken: &mut HashSet<String>) -> String {
+/// since it does not tell files apart everywhere. `count` is the number to go on with: many scenarios may be named by their status alone.
+fn free(name: &str, taken: &mut HashSet<String>, count: &mut u64) -> String {
     if taken.insert(name.to_lowercase()) {
         return name.to_owned();
     }
-    let mut count = 2u64;
     loop {
         let suffix = format!("-{count}");
         // Names are ASCII, so any place is a border between characters.
         let room = name.len().min(LONGEST.saturating_sub(suffix.len()));
         let next = format!("{}{suffix}", name[..room].trim_end_matches('-'));
+        *count += 1;
         if taken.insert(next.clone()) {
             return next;
         }
-        count += 1;
     }
 }
 
@@ -154,11 +153,12 @@ pub(super) fn scenarios(new: &[Traits], committed: &[Traits], taken: &mut HashSe
             *seen[level].entry(candidate.as_str()).or_default() += 1;
         }
     }
+    let mut counts: HashMap<&str, u64> = HashMap::new();
     let names = levels.iter().take(new.len()).map(|candidates| {
         let given = || candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_empty());
         let telling = given().find(|(level, candidate)| seen[*level][candidate.as_str()] == 1);
         let chosen = telling.or_else(|| given().next()).map_or("scenario", |(_, candidate)| candidate);
-        free(chosen, taken)
+        free(chosen, taken, counts.entry(chosen).or_insert(2))
     });
     names.collect()
 }
@@ -258,7 +258,7 @@ mod tests {
         assert!(slug(&"word ".repeat(20)).len() <= 40);
         let mut taken = HashSet::new();
         let long = slug(&"a".repeat(60));
-        free(&long, &mut taken);
-        assert_eq!(free(&long, &mut taken), format!("{}-2", "a".repeat(38)));
+        free(&long, &mut taken, &mut 2);
+        assert_eq!(free(&long, &mut taken, &mut 2), format!("{}-2", "a".repeat(38)));
     }
 }

@@ -158,6 +158,15 @@ pub struct HostLine {
     pub stubs: u64,
 }
 
+/// Scenarios of a stub that nothing in the selection called, though they were recorded once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stale {
+    /// Method and path of the stub.
+    pub stub: String,
+    /// Their names.
+    pub scenarios: Vec<String>,
+}
+
 /// What a promotion did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -177,6 +186,8 @@ pub struct Report {
     pub lossy: Vec<Lossy>,
     /// The hosts called, most called first.
     pub hosts: Vec<HostLine>,
+    /// Scenarios of the stubs called that nothing in the selection called: what may be stale. They stay.
+    pub stale: Vec<Stale>,
     /// The rules that were found, applied or not.
     pub rules: Vec<RuleLine>,
     /// The values that one exchange introduced and others carry.

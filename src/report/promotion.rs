@@ -3,13 +3,15 @@
 use serde::Serialize;
 
 use super::terminal::{clean, cut};
-use crate::collection::Pending;
-use crate::promote::{Change, Report, Sampled, ScenarioLine, StubLine};
+use crate::collection::{Pending, rule_words};
+use crate::promote::{Change, Confidence, Report, Sampled, ScenarioLine, StubLine};
 
 /// How many scenarios are listed one by one in the text; the JSON has them all.
 const LISTED: usize = 60;
 /// How many changes that wait are named.
 const PROPOSED: usize = 10;
+/// How many stubs with stale scenarios, and how many of each, are named.
+const STALE: usize = 8;
 /// How many hosts the table shows.
 const HOSTS: usize = 20;
 
@@ -27,6 +29,9 @@ pub struct Shown<'a> {
     pub written: &'a [String],
     /// Files removed or to be removed.
     pub removed: &'a [String],
+    /// Tell the rules and links that were found, with their evidence.
+    #[serde(skip)]
+    pub explain: bool,
     /// What it leaves to a person.
     pub waits: Waits<'a>,
 }
@@ -72,6 +77,8 @@ impl Shown<'_> {
     pub fn lines(&self, width: Option<usize>) -> Vec<(Tone, String)> {
         let mut lines = vec![(Tone::Bold, self.headline())];
         self.scenarios(&mut lines);
+        self.stale(&mut lines);
+        self.reasons(&mut lines);
         self.left_out(&mut lines);
         self.hosts(&mut lines);
         self.waiting(&mut lines);
@@ -125,6 +132,67 @@ impl Shown<'_> {
             lines.push((Tone::Plain, String::new()));
             let text = "conflicts: the committed answers stay; `--replace` takes the recorded ones";
             lines.push((Tone::Warn, text.to_owned()));
+        }
+    }
+
+    fn stale(&self, lines: &mut Vec<(Tone, String)>) {
+        let stale = &self.report.stale;
+        if stale.is_empty() {
+            return;
+        }
+        let count: usize = stale.iter().map(|stub| stub.scenarios.len()).sum();
+        let word = if count == 1 { "scenario" } else { "scenarios" };
+        lines.push((Tone::Plain, String::new()));
+        let text = format!("not called in this selection, and perhaps stale: {count} {word} of the stubs called");
+        lines.push((Tone::Dim, text));
+        for stub in stale.iter().take(STALE) {
+            let more = if stub.scenarios.len() > STALE { ", …" } else { "" };
+            let names: Vec<_> = stub.scenarios.iter().take(STALE).map(String::as_str).collect();
+            lines.push((Tone::Dim, format!("  {}: {}{more}", stub.stub, names.join(", "))));
+        }
+    }
+
+    /// The rules that were found, and the links between calls.
+    fn reasons(&self, lines: &mut Vec<(Tone, String)>) {
+        let Report { rules, links, .. } = self.report;
+        if rules.is_empty() {
+            return;
+        }
+        let open = rules.iter().filter(|line| line.confidence != Confidence::Certain).count();
+        let word = if rules.len() == 1 { "rule" } else { "rules" };
+        let waiting = if open > 0 { format!(", {open} of them only proposed") } else { String::new() };
+        let hint = if self.explain { "" } else { "; `--explain` shows why" };
+        lines.push((Tone::Plain, String::new()));
+        lines.push((Tone::Plain, format!("{} {word} found{waiting}{hint}", rules.len())));
+        if !self.explain {
+            return;
+        }
+        let mut endpoint = None;
+        for line in rules {
+            if endpoint != Some(&line.endpoint) {
+                let text = line.endpoint.as_deref().unwrap_or("all stubs");
+                lines.push((Tone::Plain, format!("  {text}")));
+                endpoint = Some(&line.endpoint);
+            }
+            let (mark, tone) = match line.confidence {
+                Confidence::Certain => ('+', Tone::Good),
+                Confidence::Likely | Confidence::Doubtful => ('?', Tone::Warn),
+            };
+            let why = line.rule.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            lines.push((tone, format!("    {mark} {}{why}", rule_words(&line.rule))));
+            lines.extend(line.evidence.iter().map(|sample| (Tone::Dim, format!("        {sample}"))));
+        }
+        for link in links.iter().take(LISTED) {
+            let by = format!("exchange {}, {}, {}", link.introduced_by, link.introduced_in, link.introduced_at);
+            lines.push((Tone::Plain, format!("  {} was introduced by {by}", link.value)));
+            let users: Vec<_> = link.used_by.iter().map(u64::to_string).collect();
+            let more = if link.uses > users.len() as u64 { ", …" } else { "" };
+            let text =
+                format!("      and is carried by {}, {}: {}{more}", link.used_in, link.used_at, users.join(", "));
+            lines.push((Tone::Dim, text));
+        }
+        if links.len() > LISTED {
+            lines.push((Tone::Dim, format!("  and {} more links; `--json` lists them", links.len() - LISTED)));
         }
     }
 
@@ -278,10 +346,40 @@ mod tests {
             left_out: vec![LeftOut { reason: Reason::Failed, count: 2, numbers: vec![3, 4] }],
             lossy: Vec::new(),
             hosts: vec![HostLine { host: "api.test".to_owned(), calls: 8, promoted: 6, stubs: 1 }],
-            rules: Vec::new(),
+            stale: Vec::new(),
+            rules: vec![rule_line()],
             links: Vec::new(),
             sampled: Vec::new(),
         }
+    }
+
+    fn rule_line() -> crate::promote::RuleLine {
+        use crate::collection::{Place, Rule, RuleAction};
+        crate::promote::RuleLine {
+            endpoint: Some("GET /a".to_owned()),
+            key: None,
+            rule: Rule::new(Place::Query, "ts", RuleAction::Ignore),
+            evidence: vec!["exchange 1: 1763856000".to_owned()],
+            confidence: Confidence::Certain,
+        }
+    }
+
+    #[test]
+    fn the_reasons_are_shown_when_asked_for() {
+        let report = report();
+        let shown = Shown {
+            report: &report,
+            folder: "mocks/github",
+            dry_run: false,
+            written: &[],
+            removed: &[],
+            waits: NOTHING,
+            explain: true,
+        };
+        let text: Vec<_> = shown.lines(None).into_iter().map(|(_, text)| text).collect();
+        let text = text.join("\n");
+        let expected = "1 rule found\n  GET /a\n    + the query's `ts` does not count\n        exchange 1: 1763856000";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]
@@ -295,6 +393,7 @@ mod tests {
             written: &written,
             removed: &[],
             waits: NOTHING,
+            explain: false,
         };
         let text: Vec<_> = shown.lines(None).into_iter().map(|(_, text)| text).collect();
         let expected = "github: scenarios 1 new, 1 same, 1 conflict, from 6 of 8 exchanges
@@ -305,6 +404,8 @@ GET https://api.test/a
       body /a: committed 1, recorded \"\\u{1b}[2J\"
 
 conflicts: the committed answers stay; `--replace` takes the recorded ones
+
+1 rule found; `--explain` shows why
 
 left out: 2 without a whole answer (failed): 3, 4
 
@@ -326,6 +427,7 @@ dry run: 1 file of mocks/github would be written: stubs/api.test/get-a.json";
             written: &[],
             removed: &[],
             waits: NOTHING,
+            explain: false,
         };
         let value = serde_json::to_value(&shown).unwrap();
         assert_eq!(value["counts"]["conflict"], 1);

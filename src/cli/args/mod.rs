@@ -284,6 +284,9 @@ pub struct PromoteArgs {
     /// A place that looks like a secret and is none, FILE or FILE#POINTER; it is remembered; repeatable
     #[arg(long, value_name = "PLACE")]
     pub allow_secret: Vec<String>,
+    /// Show the rules that were found and the values that link calls, with their evidence
+    #[arg(long)]
+    pub explain: bool,
     /// Print what would be written as a unified diff, and write nothing
     #[arg(long)]
     pub dry_run: bool,

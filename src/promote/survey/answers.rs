@@ -27,7 +27,7 @@ impl Made {
     pub(super) fn new(world: &World<'_>, links: impl Iterator<Item = Id>) -> Self {
         let values = links.map(|value| world.tables.values.get(value));
         let linked = values.filter(|value| value.shape.is_none_or(is_volatile)).map(|value| value.key);
-        let mut made = Made { ids: linked.collect(), moments: HashSet::new() };
+        let mut made = Made { ids: linked.collect(), moments: world.told.clone() };
         for (at, fact) in world.facts.iter().enumerate().filter(|(_, fact)| fact.is_success()) {
             for leaf in fact.leaves.iter().filter(|leaf| leaf.part != Part::Html) {
                 let Some(shape) = leaf.shape else { continue };

@@ -1,12 +1,14 @@
 //! Endpoints: the calls that one stub will answer, and what is asked of all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::SignedDuration;
 
 use super::facts::{Fact, Item, Tables};
 use super::flow::{Intro, Origins};
 use super::leaves::Part;
-use super::texts::Id;
+use super::texts::{Id, Key};
 use crate::collection::{PathPattern, Place, SegmentPattern};
 use crate::promote::committed::Committed;
 
@@ -30,6 +32,10 @@ pub(super) struct World<'a> {
     pub(super) tables: &'a Tables,
     pub(super) origins: &'a Origins,
     pub(super) endpoints: &'a [Endpoint],
+    /// How far a clock of the recorded programs goes from ours, if one does.
+    pub(super) clock: Option<SignedDuration>,
+    /// The moments that are told by it.
+    pub(super) told: HashSet<Key>,
 }
 
 /// Sorts the facts to endpoints, and gives each the values that its pattern captures.
@@ -97,6 +103,16 @@ impl World<'_> {
     pub(super) fn says_something(&self, fact: &Fact) -> bool {
         let nothing = ["[]", "{}", "null", "false", "0", ""].map(super::texts::key);
         fact.content > 1 || fact.leaves.iter().any(|leaf| leaf.part == Part::Json && !nothing.contains(&leaf.key))
+    }
+
+    /// The key of the segment before a capture.
+    pub(super) fn before(&self, endpoint: &Endpoint, fact: usize, place: Place, capture: &str) -> Option<Key> {
+        if place != Place::Path {
+            return None;
+        }
+        let is = |segment: &SegmentPattern| matches!(segment, SegmentPattern::Capture(name) if name == capture);
+        let at = endpoint.pattern.segments().iter().position(is)?.checked_sub(1)?;
+        Some(self.facts[fact].segments.get(at)?.key)
     }
 
     /// The method and pattern of a fact's endpoint, such as `POST /orders`.

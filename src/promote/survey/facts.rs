@@ -11,10 +11,26 @@ use crate::collection::Place;
 use crate::model::media::{self, Kind};
 use crate::model::{Exchange, ExchangeId, ResponseRecord, path};
 use crate::promote::canonical::{self, Lens};
-use crate::promote::{Content, Recorded, endpoint, request};
+use crate::promote::{Content, Recorded, endpoint, is_placeholder, request};
 
-/// At most so many values of one request are looked at.
-const ITEMS: usize = 200;
+/// Values of requests that are kept together; of a large selection fewer of each request.
+const ITEMS: usize = 4_000_000;
+const MOST_ITEMS: usize = 200;
+const LEAST_ITEMS: usize = 40;
+
+/// How many values are kept of one exchange of so many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    items: usize,
+    pub(super) leaves: usize,
+}
+
+impl Budget {
+    /// For `count` exchanges.
+    pub(super) fn of(count: usize, leaves: usize) -> Self {
+        Budget { items: (ITEMS / count.max(1)).clamp(LEAST_ITEMS, MOST_ITEMS), leaves }
+    }
+}
 
 /// Request fields that may carry a value of an earlier answer.
 const CARRIERS: [&str; 6] =
@@ -27,6 +43,14 @@ pub(super) struct Item {
     /// The name as in a rule: positions of arrays are `*`.
     pub(super) name: Id,
     pub(super) value: Id,
+}
+
+/// The values of a request while they are taken: the first ones are kept, the others only told apart.
+struct Items {
+    kept: Vec<Item>,
+    most: usize,
+    /// A hash of the others.
+    rest: Key,
 }
 
 /// One segment of a path.
@@ -61,6 +85,8 @@ pub(super) struct Fact {
     pub(super) skeleton: Rc<Skeleton>,
     /// The answer's values.
     pub(super) leaves: Rc<[Leaf]>,
+    /// Moments in the answer that are not that of the call: their keys, and how many seconds after the call's start.
+    pub(super) moments: Box<[(Key, i64)]>,
     /// The content of the answer, as far as it is no leaves.
     pub(super) content: Key,
     /// The committed stub that it belongs to.
@@ -90,18 +116,20 @@ pub(super) struct Tables {
 
 impl Tables {
     /// The facts of an exchange with a whole answer.
-    pub(super) fn fact(&mut self, recorded: &Recorded, response: &ResponseRecord, most_leaves: usize) -> Fact {
+    pub(super) fn fact(&mut self, recorded: &Recorded, response: &ResponseRecord, budget: Budget) -> Fact {
         let Exchange { request, started_at, id, number, timings, .. } = &recorded.exchange;
-        let mut items = Vec::new();
-        for pair in request::query_pairs(request.query.as_deref()).iter().take(ITEMS) {
+        let mut items = Items { kept: Vec::new(), most: budget.items, rest: 0 };
+        for pair in &request::query_pairs(request.query.as_deref()) {
             let (name, value) = pair.decoded();
-            items.push(self.item(Place::Query, &name, &value));
+            self.item(&mut items, Place::Query, &name, &value);
         }
         let media_type = request::media_type(&request.fields);
         let (body, document) = self.body(&mut items, media_type.as_deref(), &recorded.request.content);
+        let body = body.wrapping_add(items.rest);
+        items.most = usize::MAX;
         for name in CARRIERS {
             if let Some(value) = request.fields.text(name) {
-                items.push(self.item(Place::Field, name, value.trim()));
+                self.item(&mut items, Place::Field, name, value.trim());
             }
         }
         let origin = endpoint::one_loopback(&request.origin).to_string();
@@ -109,7 +137,7 @@ impl Tables {
         let ended_at = started_at
             .checked_add(jiff::SignedDuration::from_micros(i64::try_from(timings.total_us).unwrap_or_default()))
             .unwrap_or(*started_at);
-        let answer = self.shelf.answer(&mut self.names, recorded, response, (*started_at, ended_at), most_leaves);
+        let answer = self.shelf.answer(&mut self.names, recorded, response, (*started_at, ended_at), budget.leaves);
         let is_graphql = document.is_some();
         let makes = match document {
             Some(is_mutation) => is_mutation,
@@ -122,7 +150,7 @@ impl Tables {
             origin: self.names.id(&origin),
             method: self.names.id(&request.method),
             segments,
-            items,
+            items: items.kept,
             body,
             makes,
             is_graphql,
@@ -130,14 +158,20 @@ impl Tables {
             media: answer.media,
             skeleton: answer.skeleton,
             leaves: answer.leaves,
+            moments: answer.moments,
             content: answer.content,
             committed: None,
             endpoint: usize::MAX,
         }
     }
 
-    fn item(&mut self, place: Place, name: &str, value: &str) -> Item {
-        Item { place, name: self.names.id(name), value: self.values.id(value) }
+    fn item(&mut self, items: &mut Items, place: Place, name: &str, value: &str) {
+        if items.kept.len() < items.most {
+            items.kept.push(Item { place, name: self.names.id(name), value: self.values.id(value) });
+        } else {
+            let value = if is_placeholder(value) { "" } else { value };
+            items.rest = items.rest.wrapping_add(super::texts::key(&format!("{}\0{name}\0{value}", place.as_str())));
+        }
     }
 
     fn segment(&mut self, segment: &str) -> Segment {
@@ -146,7 +180,7 @@ impl Tables {
     }
 
     /// Takes the values of a body; returns the key of the rest of it, and for GraphQL whether it is a mutation.
-    fn body(&mut self, items: &mut Vec<Item>, media_type: Option<&str>, content: &Content) -> (Key, Option<bool>) {
+    fn body(&mut self, items: &mut Items, media_type: Option<&str>, content: &Content) -> (Key, Option<bool>) {
         let Content::Small(bytes) = content else {
             return (super::texts::key(&format!("{content:?}")), None);
         };
@@ -156,8 +190,8 @@ impl Tables {
         let essence = media_type.map(media::essence).unwrap_or_default();
         match Kind::of(media_type) {
             Kind::Form => {
-                for (name, value) in form_urlencoded::parse(bytes).take(ITEMS) {
-                    items.push(self.item(Place::Form, &name, &value));
+                for (name, value) in form_urlencoded::parse(bytes) {
+                    self.item(items, Place::Form, &name, &value);
                 }
                 (super::texts::key(&essence), None)
             }
@@ -178,10 +212,7 @@ impl Tables {
     }
 
     /// The scalars of a JSON body; empty objects and arrays count as values too.
-    fn members(&mut self, items: &mut Vec<Item>, value: &Json, pointer: &mut String) {
-        if items.len() >= ITEMS {
-            return;
-        }
+    fn members(&mut self, items: &mut Items, value: &Json, pointer: &mut String) {
         let length = pointer.len();
         match value {
             Json::Array(all) if !all.is_empty() => {
@@ -196,8 +227,8 @@ impl Tables {
                     pointer.truncate(length);
                 }
             }
-            Json::String(text) => items.push(self.item(Place::Json, pointer, text)),
-            other => items.push(self.item(Place::Json, pointer, &other.to_string())),
+            Json::String(text) => self.item(items, Place::Json, pointer, text),
+            other => self.item(items, Place::Json, pointer, &other.to_string()),
         }
         pointer.truncate(length);
     }

@@ -27,6 +27,8 @@ pub(super) struct Intro {
     /// It stands inside a URL.
     pub(super) is_piece: bool,
     is_now: bool,
+    /// For a segment of a URL the key of the one before.
+    before: Option<Key>,
 }
 
 /// Where the values that requests carry come from.
@@ -51,10 +53,13 @@ impl Origins {
         for (at, fact) in facts.iter().enumerate().filter(|(_, fact)| fact.is_success()) {
             let carried: HashSet<Key> = keys(fact, tables).collect();
             origins.by_client(at, fact, tables);
-            for leaf in fact.leaves.iter().filter(|leaf| !carried.contains(&leaf.key)) {
-                if origins.asked.contains(&leaf.key) {
-                    origins.by_server(at, fact, leaf, tables);
+            let mut before: Option<&Leaf> = None;
+            for leaf in fact.leaves.iter() {
+                if !carried.contains(&leaf.key) && origins.asked.contains(&leaf.key) {
+                    let before = before.filter(|before| leaf.is_piece && before.is_piece && before.name == leaf.name);
+                    origins.by_server(at, fact, leaf, before.map(|before| before.key), tables);
                 }
+                before = Some(leaf);
             }
         }
         origins
@@ -97,13 +102,14 @@ impl Origins {
                     by_client: true,
                     is_piece: false,
                     is_now: false,
+                    before: None,
                 };
                 self.by_key.entry(key).or_default().push(intro);
             }
         }
     }
 
-    fn by_server(&mut self, at: usize, fact: &Fact, leaf: &Leaf, tables: &Tables) {
+    fn by_server(&mut self, at: usize, fact: &Fact, leaf: &Leaf, before: Option<Key>, tables: &Tables) {
         let name = tables.names.get(leaf.name);
         let own = self.is_own(at, fact, leaf, name);
         let telling = leaf.shape.is_some() || telling::is_cursor(name) || matches!(leaf.part, Part::Field | Part::Html);
@@ -123,6 +129,7 @@ impl Origins {
                 by_client: false,
                 is_piece: leaf.is_piece,
                 is_now: leaf.is_now,
+                before,
             });
         }
     }
@@ -134,7 +141,7 @@ impl Origins {
         if leaf.part == Part::Field {
             // Where what was made is to be found.
             let created = matches!(fact.status, 201 | 202) || (fact.status == 303 && leaf.shape.is_some());
-            return leaf.is_piece && name == "location" && created;
+            return leaf.is_end && name == "location" && created;
         }
         if leaf.is_piece || leaf.part == Part::Html {
             return false;
@@ -152,9 +159,19 @@ impl Origins {
     }
 
     /// Whether the value of a segment names a thing that an earlier answer spoke of. Words do so only where the answer
-    /// made the thing.
-    pub(super) fn names_thing(&self, fact: usize, key: Key, is_number: bool, tables: &Tables) -> bool {
+    /// made the thing, or gave the URL and the word is no plain one; `before` is the segment before.
+    pub(super) fn names_thing(
+        &self,
+        fact: usize,
+        (key, before): (Key, Option<Key>),
+        is_number: bool,
+        text: &str,
+        tables: &Tables,
+    ) -> bool {
         self.before(fact, key).any(|intro| {
+            if !is_number && intro.is_after(before) && is_numbered(text) {
+                return true;
+            }
             let is_id = intro.part == Part::Json && !intro.is_piece && telling::is_id(tables.names.get(intro.name));
             intro.own || (is_number && is_id)
         })
@@ -165,8 +182,15 @@ impl Origins {
     }
 
     /// The call that introduced a value of a request, if the two belong together. `context` is what stands around the
-    /// value: its pointer, or for a capture its name and the segment before.
-    pub(super) fn link(&self, fact: usize, place: Place, context: &str, value: &Value) -> Option<Intro> {
+    /// value: its pointer, or for a capture its name and the segment before, of which `before` is the key.
+    pub(super) fn link(
+        &self,
+        fact: usize,
+        place: Place,
+        context: &str,
+        before: Option<Key>,
+        value: &Value,
+    ) -> Option<Intro> {
         if value.masked || value.text.is_empty() {
             return None;
         }
@@ -176,6 +200,9 @@ impl Origins {
             Some(shape) if is_made_up(shape) || shape == Shape::Hex => true,
             Some(shape) if shape.is_moment() => intro.is_now || telling::is_cursor(name),
             _ if intro.part == Part::Html => value.text.len() >= 8,
+            // The client went where an answer sent it.
+            None if place == Place::Path && intro.is_after(before) && is_numbered(&value.text) => true,
+            _ if place == Place::Path && intro.own && intro.is_after(before) => true,
             Some(Shape::Integer) => intro.own && self.is_about(intro, place, context),
             _ if telling::is_cursor(name) && is_opaque(&value.text) => true,
             _ => intro.own && self.is_about(intro, place, context),
@@ -194,6 +221,19 @@ impl Origins {
         let same = context.contains(&resource) || (thing.len() > 2 && resource.contains(thing));
         same && (place == Place::Path || telling::is_id(name)) || telling::plain(name) == "id" && place == Place::Json
     }
+}
+
+impl Intro {
+    /// Whether it is a segment of a URL, behind this one.
+    fn is_after(&self, before: Option<Key>) -> bool {
+        self.is_piece && before.is_some() && self.before == before
+    }
+}
+
+/// A word with a number of three digits or more in it, such as `invoice-4711.pdf`.
+fn is_numbered(text: &str) -> bool {
+    let digits = text.split(|character: char| !character.is_ascii_digit()).map(str::len).max().unwrap_or_default();
+    digits >= 3 && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 fn plain_all(text: &str) -> String {

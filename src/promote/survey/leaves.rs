@@ -19,6 +19,8 @@ use crate::promote::{Content, Recorded, answer, canonical, is_placeholder};
 const NEAR: i64 = 60;
 /// More values of one answer are not looked at, not even to choose among them.
 const WALKED: usize = 20_000;
+/// So many moments of one answer are asked whether they tell another clock.
+const MOMENTS: usize = 16;
 /// More places are not told apart when answers are compared in kind.
 const PLACES: usize = 200;
 
@@ -43,6 +45,8 @@ pub(super) struct Leaf {
     pub(super) is_now: bool,
     /// It is a part of a longer value: a segment or parameter of a URL.
     pub(super) is_piece: bool,
+    /// It is the last segment of a URL's path.
+    pub(super) is_end: bool,
 }
 
 /// The outer members of an answer, sorted.
@@ -53,6 +57,7 @@ pub(super) struct AnswerFacts {
     pub(super) media: Id,
     pub(super) skeleton: Rc<Skeleton>,
     pub(super) leaves: Rc<[Leaf]>,
+    pub(super) moments: Box<[(Key, i64)]>,
     pub(super) content: Key,
 }
 
@@ -75,11 +80,11 @@ impl Shelf {
         most: usize,
     ) -> AnswerFacts {
         let content_type = response.fields.text("content-type");
-        let mut walk = Walk { names, during, found: Vec::new(), pointer: String::new() };
+        let mut walk = Walk { names, during, found: Vec::new(), moments: Vec::new(), pointer: String::new() };
         response.fields.iter().for_each(|line| walk.field(line));
         let fields = walk.found.len();
         let content = walk.body(content_type.as_deref(), &recorded.response.content);
-        let mut found = walk.found;
+        let (mut found, moments) = (walk.found, walk.moments.into_boxed_slice());
         let mut places: Vec<Id> = found[fields..].iter().filter(|leaf| !leaf.is_piece).map(|leaf| leaf.name).collect();
         places.sort_unstable();
         places.dedup();
@@ -101,6 +106,7 @@ impl Shelf {
             media: names.id(&content_type.as_deref().map(media::essence).unwrap_or_default()),
             skeleton: shared(&mut self.skeletons, places),
             leaves: shared(&mut self.leaves, found),
+            moments,
             content,
         }
     }
@@ -129,6 +135,7 @@ struct Walk<'n> {
     names: &'n mut Names,
     during: (Timestamp, Timestamp),
     found: Vec<Leaf>,
+    moments: Vec<(Key, i64)>,
     pointer: String,
 }
 
@@ -139,7 +146,22 @@ impl Walk<'_> {
         }
         let shape = shape_of(text);
         let is_now = shape.is_some_and(|shape| is_now(name, text, shape, self.during));
-        self.found.push(Leaf { key: key(text), name: self.names.id(name), part, shape, is_now, is_piece });
+        if shape.is_some_and(Shape::is_moment)
+            && !is_now
+            && self.moments.len() < MOMENTS
+            && let Some(moment) = moment_of(text)
+        {
+            self.moments.push((key(text), moment.duration_since(self.during.0).as_secs()));
+        }
+        self.found.push(Leaf {
+            key: key(text),
+            name: self.names.id(name),
+            part,
+            shape,
+            is_now,
+            is_piece,
+            is_end: false,
+        });
     }
 
     /// A value, and what it consists of if it is a URL.
@@ -156,9 +178,13 @@ impl Walk<'_> {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
         let rest = rest.split('#').next().unwrap_or_default();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let before = self.found.len();
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
             let decoded = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
             self.leaf(part, name, &decoded, true);
+        }
+        if let Some(last) = self.found[before..].last_mut() {
+            last.is_end = true;
         }
         for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
             self.leaf(part, name, &value, true);

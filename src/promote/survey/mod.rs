@@ -3,6 +3,7 @@
 //! introduced what a later request carries. The second pass promotes with these findings as if they were committed.
 
 mod answers;
+mod clock;
 mod endpoints;
 mod facts;
 mod findings;
@@ -22,7 +23,7 @@ use crate::model::Outcome;
 use super::committed::Committed;
 use super::{Existing, Promoter, Recorded, endpoint, request};
 use endpoints::{Endpoint, World};
-use facts::{Fact, Tables};
+use facts::{Budget, Fact, Tables};
 use findings::Finding;
 use flow::Origins;
 
@@ -40,7 +41,7 @@ pub struct Survey<'a> {
     committed: Option<Committed<'a>>,
     tables: Tables,
     facts: Vec<Fact>,
-    most_leaves: usize,
+    budget: Budget,
 }
 
 impl<'a> Survey<'a> {
@@ -50,7 +51,7 @@ impl<'a> Survey<'a> {
             committed: existing.map(Committed::stubs_only),
             tables: Tables::default(),
             facts: Vec::new(),
-            most_leaves: (LEAVES / count.max(1)).clamp(LEAST_LEAVES, MOST_LEAVES),
+            budget: Budget::of(count, (LEAVES / count.max(1)).clamp(LEAST_LEAVES, MOST_LEAVES)),
         }
     }
 
@@ -60,7 +61,7 @@ impl<'a> Survey<'a> {
         else {
             return;
         };
-        let mut fact = self.tables.fact(recorded, response, self.most_leaves);
+        let mut fact = self.tables.fact(recorded, response, self.budget);
         if let Some(committed) = &self.committed {
             let request = &recorded.exchange.request;
             let pattern = endpoint::path_pattern(&request.path);
@@ -89,7 +90,8 @@ impl<'a> Survey<'a> {
         let known = paths::KnownCaptures::new(existing.stubs.iter().map(|file| &file.stub.path));
         let patterns = paths::patterns(&facts, &tables, &origins, &known);
         let endpoints = endpoints::endpoints(&mut facts, &mut tables, patterns, stubs);
-        let world = World { facts: &facts, tables: &tables, origins: &origins, endpoints: &endpoints };
+        let (clock, told) = clock::aside(&facts, &tables);
+        let world = World { facts: &facts, tables: &tables, origins: &origins, endpoints: &endpoints, clock, told };
         outcome::outcome(&world, existing)
     }
 }

@@ -254,7 +254,8 @@ impl Findings {
                 let is_recorded = stub.scenarios.iter().any(|scenario| {
                     scenario.request.captures.get(&rule.name).is_some_and(|known| **known == *value.text)
                 });
-                let is_linked = world.origins.link(position, Place::Path, &rule.name, value).is_some();
+                let before = world.before(endpoint, position, Place::Path, &rule.name);
+                let is_linked = world.origins.link(position, Place::Path, &rule.name, before, value).is_some();
                 if !is_recorded && !is_linked && !value.cut && !rule.except.iter().any(|known| **known == *value.text) {
                     self.excepted.push((at, rule.clone(), value.text.to_string()));
                 }

@@ -12,6 +12,8 @@ use crate::model::Shape;
 
 /// A number of so many digits is an id even if it is seen only once.
 const LONG_NUMBER: usize = 7;
+/// So many kinds of answers are told apart in one place of the paths.
+const KINDS: usize = 24;
 /// So many alike answers to words make a pattern where no answer repeats its word.
 const WORDS: usize = 3;
 
@@ -182,10 +184,13 @@ impl Level<'_> {
         let mut ids: HashSet<usize> = of_class(Class::Machine).chain(of_class(Class::Masked)).collect();
         let introduced = |at: &usize| {
             let child = &children[*at];
-            child
-                .facts
-                .iter()
-                .any(|fact| self.origins.names_thing(*fact, child.key, child.class == Class::Integer, self.tables))
+            let is_number = child.class == Class::Integer;
+            child.facts.iter().any(|fact| {
+                let segments = &self.facts[*fact].segments;
+                let before = self.depth.checked_sub(1).map(|before| segments[before].key);
+                let text = &self.tables.values.get(segments[self.depth].value).text;
+                self.origins.names_thing(*fact, (child.key, before), is_number, text, self.tables)
+            })
         };
         let is_known = self.known.after(self.prefix).is_some();
         let integers: Vec<usize> = of_class(Class::Integer).collect();
@@ -194,7 +199,8 @@ impl Level<'_> {
         let named = if seeds.is_empty() && alike.len() >= 2 { alike } else { seeds };
         if !named.is_empty() {
             // Numbers beside them join, unless they are answered in another way.
-            let joins = |at: &usize| named.iter().all(|one| self.alike(&children[*one], &children[*at]) != Some(false));
+            let differs = |one: &usize, at: &usize| self.alike(&children[*one], &children[*at]) == Some(false);
+            let joins = |at: &usize| !named.iter().take(KINDS).any(|one| differs(one, at));
             ids.extend(integers.iter().copied().filter(joins));
             ids.extend(named);
         }
@@ -208,10 +214,11 @@ impl Level<'_> {
     fn alike_most(&self, children: &[Child], among: &[usize]) -> Vec<usize> {
         let mut clusters: Vec<Vec<usize>> = Vec::new();
         for at in among {
-            let fits = |cluster: &&mut Vec<usize>| self.alike(&children[cluster[0]], &children[*at]) == Some(true);
-            match clusters.iter_mut().find(fits) {
-                Some(cluster) => cluster.push(*at),
-                None => clusters.push(vec![*at]),
+            let fits = |cluster: &Vec<usize>| self.alike(&children[cluster[0]], &children[*at]) == Some(true);
+            match clusters.iter().position(fits) {
+                Some(known) => clusters[known].push(*at),
+                None if clusters.len() < KINDS => clusters.push(vec![*at]),
+                None => {}
             }
         }
         // Of two as large, the one that was called first.

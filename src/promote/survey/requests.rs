@@ -8,7 +8,7 @@ use super::findings::{Confidence, Finding, Link};
 use super::flow::is_made_up;
 use super::leaves::is_now;
 use super::telling;
-use super::texts::{Id, Value};
+use super::texts::{Id, Key, Value};
 use crate::collection::{Place, Rule, RuleAction};
 use crate::model::Shape;
 
@@ -143,7 +143,7 @@ fn certain(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Optio
         return None;
     }
     let shape = column.shape(world);
-    let all_now = column.values(world).all(|(fact, value)| is_moment_of_call(column.name, fact, value));
+    let all_now = column.values(world).all(|(fact, value)| is_moment_of_call(world, column.name, fact, value));
     if all_now {
         let shape = shape?;
         if shape.is_moment() {
@@ -177,9 +177,10 @@ fn certain(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Optio
 }
 
 /// Whether a value is the moment of its request, or says that it was made then.
-fn is_moment_of_call(name: &str, fact: &Fact, value: &Value) -> bool {
+fn is_moment_of_call(world: &World<'_>, name: &str, fact: &Fact, value: &Value) -> bool {
     let Some(shape) = value.shape.filter(|_| !value.masked) else { return false };
-    is_now(name, &value.text, shape, (fact.started_at, fact.started_at))
+    let aside = world.clock.and_then(|clock| fact.started_at.checked_add(clock).ok());
+    std::iter::once(fact.started_at).chain(aside).any(|now| is_now(name, &value.text, shape, (now, now)))
 }
 
 /// A resource that clients name themselves: the end of the path of a PUT.
@@ -216,7 +217,8 @@ fn linked(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Option
     let mut apart: Vec<(&Fact, &Value)> = Vec::new();
     for (at, id) in &column.values {
         let value = world.tables.values.get(*id);
-        match world.origins.link(*at, column.place, &context, value) {
+        let before = world.before(endpoint, *at, column.place, column.name);
+        match world.origins.link(*at, column.place, &context, before, value) {
             Some(intro) => links.push(Link { value: *id, by: intro, user: *at, place: column.place }),
             None => apart.push((&world.facts[*at], value)),
         }
@@ -226,14 +228,10 @@ fn linked(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Option
     let values = linked.iter().map(|id| world.tables.values.get(*id));
     let shape =
         asked(shape_of_all(values.clone()), values.clone().all(|value| value.shape.is_some_and(Shape::is_moment)));
-    let is_linked = |value: &Value| values.clone().any(|known| known.key == value.key);
-    let mut except: Vec<String> = Vec::new();
-    for (_, value) in apart.iter().filter(|(_, value)| !value.masked && !value.cut && !value.text.is_empty()) {
-        if !is_linked(value) && !except.iter().any(|known| **known == *value.text) {
-            except.push(value.text.to_string());
-        }
-    }
-    except.sort();
+    let keys: BTreeSet<Key> = values.clone().map(|value| value.key).collect();
+    let stands = |value: &Value| !value.masked && !value.cut && !value.text.is_empty() && !keys.contains(&value.key);
+    let except = apart.iter().map(|(_, value)| value).filter(|value| stands(value)).map(|value| value.text.to_string());
+    let except: Vec<String> = except.collect::<BTreeSet<_>>().into_iter().collect();
     let why = world.introduced(&first.by);
     let confidence = if except.len() > MOST_EXCEPT { Confidence::Doubtful } else { Confidence::Certain };
     Some(Verdict { action: RuleAction::Fresh, shape, except, why, confidence, links })

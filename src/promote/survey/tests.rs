@@ -525,3 +525,63 @@ fn repeats_that_differ_only_in_what_is_made_up_are_one() {
     let promotion = promoted(&[ask(1), ask(2), other]);
     assert_eq!(promotion.collection.stubs[0].stub.scenarios[0].steps().len(), 2);
 }
+
+#[test]
+fn a_clock_that_goes_aside_tells_the_time_all_the_same() {
+    let take = |take: u64| {
+        let n = |step: u64| take * 100 + step;
+        // A week ago by the clock of the programs.
+        let told = |step: u64| {
+            let at = exchange(n(step), "GET", "https://shop.test/", 200).exchange.started_at;
+            (at - jiff::SignedDuration::from_hours(24 * 7)).to_string()
+        };
+        let make = |step: u64| {
+            json(n(step), "POST", "/notes", 201, &format!(r#"{{"text":"n","made":"{}"}}"#, told(step)))
+                .sending("application/json", r#"{"text":"n"}"#)
+        };
+        let changes = json(n(6), "GET", &format!("/changes?since={}&from=2026-11-01T00:00:00Z", told(6)), 200, "[]");
+        vec![make(1), make(2), make(3), make(4), make(5), changes]
+    };
+    let promotion = promoted(&take(1));
+    hits(&promotion, &take(2));
+    assert_eq!(short(&promotion, "GET", "/changes"), ["query since any date-time"]);
+    assert_eq!(short(&promotion, "POST", "/notes"), ["answer json /made any date-time"]);
+}
+
+#[test]
+fn a_url_that_an_answer_gave_is_followed() {
+    let take = |take: u64| {
+        let n = |step: u64| take * 100 + step;
+        let (job, file) = (format!("9b14aeb6{take}c"), format!("invoice-{}.pdf", 7000 + take));
+        vec![
+            json(n(1), "POST", "/invoices", 202, &format!(r#"{{"job":"{job}"}}"#))
+                .sending("application/json", r#"{"month":5}"#)
+                .with("Location", &format!("/jobs/{job}")),
+            json(n(2), "GET", &format!("/jobs/{job}"), 200, &format!(r#"{{"url":"/files/{file}?sig=1"}}"#)),
+            exchange(n(3), "GET", &format!("https://shop.test/files/{file}?sig=1"), 200).answering("text/plain", "x"),
+        ]
+    };
+    let promotion = promoted(&take(1));
+    hits(&promotion, &take(2));
+    assert_eq!(paths(&promotion), ["GET /files/{file_id}", "GET /jobs/{job_id}", "POST /invoices"]);
+}
+
+#[test]
+fn what_is_doubtful_is_proposed_and_not_applied() {
+    let buy = |number: u64, batch: &str| {
+        json(number, "POST", "/buy", 200, r#"{"ok":true}"#)
+            .sending("application/json", &format!(r#"{{"item":"tea","lot":"{batch}"}}"#))
+    };
+    let promotion = promoted(&[buy(1, &uuid(1, 1))]);
+    assert!(rules(&promotion, "/buy").is_empty());
+    let [proposal] = &promotion.proposals[..] else { panic!("{:?}", promotion.proposals) };
+    let mut accepted = promotion.clone();
+    proposal.change.apply(&mut accepted.collection).unwrap();
+    hits(&accepted, &[buy(2, &uuid(2, 1))]);
+    assert!(again(&accepted, vec![buy(1, &uuid(1, 1))]).proposals.is_empty());
+    // A conflict is a question, too.
+    let other = json(3, "POST", "/buy", 200, r#"{"ok":false}"#)
+        .sending("application/json", &format!(r#"{{"item":"tea","lot":"{}"}}"#, uuid(1, 1)));
+    let merged = again(&accepted, vec![other]);
+    assert_eq!((merged.changed, merged.proposals.len()), (false, 1));
+}
