@@ -9,82 +9,74 @@ use retake::store::{History, Pattern, Query, open_for_reading};
 use crate::measure::{self, Run};
 use crate::plot::{self, Curve};
 use crate::store::{self, Ingest};
-
-/// One line of the table: what was asked, and ms at each size.
-struct Line {
-    name: &'static str,
-    /// What the design asks for at a million, in ms.
-    goal: Option<f64>,
-    ms: Vec<f64>,
-}
+use crate::table::Table;
 
 /// What is collected over the sizes.
-#[derive(Default)]
-struct Table {
-    lines: Vec<Line>,
+struct Report {
+    stores: Table,
+    inside: Table,
+    commands: Table,
+    peaks: Table,
 }
 
-impl Table {
-    fn add(&mut self, name: &'static str, goal: Option<f64>, ms: f64) {
-        match self.lines.iter_mut().find(|line| line.name == name) {
-            Some(line) => line.ms.push(ms),
-            None => self.lines.push(Line { name, goal, ms: vec![ms] }),
+impl Report {
+    fn new(sizes: &[u64]) -> Self {
+        let of = |title: &str| Table::new(title, sizes);
+        Report {
+            stores: of("the store"),
+            inside: of("ms inside a process that has the store open, median"),
+            commands: of("ms of a whole command, its start and the opening of the store included"),
+            peaks: of("peak memory of a whole command, MiB"),
         }
     }
 
-    fn print(&self, sizes: &[u64]) {
-        let heads: Vec<String> = sizes.iter().map(|size| format!("{size:>12}")).collect();
-        println!("{:<44}{}{:>9}", "ms", heads.join(""), "goal");
-        for line in &self.lines {
-            let figures: Vec<String> = line.ms.iter().map(|ms| format!("{ms:>12.2}")).collect();
-            let goal = line.goal.map(|goal| format!("{goal:>9.0}")).unwrap_or_default();
-            println!("{:<44}{}{goal}", line.name, figures.join(""));
-        }
-        println!();
-    }
-
-    fn curves(&self, sizes: &[u64]) -> Vec<Curve> {
-        let curve = |line: &Line| Curve {
-            name: line.name.to_owned(),
-            points: sizes.iter().map(|size| *size as f64).zip(line.ms.iter().copied()).collect(),
-        };
-        self.lines.iter().filter(|line| line.ms.len() == sizes.len()).map(curve).collect()
+    fn text(&self) -> String {
+        [&self.stores, &self.inside, &self.commands, &self.peaks].map(Table::markdown).join("\n")
     }
 }
 
-/// Takes every figure at these sizes; `plots` writes them into `docs/`.
-pub fn all(sizes: &[u64], plots: bool) {
-    let (mut inside, mut commands) = (Table::default(), Table::default());
-    let mut resident = Vec::new();
-    for &count in sizes {
-        let folder = Folder::new(count);
-        let ingest = store::make(&folder.0, count);
-        print_ingest(count, &ingest, &folder.0);
-        resident = (1..).map(|part| part as f64 * count as f64 / 20.0).zip(ingest.resident).collect();
-        rebuild(count, &folder.0);
-        in_process(count, &folder.0, &mut inside);
-        whole_commands(&folder.0, &mut commands);
-    }
+/// Takes every figure at these sizes; `docs` writes plots and tables into `docs/`.
+pub fn all(sizes: &[u64], docs: bool) {
     if sizes.is_empty() {
         return;
     }
-    println!("inside a process that has the store open");
-    inside.print(sizes);
-    println!("whole commands, start and opening of the store included");
-    commands.print(sizes);
-    if plots {
-        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-        let cost = plot::svg("What a question costs", "exchanges in the history", "ms", &inside.curves(sizes));
-        let memory = plot::svg(
-            "Memory of the process that records",
-            "exchanges recorded",
-            "MiB resident",
-            &[Curve { name: "generator and recorder".into(), points: resident }],
-        );
-        std::fs::write(docs.join("history-cost.svg"), cost).expect("docs/ can be written");
-        std::fs::write(docs.join("history-memory.svg"), memory).expect("docs/ can be written");
-        println!("docs/history-cost.svg and docs/history-memory.svg were written");
+    let mut report = Report::new(sizes);
+    let mut resident = Vec::new();
+    for &count in sizes {
+        println!("{count} exchanges");
+        let folder = Folder::new(count);
+        let ingest = store::make(&folder.0, count);
+        recorded(count, &ingest, &folder.0, &mut report.stores);
+        resident = (1..).map(|part| part as f64 * count as f64 / 20.0).zip(ingest.resident).collect();
+        rebuild(count, &folder.0, &mut report.stores);
+        in_process(count, &folder.0, &mut report);
+        whole_commands(&folder.0, &mut report);
     }
+    println!("{}", report.text());
+    if docs {
+        write(&report, sizes, resident);
+    }
+}
+
+fn write(report: &Report, sizes: &[u64], resident: Vec<(f64, f64)>) {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let cost = plot::svg("What a question costs", "exchanges in the history", "ms", &report.inside.curves(sizes));
+    let memory = plot::svg(
+        "Memory of the process that records",
+        "exchanges recorded",
+        "MiB resident",
+        &[Curve { name: "generator and recorder".into(), points: resident }],
+    );
+    std::fs::write(docs.join("history-cost.svg"), cost).expect("docs/ can be written");
+    std::fs::write(docs.join("history-memory.svg"), memory).expect("docs/ can be written");
+    let page = docs.join("performance.md");
+    let text = std::fs::read_to_string(&page).expect("docs/performance.md can be read");
+    let (begin, end) = ("<!-- figures of the history: written by the bench -->\n", "<!-- end of them -->");
+    let from = text.find(begin).expect("the place for the figures") + begin.len();
+    let to = from + text[from..].find(end).expect("the end of that place");
+    let text = format!("{}\n{}\n{}", &text[..from], report.text(), &text[to..]);
+    std::fs::write(page, text).expect("docs/ can be written");
+    println!("docs/performance.md, docs/history-cost.svg and docs/history-memory.svg were written");
 }
 
 /// A folder that goes with its store.
@@ -102,28 +94,28 @@ impl Drop for Folder {
     }
 }
 
-fn print_ingest(count: u64, ingest: &Ingest, folder: &Path) {
+fn recorded(count: u64, ingest: &Ingest, folder: &Path, table: &mut Table) {
     let size = store::size(folder);
-    let (rate, cpu) = (count as f64 / ingest.seconds, ingest.cpu / count as f64 * 1e6);
-    println!(
-        "{count} exchanges recorded in {:.1} s: {rate:.0}/s, {cpu:.1} µs of CPU each, making them up included",
-        ingest.seconds
-    );
-    println!("  store: journal {:.1} MiB, bodies {:.1} MiB, index {:.1} MiB", size.journal, size.blobs, size.index);
-    let quarter = ingest.resident.get(ingest.resident.len() / 4).copied().unwrap_or_default();
-    let end = ingest.resident.last().copied().unwrap_or_default();
-    println!("  memory: {quarter:.1} MiB after a quarter, {end:.1} MiB at the end");
+    let at = |part: usize| ingest.resident.get(part).copied().unwrap_or_default();
+    table.add("recorded, exchanges/s", "", count as f64 / ingest.seconds);
+    table.add("CPU each, µs, making them up included", "", ingest.cpu / count as f64 * 1e6);
+    table.add("journal, MiB", "", size.journal);
+    table.add("bodies, MiB", "", size.blobs);
+    table.add("index, MiB", "", size.index);
+    table.add("memory while recording, after a quarter, MiB", "", at(ingest.resident.len() / 4));
+    table.add("memory while recording, at the end, MiB", "flat", at(ingest.resident.len().saturating_sub(1)));
 }
 
 /// Throws the index away and opens the store; once as a command too, for its memory.
-fn rebuild(count: u64, folder: &Path) {
+fn rebuild(count: u64, folder: &Path, table: &mut Table) {
     forget_index(folder);
     let started = Instant::now();
     drop(open_for_reading(folder).expect("the store opens"));
     let seconds = started.elapsed().as_secs_f64();
     forget_index(folder);
     let peak = measure::command(folder, &["history", "list", "--limit", "1"]).peak;
-    println!("  index rebuilt: {:.0} exchanges/s, peak memory {peak:.1} MiB\n", count as f64 / seconds);
+    table.add("index rebuilt, exchanges/s", "≥ 200 000", count as f64 / seconds);
+    table.add("peak memory of rebuilding, MiB", "", peak);
 }
 
 fn forget_index(folder: &Path) {
@@ -134,36 +126,38 @@ fn forget_index(folder: &Path) {
     }
 }
 
-fn in_process(count: u64, folder: &Path, table: &mut Table) {
+fn in_process(count: u64, folder: &Path, report: &mut Report) {
+    let table = &mut report.inside;
     let opened = Instant::now();
     let history = open_for_reading(folder).expect("the store opens");
-    table.add("open", None, opened.elapsed().as_secs_f64() * 1e3);
+    table.add("open", "", opened.elapsed().as_secs_f64() * 1e3);
     let page = |query: Query, before: Option<u64>| {
         measure::median_ms(5, || drop(history.list(&query, before, 50).expect("a page")))
     };
     let all = Query::default;
     let middle = history.get(count / 2).expect("an exchange in the middle");
     let day = jiff::SignedDuration::from_hours(24);
-    table.add("page, newest", Some(50.0), page(all(), None));
-    table.add("page, from the middle", Some(50.0), page(all(), Some(count / 2)));
-    table.add("page of a host", Some(50.0), page(Query { host: Some("api.video-edge.example".into()), ..all() }, None));
-    table.add("page of a status", Some(50.0), page(Query { status: Some((401, 401)), ..all() }, None));
+    table.add("page, newest", "≤ 50", page(all(), None));
+    table.add("page, from the middle", "≤ 50", page(all(), Some(count / 2)));
+    table.add("page of a host", "≤ 50", page(Query { host: Some("api.video-edge.example".into()), ..all() }, None));
+    table.add("page of a status", "≤ 50", page(Query { status: Some((401, 401)), ..all() }, None));
     let on_day = Query { since: Some(middle.started_at), until: Some(middle.started_at + day), ..all() };
-    table.add("page of a day", Some(50.0), page(on_day, None));
-    table.add("page of a tag", Some(50.0), page(Query { tag: Some("keep".into()), ..all() }, None));
+    table.add("page of a day", "≤ 50", page(on_day, None));
+    table.add("page of a tag", "≤ 50", page(Query { tag: Some("keep".into()), ..all() }, None));
     let nowhere = Query { path: Some("/v1/orders/*/nothing".into()), ..all() };
-    table.add("path glob that nothing fits", None, page(nowhere, None));
+    table.add("path glob that nothing fits", "≤ 50", page(nowhere, None));
     let zone = jiff::tz::TimeZone::UTC;
-    table.add("days", Some(50.0), measure::median_ms(5, || drop(history.days(&all(), &zone).expect("the days"))));
-    table.add("by number", Some(50.0), measure::median_ms(5, || drop(history.get(count / 2).expect("an exchange"))));
+    table.add("days", "≤ 50", measure::median_ms(5, || drop(history.days(&all(), &zone).expect("the days"))));
+    table.add("by number", "≤ 50", measure::median_ms(5, || drop(history.get(count / 2).expect("an exchange"))));
     let id = middle.id.to_string();
     for (name, selector) in [("by id", id.as_str()), ("by the end of an id", &id[id.len() - 8..])] {
-        table.add(name, Some(50.0), measure::median_ms(5, || drop(history.resolve(selector).expect("one exchange"))));
+        table.add(name, "≤ 50", measure::median_ms(5, || drop(history.resolve(selector).expect("one exchange"))));
     }
-    search(count, &history, table);
+    search(count, &history, report);
 }
 
-fn search(count: u64, history: &Arc<dyn History>, table: &mut Table) {
+fn search(count: u64, history: &Arc<dyn History>, report: &mut Report) {
+    let table = &mut report.inside;
     let run = |text: &str, until: u64| {
         let pattern = Pattern { text: text.to_owned(), regex: false, case_sensitive: false };
         let mut before = None;
@@ -182,15 +176,15 @@ fn search(count: u64, history: &Arc<dyn History>, table: &mut Table) {
     let rare = format!("{far:032x}");
     table.add(
         "search, a hit 9 900 exchanges back",
-        Some(200.0),
+        "≤ 200",
         measure::median_ms(3, || assert_eq!(run(&rare, 0), 1, "it is found")),
     );
     let started = Instant::now();
     run("nothing has this text", 0);
     let seconds = started.elapsed().as_secs_f64();
-    table.add("search, in vain over all", None, seconds * 1e3);
+    table.add("search, in vain over all", "", seconds * 1e3);
     let bytes = decoded(history, count);
-    println!("  search in vain: {:.0} MB/s of decoded text\n", bytes / seconds / 1e6);
+    report.stores.add("search in vain, MB/s of decoded text on one core", "≥ 300", bytes / seconds / 1e6);
 }
 
 /// Bytes of text that a search looks at, estimated from five hundred exchanges spread over the history.
@@ -225,19 +219,20 @@ fn text_size(body: &retake::model::Body, coded: bool) -> usize {
     read.unwrap_or(0)
 }
 
-fn whole_commands(folder: &Path, table: &mut Table) {
-    let questions: [(&'static str, Option<f64>, &[&str]); 7] = [
-        ("history list", None, &["history", "list"]),
-        ("history days", None, &["history", "days"]),
-        ("history show 1", None, &["history", "show", "1"]),
-        ("history list --all --json", None, &["history", "list", "--all", "--json"]),
-        ("history stats", Some(1500.0), &["history", "stats"]),
-        ("history search, in vain", None, &["history", "search", "nothing has this text"]),
-        ("history export", None, &["history", "export"]),
+fn whole_commands(folder: &Path, report: &mut Report) {
+    let questions: [(&str, &str, &str, &[&str]); 7] = [
+        ("history list", "≤ 50", "≤ 128", &["history", "list"]),
+        ("history days", "≤ 50", "", &["history", "days"]),
+        ("history show 1", "≤ 50", "", &["history", "show", "1"]),
+        ("history list --all --json", "", "≤ 128", &["history", "list", "--all", "--json"]),
+        ("history stats", "≤ 1500", "", &["history", "stats"]),
+        ("history search, in vain", "", "≤ 128", &["history", "search", "nothing has this text"]),
+        ("history export", "", "≤ 128", &["history", "export"]),
     ];
-    for (name, goal, arguments) in questions {
+    for (name, goal, peak_goal, arguments) in questions {
         let Run { ms, peak, written } = measure::command(folder, arguments);
-        table.add(name, goal, ms);
+        report.commands.add(name, goal, ms);
+        report.peaks.add(name, peak_goal, peak);
         println!("  {name:<40}{ms:>10.0} ms, peak {peak:>6.1} MiB, {:>8.1} MiB written", written as f64 / measure::MIB);
     }
     println!();

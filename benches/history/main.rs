@@ -1,6 +1,6 @@
 //! What the history costs, from ten thousand exchanges to a million: `cargo bench --bench history`. Numbers choose the
-//! sizes; `make DIR N` only fills a store; `quick` takes one small size and writes no plot. Tables and plots are those
-//! of `docs/performance.md`; nothing here needs a network.
+//! sizes; `make DIR N` only fills a store; `quick` takes one small size. Without words it takes all sizes, and writes
+//! tables and plots into `docs/performance.md` and beside it. Nothing here needs a network.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -8,6 +8,7 @@ mod figures;
 mod measure;
 mod plot;
 mod store;
+mod table;
 mod traffic;
 
 use std::path::Path;
@@ -25,7 +26,7 @@ fn main() {
         words => {
             // Words of other benches, when several are called at once, choose nothing here.
             let sizes: Vec<u64> = words.iter().filter_map(|word| word.parse().ok()).collect();
-            figures::all(&sizes, sizes.len() > 1);
+            figures::all(&sizes, false);
         }
     }
 }

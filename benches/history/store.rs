@@ -31,14 +31,15 @@ pub struct Size {
 pub fn make(dir: &Path, count: u64) -> Ingest {
     let holder = Holder { listener: String::new(), command: "bench".into() };
     let (recording, history) = open_for_recording(dir, holder).expect("a new store");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime");
     let (started, cpu) = (Instant::now(), measure::own_cpu());
     let mut resident = Vec::new();
     runtime.block_on(async {
         let mut appends = tokio::task::JoinSet::new();
         for turn in 1..=count {
             if appends.len() >= AT_ONCE {
-                appends.join_next().await;
+                appends.join_next().await.transpose().expect("an exchange is recorded");
             }
             let recording = recording.clone();
             appends.spawn(async move { append(&recording).await });
@@ -46,7 +47,9 @@ pub fn make(dir: &Path, count: u64) -> Ingest {
                 resident.push(measure::own_resident());
             }
         }
-        while appends.join_next().await.is_some() {}
+        while let Some(append) = appends.join_next().await {
+            append.expect("an exchange is recorded");
+        }
     });
     let ingest = Ingest { seconds: started.elapsed().as_secs_f64(), cpu: measure::own_cpu() - cpu, resident };
     drop((history, recording));

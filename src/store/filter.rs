@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::history::{HistoryError, Query};
-use super::index::{StoredRow, Summary, class_bit};
+use super::index::{StoredRow, Summary, class_bit, literals};
 
 /// A compiled [`Query`].
 pub(super) struct Filter {
@@ -12,6 +12,8 @@ pub(super) struct Filter {
     until_us: i64,
     host: Option<GlobMatcher>,
     path: Option<GlobMatcher>,
+    /// Segments that a path must have.
+    words: Vec<String>,
     media_type: Option<GlobMatcher>,
 }
 
@@ -27,6 +29,7 @@ impl Filter {
             until_us: query.until.map_or(i64::MAX, ceil_us),
             host: query.host.as_deref().map(glob).transpose()?,
             path: query.path.as_deref().map(glob).transpose()?,
+            words: query.path.as_deref().map(literals).unwrap_or_default(),
             media_type: query.media_type.as_deref().map(glob).transpose()?,
             query: query.clone(),
         })
@@ -48,6 +51,7 @@ impl Filter {
             && query.method.as_ref().is_none_or(|method| page.methods.iter().any(|m| m.eq_ignore_ascii_case(method)))
             && self.host.as_ref().is_none_or(|glob| page.hosts.keys().any(|host| glob.is_match(host)))
             && query.status.is_none_or(|range| page.classes & class_bits(range) != 0)
+            && page.words.may_have(&self.words)
             && (query.numbers.is_empty() || query.numbers.iter().any(|range| overlap(*range, page.numbers)))
     }
 
@@ -100,7 +104,10 @@ mod tests {
         let word = |words: &'static [&'static str]| proptest::option::of(proptest::sample::select(words));
         (
             (word(&["s-0", "s-1", "none"]), word(&["get", "POST", "PUT"]), word(&["*.example", "API-1.EXAMPLE", "x*"])),
-            (word(&["/items/*", "/ITEMS/1?", "/none"]), proptest::option::of((100u16..600, 0u16..200))),
+            (
+                word(&["/items/*", "/ITEMS/1?", "/none", "*/7", "/Items/12", "/{items/8,x}"]),
+                proptest::option::of((100u16..600, 0u16..200)),
+            ),
             (proptest::option::of(0u64..90), proptest::collection::vec((0u64..90, 0u64..40), 0..2)),
         )
             .prop_map(|((session, method, host), (path, status), (since, numbers))| Query {

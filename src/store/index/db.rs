@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::row::Summary;
 use crate::model::ExchangeId;
 
-const VERSION: u8 = 1;
+/// Of all values; an index of another version is made anew from the journal.
+const VERSION: u8 = 2;
 /// sled's own default is 1 GiB.
 const CACHE_BYTES: u64 = 16 << 20;
 /// How long another process may still be letting go of the files.
@@ -218,6 +219,17 @@ fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, DbError> {
 
 pub(super) fn unpack<T: DeserializeOwned>(sealed: &[u8]) -> Result<T, DbError> {
     rmp_serde::from_slice(unseal(sealed)?).map_err(|error| DbError::Failed(error.to_string()))
+}
+
+/// Gives an index another version, as if another retake had made it.
+#[cfg(test)]
+pub(in crate::store) fn forge_version(path: &Path, version: u8) {
+    let Ok(db) = Db::open(path) else { panic!("the index opens") };
+    let tree = db.tree().expect("it is open");
+    let mut meta = tree.get(b"m").expect("it is read").expect("it has been written").to_vec();
+    meta[4] = version;
+    tree.insert(b"m", meta).expect("it is written");
+    tree.flush().expect("it is written");
 }
 
 #[cfg(test)]

@@ -9,16 +9,20 @@ mod db;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
 mod row;
+mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+#[cfg(test)]
+pub(super) use self::db::forge_version;
 use self::db::{Db, DbError, Meta, PageParts};
 pub(super) use self::row::{StoredRow, Summary, class_bit, moment, row_of};
+pub(super) use self::words::literals;
 use super::filter::Filter;
 use super::history::Row;
 use super::segment::Kind;
@@ -78,17 +82,20 @@ struct Tail {
     closing: bool,
 }
 
+/// The summaries by page. Readers take the map as it is; it is copied only when a batch comes while one has it.
+type Summaries = Arc<BTreeMap<u64, Arc<Summary>>>;
+
 /// The summaries by page, and the sum of their rows, kept so that a batch costs the same however long the history.
 #[derive(Default)]
 struct Pages {
-    summaries: BTreeMap<u64, Arc<Summary>>,
+    summaries: Summaries,
     rows: u64,
 }
 
 impl Pages {
     fn insert(&mut self, page: u64, summary: Summary) {
         self.rows += u64::from(summary.rows);
-        if let Some(old) = self.summaries.insert(page, Arc::new(summary)) {
+        if let Some(old) = Arc::make_mut(&mut self.summaries).insert(page, Arc::new(summary)) {
             self.rows -= u64::from(old.rows);
         }
     }
@@ -283,7 +290,7 @@ impl Index {
 
     /// Tail and summaries, taken in the order that lets no row slip between them: a row leaves the tail only after its
     /// page's summary is there.
-    fn snapshot(&self) -> (BTreeMap<u64, Arc<Row>>, BTreeMap<u64, Arc<Summary>>) {
+    fn snapshot(&self) -> (BTreeMap<u64, Arc<Row>>, Summaries) {
         let tail = self.tail().rows.clone();
         (tail, self.pages.read().unwrap_or_else(PoisonError::into_inner).summaries.clone())
     }
@@ -310,9 +317,12 @@ impl Index {
     ) -> Result<(), IndexError> {
         let (tail, summaries) = self.snapshot();
         let Some(highest) = before.checked_sub(1) else { return Ok(()) };
-        let mut pages: BTreeSet<u64> = summaries.range(..=highest / PAGE).map(|(page, _)| *page).collect();
-        pages.extend(tail.range(..=highest).map(|(number, _)| number / PAGE));
-        for page in pages.into_iter().rev() {
+        let mut below = highest / PAGE + 1;
+        loop {
+            let paged = summaries.range(..below).next_back().map(|(page, _)| *page);
+            let unpaged = tail.range(..below.saturating_mul(PAGE).min(before)).next_back().map(|(n, _)| n / PAGE);
+            let Some(page) = paged.max(unpaged) else { return Ok(()) };
+            below = page;
             let newest: BTreeMap<u64, &Row> =
                 tail.range(page * PAGE..=(page * PAGE + PAGE - 1).min(highest)).map(|(n, row)| (*n, &**row)).collect();
             let summary = summaries.get(&page).filter(|summary| filter.may_match(summary));
@@ -340,7 +350,6 @@ impl Index {
                 }
             }
         }
-        Ok(())
     }
 
     /// The row of a number.
@@ -358,7 +367,7 @@ impl Index {
         let (tail, summaries) = self.snapshot();
         let fits = |id: u128| id & mask == value & mask;
         let mut found = BTreeMap::new();
-        for (&page, summary) in &summaries {
+        for (&page, summary) in &*summaries {
             let range =
                 u128::from_be_bytes(summary.ids.0.into_array())..=u128::from_be_bytes(summary.ids.1.into_array());
             let Some(db) = self.db.as_ref().filter(|_| mask != u128::MAX || range.contains(&value)) else { continue };

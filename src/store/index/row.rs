@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
 use super::super::history::Row;
+use super::words::Words;
 use crate::model::{Authority, BodyContent, Exchange, ExchangeId, Origin, Scheme};
 
 /// A row in a page: positional MessagePack, texts borrowed. A change of its members needs a new version in `db`.
@@ -133,6 +134,8 @@ pub(in crate::store) struct Summary {
     pub(in crate::store) tags: Vec<String>,
     /// Bit N: a status of the class N00; bit 0: no status.
     pub(in crate::store) classes: u16,
+    /// The segments of the paths.
+    pub(in crate::store) words: Words,
 }
 
 impl Summary {
@@ -149,6 +152,7 @@ impl Summary {
             methods: Vec::new(),
             tags: Vec::new(),
             classes: 0,
+            words: Words::none(),
         };
         for row in rows {
             summary.rows += 1;
@@ -163,6 +167,7 @@ impl Summary {
             note(&mut summary.methods, row.method);
             row.tags.iter().for_each(|tag| note(&mut summary.tags, tag));
             summary.classes |= class_bit(row.status);
+            summary.words.add(row.path());
         }
         Some(summary)
     }

@@ -3,6 +3,7 @@
 mod clock;
 mod damage;
 mod damages;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -108,14 +109,6 @@ fn a_history_that_never_was_is_called_empty() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(open_for_reading(&dir.path().join("none")), Err(OpenError::Empty(_))));
     assert!(!dir.path().join("none").exists(), "reading makes nothing");
-}
-
-#[test]
-fn a_newer_store_is_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    record(dir.path(), 1..=1);
-    fs::write(dir.path().join("store.json"), r#"{"version":2,"id":"x"}"#).unwrap();
-    assert!(matches!(open_for_reading(dir.path()), Err(OpenError::Newer { version: 2, .. })));
 }
 
 #[test]
