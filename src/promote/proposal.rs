@@ -109,7 +109,7 @@ fn named(scenario: &Scenario, bodies: &mut Vec<BodyFile>) -> Vec<BodyFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collection::BodySpec;
+    use crate::collection::{BodySpec, Place, Rule, RuleAction};
     use crate::promote::testing::exchange;
     use crate::promote::{Content, Existing, Options, promote};
 
@@ -142,6 +142,30 @@ mod tests {
         proposal.change.apply(&mut accepted).unwrap();
         let file = accepted.stubs[0].stub.scenarios[0].response.as_ref().unwrap().body.as_ref().unwrap().file.clone();
         assert_eq!(file.as_ref(), Some(&proposal.bodies[0].path));
+    }
+
+    #[test]
+    fn a_rule_that_is_not_certain_waits_for_its_stub() {
+        let collection =
+            promote(None, [exchange(1, "GET", "http://localhost:8080/a", 200)], Options::default()).collection;
+        assert_eq!(collection.stubs[0].stub.origin.to_string(), "http://localhost:*");
+        let line = |origin: &str, confidence| RuleLine {
+            endpoint: Some("GET /a".into()),
+            key: Some((origin.into(), "GET".into(), "/a".into())),
+            rule: Rule { why: Some("it may be".into()), ..Rule::new(Place::Query, "t", RuleAction::Ignore) },
+            evidence: vec!["2 samples".into()],
+            confidence,
+        };
+        let lines = [
+            line("http://localhost:8080", Confidence::Likely),
+            line("http://localhost:*", Confidence::Doubtful),
+            line("http://localhost:8080", Confidence::Certain),
+            line("https://other.test", Confidence::Doubtful),
+            RuleLine { key: None, endpoint: None, ..line("", Confidence::Doubtful) },
+        ];
+        let titles: Vec<_> = doubtful(&lines, &collection).iter().map(|one| one.change.title()).collect();
+        let stub = "in GET /a the query's `t` does not count";
+        assert_eq!(titles, [stub, stub, "everywhere the query's `t` does not count"]);
     }
 
     #[test]

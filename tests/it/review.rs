@@ -2,6 +2,7 @@
 //! a write, and writes that are all or nothing.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -294,6 +295,35 @@ fn check_says_what_each_rule_does() {
     std::fs::write(retake.work().join("mocks/api/pending/abc.json"), "{").unwrap();
     let faulty = retake.run(&["mock", "check", "api"]);
     assert!(faulty.code == 3 && faulty.stdout.contains("pending/abc.json:1"), "{faulty}");
+}
+
+/// On a terminal, letters decide one by one.
+#[test]
+fn on_a_terminal_letters_decide() {
+    let retake = with_another_answer();
+    recorded(&retake, &[("GET", "http://api.test/b", 200, "one"), ("GET", "http://api.test/b", 200, "two")]);
+    retake.ok(&["promote", "3", "--into", "api"]);
+    retake.ok(&["promote", "2", "4", "--into", "api", "--ask"]);
+    assert_eq!(retake.json(&["review", "--list", "--json"]).len(), 2);
+    // `script` of util-linux gives the command a terminal.
+    let line = format!("{} review api", env!("CARGO_BIN_EXE_retake"));
+    let mut command = Command::new("script");
+    retake.furnish(&mut command);
+    command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else { return skip("review on a terminal", "no `script` here") };
+    if !cfg!(target_os = "linux") {
+        let _ = child.kill();
+        let _ = child.wait();
+        return skip("review on a terminal", "`script` takes other flags here");
+    }
+    child.stdin.take().unwrap().write_all(b"r\na\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    for part in ["accept, reject, skip, all, quit?", "rejected: GET /a#ok", "accepted: GET /b#ok"] {
+        assert!(text.contains(part), "`{part}`: {text}");
+    }
+    assert!(!retake.work().join("mocks/api/pending").exists());
 }
 
 /// Kills a command that writes a collection: at once when its last step has begun, or else after `wait`.

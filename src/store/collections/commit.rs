@@ -100,13 +100,18 @@ pub(super) fn complete(root: &Path) -> Result<(), WriteError> {
     }
 }
 
-/// Whether a list names only our hidden files, and places inside the folder.
+/// Whether a list names only our hidden files, and places inside the folder that are not hidden: a list may come with a
+/// folder from elsewhere, and must not reach into a `.git` beside the collection.
 fn is_ours(root: &Path, list: &List) -> bool {
     let mut checked = BTreeSet::new();
-    let mut is_inside = |path: &str| check_path(root, path, &mut checked).is_ok();
-    let is_hidden = |path: &str| path.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY));
-    list.rename.iter().all(|(from, to)| is_hidden(from) && is_inside(from) && is_inside(to))
-        && list.remove.iter().all(|path| is_inside(path))
+    let mut is_place =
+        |path: &str| check_path(root, path, &mut checked).is_ok() && !path.split('/').any(|part| part.starts_with('.'));
+    let mut is_waiting = |path: &str| {
+        let (folder, name) = path.rsplit_once('/').map_or((None, path), |(folder, name)| (Some(folder), name));
+        name.starts_with(TEMPORARY) && folder.is_none_or(&mut is_place)
+    };
+    list.rename.iter().all(|(from, _)| is_waiting(from))
+        && list.rename.iter().map(|(_, to)| to).chain(&list.remove).all(|path| is_place(path))
 }
 
 fn carry_out(root: &Path, list: &List) -> Result<(), WriteError> {
@@ -221,6 +226,8 @@ mod tests {
             r#"{"rename": [["collection.json", "stubs/0.json"]], "remove": []}"#,
             r#"{"rename": [["stubs/.retake-0", "../evil"]], "remove": []}"#,
             r#"{"rename": [], "remove": ["../secret"]}"#,
+            r#"{"rename": [["stubs/.retake-0", ".git/hooks/pre-commit"]], "remove": []}"#,
+            r#"{"rename": [[".git/.retake-0", "stubs/0.json"]], "remove": []}"#,
             "half a li",
         ] {
             let root = outer.path().join("mocks");
