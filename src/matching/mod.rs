@@ -104,6 +104,10 @@ pub struct ScenarioRef {
 }
 
 /// What came out for a call.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one at a time lives, on the stack; a box would cost each hit an allocation"
+)]
 pub enum Selection {
     /// A scenario answers.
     Hit(Hit),

@@ -9,10 +9,11 @@ use crate::harness::http::{Client, Framing};
 use crate::harness::origin::{HUGE_PIECE, noise};
 use crate::harness::{Origin, Retake, Server, heavy};
 
-/// The bound of the design, in KiB.
+/// The bound of the design, in KiB. A build without optimisation has three times the program, whose pages count here too
+/// and say nothing of bodies: there only the bound below holds, and `cargo bench -- large` measures what is delivered.
 const PEAK_KIB: u64 = 48 * 1024;
 /// Of it, what is not pages of the program.
-const OWN_KIB: u64 = 24 * 1024;
+const OWN_KIB: u64 = 20 * 1024;
 
 fn size() -> u64 {
     if heavy() { 1 << 30 } else { 64 << 20 }
@@ -33,7 +34,7 @@ fn assert_small(server: &Server, what: &str) {
     match peak(server) {
         Some((peak, own)) => {
             println!("{what} of {} MiB: peak memory {} MiB, {} MiB its own", size() >> 20, peak / 1024, own / 1024);
-            assert!(peak <= PEAK_KIB, "{what}: peak memory {peak} KiB");
+            assert!(cfg!(debug_assertions) || peak <= PEAK_KIB, "{what}: peak memory {peak} KiB");
             assert!(own <= OWN_KIB, "{what}: peak memory beside the program {own} KiB");
         }
         None => println!("{what}: this system does not tell peak memory"),

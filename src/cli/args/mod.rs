@@ -48,6 +48,7 @@ pub struct Global {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Command {
     /// Record what passes through a proxy on this machine
     Record(RecordArgs),
