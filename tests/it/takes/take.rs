@@ -37,14 +37,19 @@ pub struct Take {
 impl Take {
     /// Plays the flow against a service of its own, in so many days by its clock, and records it.
     pub fn record(api: &Api, in_days: i64) -> Option<Take> {
+        Take::record_in(Retake::new(), api, in_days, "take", |_| {})
+    }
+
+    /// The same in a history that is there, as a session of its own; `more` is what the client does after the flow.
+    pub fn record_in(retake: Retake, api: &Api, in_days: i64, session: &str, more: fn(&mut Talk<'_>)) -> Option<Take> {
         let world = Arc::new(World::in_days(in_days));
         let running = (api.start)(&world)?;
         // A port is no more than where a service happens to listen.
         running.base.rsplit(':').next().map(|port| world.note(port));
-        let retake = Retake::new();
-        let recorder = retake.record(&[]);
+        let recorder = retake.record(&["--session", session]);
         let mut talk = Talk::new(&recorder, &running.base, &world);
         (api.flow)(&mut talk);
+        more(&mut talk);
         let (base, calls) = (running.base, talk.calls);
         assert_eq!(recorder.stop().0, 0, "{}", api.name);
         drop(running.keeps);
@@ -62,13 +67,17 @@ impl Take {
         self.retake.work().join("mocks/api")
     }
 
-    /// Makes the collection `bare`: the same, with every rule switched off. It is what plain recording would be.
-    pub fn strip(&self) {
-        let bare = self.retake.work().join("mocks/bare");
-        let copied = std::process::Command::new("cp").arg("-r").arg(self.collection()).arg(&bare).status().unwrap();
-        assert!(copied.success());
-        without_rules(&bare);
+    /// Makes the collection `bare`, the same with every rule switched off: what plain recording would be; and the
+    /// collection `reviewed`, in which a person has accepted whatever was proposed.
+    pub fn compare(&self) {
+        for copy in ["bare", "reviewed"] {
+            let to = self.retake.work().join("mocks").join(copy);
+            let copied = std::process::Command::new("cp").arg("-r").arg(self.collection()).arg(to).status().unwrap();
+            assert!(copied.success());
+        }
+        without_rules(&self.retake.work().join("mocks/bare"));
         self.retake.ok(&["mock", "check", "bare"]);
+        self.retake.ok(&["review", "reviewed", "--accept-all"]);
     }
 
     /// Serves a collection.
