@@ -488,7 +488,7 @@ mod tests {
             ("01ARZ3NDEKTSV4RRFFQ69G5FAV", Some("2016-07-30T23:54:10.259Z")),
             ("0ujtsYcgvSTl8PAuAdqWYSMnLOv", Some("2017-10-10T04:00:47Z")),
             ("507f1f77bcf86cd799439011", Some("2012-10-17T21:13:27Z")),
-            ("9m4e2mr0ui3e8a215n4g", Some("2011-03-22T11:20:03Z")),
+            ("9m4e2mr0ui3e8a215n4g", Some("2011-03-22T17:50:19Z")),
             ("9b2c1f5e-3c7a-4b1d-8e2f-0123456789ab", None),
             ("octocat", None),
         ] {
