@@ -8,10 +8,10 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 820.0;
 const HEIGHT: f64 = 460.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 250.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 50.0;
 const COLOURS: [&str; 10] =
@@ -50,10 +50,12 @@ pub fn svg(title: &str, x_axis: &str, y_axis: &str, curves: &[Curve]) -> String 
     );
     for (at, curve) in curves.iter().enumerate() {
         let colour = COLOURS[at % COLOURS.len()];
+        // Past the last colour they come again, dashed.
+        let dash = if at < COLOURS.len() { "" } else { " stroke-dasharray=\"6 4\"" };
         let path: Vec<String> = curve.points.iter().map(|(px, py)| format!("{:.1},{:.1}", x(*px), y(*py))).collect();
         let _ = writeln!(
             out,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash} points=\"{}\"/>",
             path.join(" ")
         );
         let (key, line) = (WIDTH - RIGHT + 12.0, TOP + 12.0 + at as f64 * 20.0);
