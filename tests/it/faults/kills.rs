@@ -74,7 +74,7 @@ fn a_recorder_killed_in_the_middle_of_an_edit_has_lost_nothing() {
     let origin = Origin::plain();
     let recorded = filled(&origin);
     let before = listed(&recorded).unwrap();
-    let (rounds, mut answers, mut edits) = (if heavy() { 100 } else { 2 }, 0, 0);
+    let (rounds, mut answers, mut edits) = (if heavy() { 20 } else { 2 }, 0, 0);
     for round in 0..rounds {
         let retake = copy_of(&recorded);
         let server = retake.record(&[]);
