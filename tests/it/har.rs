@@ -226,7 +226,7 @@ fn real_files(into: &Path) -> Vec<PathBuf> {
     if let Some(modules) =
         std::env::var_os("TEST_NODE_MODULES").filter(|modules| Path::new(modules).join("har-examples").exists())
     {
-        let write = "const h = require(process.env.TEST_NODE_MODULES + '/har-examples').default;\nfor (const [name, har] of Object.entries(h)) require('fs').writeFileSync(`example-${name}.har`, JSON.stringify(har));\n";
+        let write = "const h = require(process.env.TEST_NODE_MODULES + '/har-examples');\nfor (const [name, har] of Object.entries(h)) require('fs').writeFileSync(`example-${name}.har`, JSON.stringify(har));\n";
         let (done, said) =
             ran(Command::new("node").args(["-e", write]).env("TEST_NODE_MODULES", modules).current_dir(into));
         assert!(done, "{said}");
