@@ -13,6 +13,7 @@ use super::stub::{Defaults, EndPolicy, MatchParts, RequestSpec, ResponseSpec, Sc
 use super::{Collection, FORMAT_VERSION, StubFile, file_name, shape};
 
 /// A change of a collection. Applying it twice is the same as applying it once.
+#[allow(clippy::large_enum_variant, reason = "few wait at a time, each in its file")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
@@ -296,16 +297,7 @@ pub fn rule_title(stub: Option<&StubKey>, rule: &Rule) -> String {
 
 /// [`rule_title`] without where it holds.
 pub fn rule_words(rule: &Rule) -> String {
-    use super::rule::Place;
-    let name = &rule.name;
-    let item = match rule.place {
-        Place::Path => format!("the path's `{name}`"),
-        Place::Query => format!("the query's `{name}`"),
-        Place::Field => format!("the field `{name}`"),
-        Place::Json if name.is_empty() => "the JSON body".to_owned(),
-        Place::Json => format!("the JSON member `{name}`"),
-        Place::Form => format!("the form's `{name}`"),
-    };
+    let item = item_words(rule.place, &rule.name);
     let side = if rule.side == RuleSide::Response { " of answers" } else { "" };
     let looks = rule.shape.map(|shape| format!(" that looks like {}", shape.words())).unwrap_or_default();
     let does = match rule.action {
@@ -318,12 +310,35 @@ pub fn rule_words(rule: &Rule) -> String {
                 format!("may be a value{looks} and was not recorded")
             }
         }
+        RuleAction::Match => match &rule.is {
+            Some(matcher) => format!("must be so: {}", matcher.words()),
+            None => "must be as `is` says".to_owned(),
+        },
         RuleAction::Echo => match &rule.from {
             Some(from) => format!("repeats the request's {from}"),
             None => "repeats a value of the request".to_owned(),
         },
     };
     format!("{item}{side} {does}")
+}
+
+/// What a matcher of a scenario asks for: `the query's `q` must be so: begins with "tea"`.
+pub fn matcher_words(matcher: &super::PlacedMatcher) -> String {
+    format!("{} must be so: {}", item_words(matcher.place, &matcher.name), matcher.is.words())
+}
+
+fn item_words(place: super::rule::Place, name: &str) -> String {
+    use super::rule::Place;
+    match place {
+        Place::Path => format!("the path's `{name}`"),
+        Place::Query => format!("the query's `{name}`"),
+        Place::Field => format!("the field `{name}`"),
+        Place::Json if name.is_empty() => "the JSON body".to_owned(),
+        Place::Json => format!("the JSON member `{name}`"),
+        Place::Form => format!("the form's `{name}`"),
+        Place::Cookie => format!("the cookie `{name}`"),
+        Place::Body => "the body".to_owned(),
+    }
 }
 
 pub(super) fn stub<'a>(collection: &'a mut Collection, key: &StubKey) -> Result<&'a mut Stub, ChangeError> {
@@ -427,6 +442,7 @@ fn stub_at(collection: &mut Collection, key: &StubKey) -> usize {
         delay: None,
         fault: None,
         shift_dates: None,
+        priority: 0,
         scenarios: Vec::new(),
     };
     insert(collection, stub)

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::body::{BodySpec, JsonStyle};
 use super::locate::Place;
 use super::manifest::{AccessKey, Manifest, OriginPattern, ServerStub};
+use super::matcher;
 use super::rule::{self, Rule, RuleAction, RuleSide};
 use super::state::{START, StateSpec};
 use super::stub::{ResponseSpec, Scenario, Stub};
@@ -148,6 +149,7 @@ pub fn pending(pending: &Pending, path: &str) -> Vec<Problem> {
 }
 
 /// The faults of the stubs together with the manifest, by the position of the stub.
+#[allow(clippy::mutable_key_type, reason = "an expression in a path is compared by its text")]
 pub fn together(manifest: &Manifest, stubs: &[StubFile]) -> Vec<(usize, Problem)> {
     let mut found = Vec::new();
     let mut seen: HashMap<(&str, OriginPattern, &[super::SegmentPattern]), &str> = HashMap::with_capacity(stubs.len());
@@ -403,6 +405,16 @@ impl Faults {
             let place = place.index(at);
             let name = place.key("name");
             match rule.place {
+                _ if rule.action == RuleAction::Match => {
+                    if let Some(message) = matcher::name_fault(rule.place, &rule.name) {
+                        self.add(&name, message);
+                    }
+                }
+                rule::Place::Body => {
+                    let message =
+                        "a rule about the whole body needs `\"action\": \"match\"`: switch the body off with `match`";
+                    self.add(&place.key("place"), message);
+                }
                 rule::Place::Json if !rule.name.is_empty() && !rule.name.starts_with('/') => {
                     let message = format!("`{}` is no JSON pointer (RFC 6901): write `/{}`", rule.name, rule.name);
                     self.add(&name, message);
@@ -412,6 +424,7 @@ impl Faults {
                 _ => {}
             }
             self.rule_members(rule, &place);
+            self.rule_matcher(rule, &place);
         }
     }
 
@@ -437,6 +450,37 @@ impl Faults {
         }
         if rule.from.is_some() && rule.action != RuleAction::Echo {
             self.add(&place.key("from"), "`from` goes with `echo`");
+        }
+    }
+
+    fn rule_matcher(&mut self, rule: &Rule, place: &Place) {
+        match (rule.action, &rule.is) {
+            (RuleAction::Match, None) => self.add(place, "`match` needs `is`: what the value must be like"),
+            (RuleAction::Match, Some(_)) if rule.side == RuleSide::Response => {
+                self.add(&place.key("action"), "`match` is for requests: take `any` with a `shape` for answers");
+            }
+            (RuleAction::Match, Some(matcher)) => {
+                for (way, message) in matcher.faults(rule.place) {
+                    self.add(&way.iter().fold(place.key("is"), |place, key| place.key(key)), message);
+                }
+            }
+            (_, Some(_)) => self.add(&place.key("is"), "`is` goes with `match`"),
+            (_, None) => {}
+        }
+    }
+
+    /// What is wrong with the matchers of a scenario.
+    fn matchers(&mut self, scenario: &Scenario, stub: &Stub, place: &Place) {
+        for (at, matcher) in scenario.request.matchers.iter().enumerate() {
+            let place = place.key("matchers").index(at);
+            for (way, message) in matcher.faults() {
+                self.add(&way.iter().fold(place.clone(), |place, key| place.key(key)), message);
+            }
+            if matcher.place == rule::Place::Path && !stub.path.captures().any(|known| known == matcher.name) {
+                let meant = shape::did_you_mean(&matcher.name, stub.path.captures());
+                let message = format!("`{}` is no capture of the path {}{meant}", matcher.name, stub.path);
+                self.add(&place.key("name"), message);
+            }
         }
     }
 
@@ -491,6 +535,7 @@ impl Faults {
             self.state(state, &place.key("state"));
         }
         self.body(&scenario.request.body, &place.key("request"));
+        self.matchers(scenario, stub, &place.key("request"));
         self.answers(scenario, place);
     }
 

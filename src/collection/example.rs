@@ -30,9 +30,10 @@ impl Stub {
                 SegmentPattern::Literal(literal) => literal.clone(),
                 SegmentPattern::Glob(glob) => glob.replace('*', "any"),
                 SegmentPattern::Any => "any".to_owned(),
-                SegmentPattern::Capture(name) => {
+                SegmentPattern::Capture(_) | SegmentPattern::Regex(_) => {
+                    let name = segment.capture().unwrap_or_default();
                     let value = scenario.and_then(|scenario| scenario.request.captures.get(name));
-                    value.cloned().unwrap_or_else(|| name.clone())
+                    value.cloned().unwrap_or_else(|| name.to_owned())
                 }
             };
             path.push('/');

@@ -12,6 +12,7 @@ mod generated;
 mod key;
 pub mod locate;
 pub mod manifest;
+pub mod matcher;
 mod names;
 pub mod pattern;
 mod pending;
@@ -27,15 +28,16 @@ mod used;
 
 pub use answering::{Delay, Fault, FaultKind, MAX_DELAY_MS, ShiftDates, Span};
 pub use body::{BodySpec, JsonStyle};
-pub use change::{Change, ChangeError, rule_words};
+pub use change::{Change, ChangeError, matcher_words, rule_words};
 pub use check::Problem;
 pub use generated::Generated;
 pub use key::{BadStubKey, StubKey};
 pub use manifest::{
     AccessKey, Manifest, OnMiss, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings,
 };
+pub use matcher::{Matcher, PlacedMatcher};
 pub use names::{body_file_name, extension, file_name, media_type_of, slug};
-pub use pattern::{PathPattern, SegmentPattern};
+pub use pattern::{PathPattern, SegmentPattern, SegmentRegex};
 pub use pending::{PENDING, Pending, Proposer, Refusal, Standing};
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
 pub use shape::nearest;

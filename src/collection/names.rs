@@ -26,7 +26,9 @@ pub fn file_name(stub: &Stub, is_taken: impl Fn(&str) -> bool) -> String {
     for segment in stub.path.segments() {
         let word = match segment {
             SegmentPattern::Literal(literal) | SegmentPattern::Glob(literal) => words(literal),
-            SegmentPattern::Capture(capture) => format!("{{{}}}", words(capture).trim_matches(['-', '.'])),
+            SegmentPattern::Capture(_) | SegmentPattern::Regex(_) => {
+                format!("{{{}}}", words(segment.capture().unwrap_or_default()).trim_matches(['-', '.']))
+            }
             SegmentPattern::Any => "any".to_owned(),
             SegmentPattern::Rest => "rest".to_owned(),
         };
@@ -181,6 +183,7 @@ mod tests {
             delay: None,
             fault: None,
             shift_dates: None,
+            priority: 0,
             scenarios: Vec::new(),
         }
     }

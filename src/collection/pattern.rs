@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use regex::Regex;
+
+use super::matcher;
 use crate::model::path;
 
 /// One segment of a path pattern.
@@ -14,10 +17,73 @@ pub enum SegmentPattern {
     Glob(String),
     /// `{name}`: one segment, whose value is an item to compare.
     Capture(String),
+    /// `{name:[0-9]+}`: the same, of a segment that fits an expression as a whole.
+    Regex(SegmentRegex),
     /// `*`: any one segment.
     Any,
     /// `**`: any number of segments, none too; only at the end.
     Rest,
+}
+
+impl SegmentPattern {
+    /// The name of its capture, if it is one.
+    pub fn capture(&self) -> Option<&str> {
+        match self {
+            SegmentPattern::Capture(name) => Some(name),
+            SegmentPattern::Regex(regex) => Some(&regex.name),
+            _ => None,
+        }
+    }
+}
+
+/// A capture with an expression that the whole segment fits, its escapes decoded. Two are the same if they are written so.
+#[derive(Debug, Clone)]
+pub struct SegmentRegex {
+    /// The capture's name.
+    pub name: String,
+    text: String,
+    regex: Regex,
+}
+
+impl SegmentRegex {
+    /// A capture of that name.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub fn new(name: &str, text: &str) -> Result<Self, String> {
+        // By itself first: what closes a group of ours would be an expression only inside it.
+        matcher::expression(text, false)?;
+        let regex = matcher::expression(&format!("^(?:{text})$"), false)?;
+        Ok(SegmentRegex { name: name.to_owned(), text: text.to_owned(), regex })
+    }
+
+    /// The expression.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a segment fits.
+    pub fn fits(&self, segment: &str) -> bool {
+        if !segment.contains('%') {
+            return self.regex.is_match(segment);
+        }
+        let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
+        decoded.is_ok_and(|text| self.regex.is_match(&text))
+    }
+}
+
+impl PartialEq for SegmentRegex {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text
+    }
+}
+
+impl Eq for SegmentRegex {}
+
+impl std::hash::Hash for SegmentRegex {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.name, &self.text).hash(state);
+    }
 }
 
 /// A path pattern, compared segment by segment.
@@ -55,10 +121,7 @@ impl PathPattern {
 
     /// The names of its captures, in order.
     pub fn captures(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(|segment| match segment {
-            SegmentPattern::Capture(name) => Some(name.as_str()),
-            _ => None,
-        })
+        self.segments.iter().filter_map(SegmentPattern::capture)
     }
 }
 
@@ -71,6 +134,7 @@ impl fmt::Display for SegmentPattern {
         match self {
             SegmentPattern::Literal(text) | SegmentPattern::Glob(text) => f.write_str(text),
             SegmentPattern::Capture(name) => write!(f, "{{{name}}}"),
+            SegmentPattern::Regex(regex) => write!(f, "{{{}:{}}}", regex.name, regex.text),
             SegmentPattern::Any => f.write_str("*"),
             SegmentPattern::Rest => f.write_str("**"),
         }
@@ -95,6 +159,9 @@ pub enum BadPattern {
     /// An unfinished or empty capture, or one with text around it.
     #[error("in the path `{0}`, the segment `{1}` is no capture: write `{{name}}` for a whole segment")]
     BadCapture(String, String),
+    /// A capture whose expression is none.
+    #[error("in the path `{0}`, the capture `{1}` has no sound expression: {2}")]
+    BadRegex(String, String, String),
     /// Two captures of one name.
     #[error("in the path `{0}`, the capture `{{{1}}}` stands twice")]
     Twice(String, String),
@@ -131,11 +198,16 @@ fn parse_segment(text: &str, segment: &str) -> Result<SegmentPattern, BadPattern
         return Ok(SegmentPattern::Any);
     }
     if segment.contains(['{', '}']) {
-        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        return match name {
-            Some(name) if !name.is_empty() && !name.contains(['{', '}', '*']) => {
-                Ok(SegmentPattern::Capture(name.to_owned()))
-            }
+        let inside = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let bad_name = |name: &str| name.is_empty() || name.contains(['{', '}', '*', ':']);
+        if let Some((name, regex)) =
+            inside.and_then(|inside| inside.split_once(':')).filter(|(name, _)| !bad_name(name))
+        {
+            let bad = |why| BadPattern::BadRegex(text.to_owned(), segment.to_owned(), why);
+            return SegmentRegex::new(name, regex).map(SegmentPattern::Regex).map_err(bad);
+        }
+        return match inside {
+            Some(name) if !bad_name(name) => Ok(SegmentPattern::Capture(name.to_owned())),
             _ => Err(BadPattern::BadCapture(text.to_owned(), segment.to_owned())),
         };
     }
@@ -147,7 +219,7 @@ fn parse_segment(text: &str, segment: &str) -> Result<SegmentPattern, BadPattern
 
 super::stub::text_form!(
     PathPattern,
-    "A path such as `/users/{login}`: segments are literal, `{capture}`, `*`, or a last `**`"
+    "A path such as `/users/{login}`: segments are literal, `{capture}`, `{capture:expression}`, `*`, or a last `**`"
 );
 
 #[cfg(test)]
@@ -156,15 +228,37 @@ mod tests {
 
     #[test]
     fn patterns_read_and_print() {
-        for text in ["/", "/users/{login}", "/a/*/b-*.json/**", "/a//b/"] {
+        for text in ["/", "/users/{login}", "/a/*/b-*.json/**", "/a//b/", "/y/{year:[0-9]{4}}/{id:a|b*}"] {
             assert_eq!(text.parse::<PathPattern>().unwrap().to_string(), text);
         }
         assert_eq!(PathPattern::literal("/a/{b}/*").to_string(), "/a/%7Bb%7D/%2A");
     }
 
     #[test]
+    fn an_expression_takes_a_whole_segment_with_escapes_decoded() {
+        let regex = SegmentRegex::new("id", "[a-z é]+|7").unwrap();
+        for (segment, fits) in
+            [("abc", true), ("7", true), ("77", false), ("x7", false), ("a%20%C3%A9", true), ("%FF", false)]
+        {
+            assert_eq!(regex.fits(segment), fits, "{segment}");
+        }
+    }
+
+    #[test]
     fn bad_patterns_say_why() {
-        for text in ["users", "/{", "/{}", "/a{b}", "/**/a", "/{a}/{a}"] {
+        for text in [
+            "users",
+            "/{",
+            "/{}",
+            "/a{b}",
+            "/**/a",
+            "/{a}/{a}",
+            "/{a:[}",
+            "/{a:x)(y}",
+            "/{a:x}/{a}",
+            "/{:x}",
+            "/{a:(x)\\1}",
+        ] {
             assert!(text.parse::<PathPattern>().is_err(), "{text}");
         }
     }

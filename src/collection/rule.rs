@@ -7,6 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::matcher::Matcher;
 use super::stub::text_form;
 use crate::model::Shape;
 
@@ -24,10 +25,14 @@ pub enum Place {
     Json,
     /// Form members and multipart parts; `name` is the member.
     Form,
+    /// Cookies; `name` is the cookie.
+    Cookie,
+    /// The whole body; it has no `name`.
+    Body,
 }
 
 impl Place {
-    /// Every place.
+    /// Every place that has a value by name which an answer can repeat.
     pub const ALL: [Place; 5] = [Place::Path, Place::Query, Place::Field, Place::Json, Place::Form];
 
     /// Its name in files.
@@ -38,6 +43,8 @@ impl Place {
             Place::Field => "field",
             Place::Json => "json",
             Place::Form => "form",
+            Place::Cookie => "cookie",
+            Place::Body => "body",
         }
     }
 }
@@ -66,6 +73,8 @@ pub enum RuleAction {
     /// So two recorded orders are told apart, and one created afresh is taken for the first of them. Of answers: the
     /// values of one recording are told apart, those of another recording are alike.
     Fresh,
+    /// Requests only: the call's value must be as `is` says.
+    Match,
     /// Answers only: what the call has at `from` is put where the recorded answer repeats the recorded request's.
     Echo,
 }
@@ -115,13 +124,17 @@ pub struct Rule {
     pub side: RuleSide,
     /// Where it looks.
     pub place: Place,
-    /// What it looks for there.
+    /// What it looks for there; nothing for the whole body.
+    #[serde(default)]
     pub name: String,
     /// What it does.
     pub action: RuleAction,
     /// What the value must look like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
+    /// With `match`: what the value must be like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is: Option<Box<Matcher>>,
     /// With `fresh`: values that are compared as they are, such as an id that was asked for because it does not exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
@@ -149,6 +162,7 @@ impl Rule {
             name: name.into(),
             action,
             shape: None,
+            is: None,
             except: Vec::new(),
             from: None,
             off: false,

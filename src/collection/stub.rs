@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::answering::{Delay, Fault, ShiftDates};
 use super::body::BodySpec;
 use super::manifest::{OnMiss, OriginPattern};
+use super::matcher::PlacedMatcher;
 use super::pattern::PathPattern;
 use super::rule::Rule;
 use super::state::StateSpec;
@@ -77,6 +78,9 @@ pub struct Stub {
     /// Which dates of its answers move by the age of the recording, instead of what the collection says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift_dates: Option<ShiftDates>,
+    /// Higher goes first: for scenarios that do not say; 0 unless said.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
     /// The uses of this endpoint.
     #[serde(default)]
     pub scenarios: Vec<Scenario>,
@@ -168,9 +172,9 @@ pub struct Scenario {
     /// It is left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
-    /// Higher goes first; 0 unless said.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub priority: i32,
+    /// Higher goes first; that of the stub unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
     /// The named state that it needs, and the one that it leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSpec>,
@@ -228,6 +232,9 @@ pub struct RequestSpec {
     /// The body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<BodySpec>,
+    /// What places of the request must be like, where the values above are not the only ones that will do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matchers: Vec<PlacedMatcher>,
 }
 
 impl RequestSpec {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::body::BodySpec;
-use super::rule::{Place, Rule, RuleSide};
+use super::rule::{Place, Rule, RuleAction, RuleSide};
 use super::stub::Stub;
 
 /// Whether some scenario of the stub has the item that a rule is about. `content` gives the bytes of a body, or none
@@ -14,6 +14,10 @@ pub fn is_used(rule: &Rule, stub: &Stub, content: &dyn Fn(&BodySpec) -> Option<V
         |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).is_ok_and(|value| has(&value, &segments(&rule.name)));
     let requests = || stub.scenarios.iter().map(|scenario| &scenario.request);
     let bodies = || requests().filter_map(|request| request.body.as_ref());
+    if rule.action == RuleAction::Match && rule.side == RuleSide::Request {
+        // It is about calls, whatever was recorded.
+        return true;
+    }
     match (rule.side, rule.place) {
         (RuleSide::Response, place) => {
             let mut steps = stub.scenarios.iter().flat_map(|scenario| scenario.steps());
@@ -30,6 +34,11 @@ pub fn is_used(rule: &Rule, stub: &Stub, content: &dyn Fn(&BodySpec) -> Option<V
         (_, Place::Field) => {
             let mut lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
             lines.any(|line| line.0.is(&rule.name))
+        }
+        (_, Place::Body) => false,
+        (_, Place::Cookie) => {
+            let mut lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
+            lines.any(|line| line.0.is("cookie"))
         }
         (_, Place::Json) => bodies().any(|body| in_body(body, &has_member)),
         (_, Place::Form) => {

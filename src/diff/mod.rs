@@ -4,6 +4,7 @@ pub mod json;
 mod text;
 pub mod tree;
 mod unified;
+pub mod xml;
 
 pub use text::{Line, LineKind, around, first_difference, lines};
 pub use unified::unified;

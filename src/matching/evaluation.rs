@@ -85,6 +85,9 @@ pub struct Item {
     /// What the call has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
+    /// `expected` is what a matcher asks for, in words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub matcher: bool,
 }
 
 /// How many items of each verdict.
@@ -145,6 +148,21 @@ impl PartResult {
         self.tally.all() > 0
     }
 
+    /// Adds the verdict on more items of this part.
+    pub(super) fn absorb(&mut self, other: PartResult) {
+        let (ours, theirs) = (&mut self.tally, other.tally);
+        ours.same = ours.same.saturating_add(theirs.same);
+        ours.extra = ours.extra.saturating_add(theirs.extra);
+        ours.missing = ours.missing.saturating_add(theirs.missing);
+        ours.different = ours.different.saturating_add(theirs.different);
+        self.broken = self.broken.saturating_add(other.broken);
+        let room = MAX_ITEMS.saturating_sub(self.items.len());
+        self.items.extend(other.items.into_iter().take(room));
+        if let Some(fresh) = other.fresh {
+            self.fresh.get_or_insert_default().values.extend(fresh.values);
+        }
+    }
+
     /// Counts items that agree.
     pub(super) fn same(&mut self, count: usize) {
         self.tally.same = self.tally.same.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
@@ -166,6 +184,14 @@ impl PartResult {
         }
     }
 
+    /// Counts and keeps an item that is not as a matcher asks: it must agree, and does not.
+    pub(super) fn refuse(&mut self, name: &str, asked: &str, got: Option<&str>) {
+        let kept = self.items.len();
+        self.add(Verdict::Different, name, Some(asked), got);
+        self.items[kept..].iter_mut().for_each(|item| item.matcher = true);
+        self.broken = self.broken.saturating_add(1);
+    }
+
     /// Counts and keeps an item that does not agree.
     pub(super) fn add(&mut self, verdict: Verdict, name: &str, expected: Option<&str>, got: Option<&str>) {
         let count = match verdict {
@@ -181,6 +207,7 @@ impl PartResult {
                 name: bounded(name),
                 expected: expected.map(bounded),
                 got: got.map(bounded),
+                matcher: false,
             });
         }
     }

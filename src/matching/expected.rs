@@ -1,21 +1,26 @@
 //! Stubs and scenarios, compiled: what a call is compared with.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use serde_json::Value;
 
-use crate::collection::{EndPolicy, Manifest, MatchParts, OriginPattern, Rule, Scenario, SegmentPattern, Stub};
-use crate::model::path;
+use crate::collection::{
+    EndPolicy, Manifest, MatchParts, OriginPattern, Rule, Scenario, SegmentPattern, SegmentRegex, Stub,
+};
+use crate::model::{Fields, path};
 
-use super::ScenarioRef;
 use super::body::{self, ExpectedBody};
-use super::evaluation::{Evaluation, PartResult, Points, Verdict};
+use super::conditions::{Condition, Conditions, Lens};
+use super::evaluation::{Evaluation, Part, PartResult, Points, Verdict};
 use super::ladder::{self, Piece};
 use super::pairs::{self, Pair};
 use super::paths;
 use super::placeholder;
-use super::received::Received;
+use super::received::{Received, combined};
 use super::rules::{Compiled, Rules};
+use super::{Call, ScenarioRef};
 
 /// What all scenarios of a stub have in common.
 pub(super) struct CompiledStub {
@@ -76,17 +81,30 @@ pub(super) struct Expected {
     captures: Vec<Capture>,
     query: Vec<Pair>,
     fields: Vec<(String, String)>,
+    /// What `Cookie` lists, sorted.
+    cookies: Vec<Pair>,
     body: Option<ExpectedBody>,
+    /// The media type, where there is no body.
+    media_type: Option<String>,
+    pub(super) conditions: Conditions,
 }
 
 impl Expected {
-    /// Compiles a scenario; `body` is what its request body stands for.
-    pub(super) fn new(stub: &Stub, scenario: &Scenario, at: ScenarioRef, body: Option<Bytes>) -> Self {
+    /// Compiles a scenario; `body` is what its request body stands for, `rules` are the stub's conditions.
+    pub(super) fn new(
+        stub: &Stub,
+        scenario: &Scenario,
+        at: ScenarioRef,
+        body: Option<Bytes>,
+        rules: &[Arc<Condition>],
+    ) -> Self {
         let request = &scenario.request;
+        let conditions = conditions_of(stub, scenario, body.as_ref(), rules);
+        let (fields, cookies) = fields(stub, scenario);
         let spec_and_bytes = request.body.as_ref().zip(body);
         Expected {
             at,
-            priority: scenario.priority,
+            priority: scenario.priority.unwrap_or(stub.priority),
             default: scenario.default,
             disabled: scenario.disabled,
             may_end: scenario.end.is_some_and(EndPolicy::ends),
@@ -94,7 +112,10 @@ impl Expected {
             gated: scenario.state.as_ref().is_some_and(|state| state.requires.is_some()),
             captures: captures(stub, scenario),
             query: query(stub, scenario),
-            fields: fields(stub, scenario),
+            fields,
+            cookies,
+            conditions,
+            media_type: request.media_type.clone().filter(|_| request.body.is_none()),
             body: spec_and_bytes
                 .and_then(|(spec, bytes)| ExpectedBody::new(spec, request.media_type.as_deref(), bytes)),
         }
@@ -110,11 +131,9 @@ impl Expected {
         let steering = &received.call().steering;
         let mut captures = PartResult::default();
         self.compare_captures(stub, received, &mut captures);
+        self.judge(Part::Captures, stub, received, &mut captures);
         let query = self.compare_query(stub, received);
-        let mut body = PartResult::default();
-        if steering.body.unwrap_or(stub.parts.body) {
-            body::compare(self.body.as_ref(), received, &stub.rules, &mut body);
-        }
+        let mut body = self.compare_body(steering.body.unwrap_or(stub.parts.body), stub, received);
         if steering.body == Some(true) {
             body.demand();
         }
@@ -123,6 +142,9 @@ impl Expected {
             Some(names) => fields = self.compare_named(names, received),
             None if stub.parts.fields => self.compare_fields(stub, received, &mut fields),
             None => {}
+        }
+        if steering.fields.is_none() {
+            self.judge(Part::Fields, stub, received, &mut fields);
         }
         Evaluation::new(captures, query, body, fields)
     }
@@ -143,12 +165,11 @@ impl Expected {
         let mut query = PartResult::default();
         if settings.match_query {
             query = self.compare_query(stub, received);
+        } else {
+            self.judge(Part::Query, stub, received, &mut query);
         }
-        let mut body = PartResult::default();
         let counts = stub.parts.body || steering.body == Some(true);
-        if counts {
-            body::compare(self.body.as_ref(), received, &stub.rules, &mut body);
-        }
+        let mut body = self.compare_body(counts, stub, received);
         let points = Points {
             rung,
             query: if settings.match_query && stub.parts.query { Points::of_query(query.tally) } else { 0.0 },
@@ -158,9 +179,20 @@ impl Expected {
             body.demand();
         } else {
             body = PartResult::default();
+            if steering.body != Some(false) {
+                self.judge(Part::Body, stub, received, &mut body);
+            }
         }
-        let fields = self.compare_named(steering.fields.as_ref().unwrap_or(&settings.match_headers), received);
-        Evaluation::by_points(points, query, body, fields)
+        let named = steering.fields.as_ref().unwrap_or(&settings.match_headers);
+        let mut fields = self.compare_named(named, received);
+        if steering.fields.is_none() {
+            self.judge(Part::Fields, stub, received, &mut fields);
+        }
+        let mut captures = PartResult::default();
+        if rung.is_some() {
+            self.judge(Part::Captures, stub, received, &mut captures);
+        }
+        Evaluation { captures, ..Evaluation::by_points(points, query, body, fields) }
     }
 
     /// The path of the stub with the scenario's values and the collection's variables in it. A segment that a rule or
@@ -174,20 +206,24 @@ impl Expected {
                 (SegmentPattern::Literal(_), _) => {
                     Piece::Text(got.filter(|got| paths::segment_fits(pattern, got)).unwrap_or(stub.literal(at)))
                 }
-                (SegmentPattern::Capture(name), Some(capture)) => match stub.rules.capture(name) {
-                    Some(rule) if rule.ignores() || rule.takes_any() => Piece::Wild(pattern),
-                    rule => {
-                        let fits = |got: &&str| {
-                            placeholder::stands_for(&capture.value, got)
-                                || rule.is_some_and(|rule| rule.accepts(&capture.value, got))
-                        };
-                        Piece::Text(got.filter(fits).unwrap_or(&capture.value))
+                (SegmentPattern::Capture(name) | SegmentPattern::Regex(SegmentRegex { name, .. }), Some(capture)) => {
+                    match self.lens(stub).capture(name) {
+                        Some(rule) if rule.ignores() || rule.takes_any() => Piece::Wild(pattern),
+                        rule => {
+                            let fits = |got: &&str| {
+                                placeholder::stands_for(&capture.value, got)
+                                    || rule.is_some_and(|rule| rule.accepts(&capture.value, got))
+                            };
+                            Piece::Text(got.filter(fits).unwrap_or(&capture.value))
+                        }
                     }
-                },
-                (SegmentPattern::Capture(name), None) => match manifest.variables.get(name).and_then(Value::as_str) {
-                    Some(value) => Piece::Text(value),
-                    None => Piece::Wild(pattern),
-                },
+                }
+                (SegmentPattern::Capture(name) | SegmentPattern::Regex(SegmentRegex { name, .. }), None) => {
+                    match manifest.variables.get(name).and_then(Value::as_str) {
+                        Some(value) => Piece::Text(value),
+                        None => Piece::Wild(pattern),
+                    }
+                }
                 _ => Piece::Wild(pattern),
             }
         };
@@ -202,9 +238,41 @@ impl Expected {
     fn compare_query(&self, stub: &CompiledStub, received: &Received<'_>) -> PartResult {
         let mut query = PartResult::default();
         if stub.parts.query && !(self.query.is_empty() && received.call().query.is_none()) {
-            pairs::compare(&self.query, received.query(), |name| stub.rules.query(name), &mut query);
+            pairs::compare(&self.query, received.query(), |name| self.lens(stub).query(name), &mut query);
         }
+        self.judge(Part::Query, stub, received, &mut query);
         query
+    }
+
+    /// The body, if it counts; what matchers look at, unless the call says that the body does not.
+    fn compare_body(&self, counts: bool, stub: &CompiledStub, received: &Received<'_>) -> PartResult {
+        let mut body = PartResult::default();
+        let only_looked_into = self.body.is_none() && self.conditions.look_at_body();
+        if only_looked_into
+            && counts
+            && let Some(media_type) = &self.media_type
+            && !body::same_media_type(media_type, received.content_type())
+        {
+            let theirs = received.content_type().unwrap_or("no Content-Type");
+            body.add(Verdict::Different, body::MEDIA_TYPE, Some(media_type), Some(theirs));
+        } else if counts && !only_looked_into && !self.conditions.take_body() {
+            body::compare(self.body.as_ref(), received, self.lens(stub), &mut body);
+        }
+        if received.call().steering.body != Some(false) {
+            self.judge(Part::Body, stub, received, &mut body);
+        }
+        body
+    }
+
+    fn lens<'a>(&'a self, stub: &'a CompiledStub) -> Lens<'a> {
+        Lens { rules: &stub.rules, conditions: &self.conditions }
+    }
+
+    /// What matchers say of a part.
+    fn judge(&self, part: Part, stub: &CompiledStub, received: &Received<'_>, result: &mut PartResult) {
+        if !self.conditions.is_empty() {
+            self.conditions.judge(part, &stub.segments, received, result);
+        }
     }
 
     /// The fields of these names, each of which must be the same whatever its case, or be on neither side.
@@ -227,11 +295,23 @@ impl Expected {
         result
     }
 
+    /// Cookies by name; what the call has beside those that are listed does not count.
+    fn compare_cookies(&self, lens: Lens<'_>, received: &Received<'_>) -> PartResult {
+        let mut result = PartResult::default();
+        let listed = |pair: &&Pair| self.cookies.iter().any(|own| own.name == pair.name);
+        let got: Vec<Pair> = received.cookies().iter().filter(listed).cloned().collect();
+        pairs::compare(&self.cookies, &got, |name| lens.cookie(name), &mut result);
+        for item in &mut result.items {
+            item.name.insert_str(0, "Cookie ");
+        }
+        result
+    }
+
     fn compare_captures(&self, stub: &CompiledStub, received: &Received<'_>, result: &mut PartResult) {
         for capture in &self.captures {
             let got = path::segments(received.path()).nth(capture.segment).unwrap_or_default();
             let same = capture.value == got || placeholder::stands_for(&capture.value, got);
-            match stub.rules.capture(&capture.name) {
+            match self.lens(stub).capture(&capture.name) {
                 Some(rule) if rule.ignores() => {}
                 Some(_) if same => result.same(1),
                 Some(rule) if rule.accepts(&capture.value, got) => {
@@ -244,8 +324,13 @@ impl Expected {
     }
 
     fn compare_fields(&self, stub: &CompiledStub, received: &Received<'_>, result: &mut PartResult) {
+        let lens = self.lens(stub);
         for (name, expected) in &self.fields {
-            let rule = stub.rules.field(name);
+            let rule = lens.field(name);
+            if rule.is_none() && name.eq_ignore_ascii_case("cookie") {
+                result.absorb(self.compare_cookies(lens, received));
+                continue;
+            }
             if rule.is_some_and(Compiled::ignores) {
                 continue;
             }
@@ -266,15 +351,31 @@ impl Expected {
     }
 }
 
+/// The conditions of a scenario, with what was recorded in their places.
+fn conditions_of(stub: &Stub, scenario: &Scenario, body: Option<&Bytes>, rules: &[Arc<Condition>]) -> Conditions {
+    let request = &scenario.request;
+    if request.matchers.is_empty() && rules.is_empty() {
+        return Conditions::default();
+    }
+    let target = stub.example_target(scenario);
+    let (path, query) = path::split_target(&target);
+    let (path, query) = (path.to_owned(), query.map(str::to_owned));
+    let mut fields: Fields = stub.fields_of(scenario).into_iter().map(|line| line.0.clone()).collect();
+    if let Some(media_type) = request.media_type.as_deref().filter(|_| !fields.has("content-type")) {
+        fields.push("Content-Type", media_type);
+    }
+    let body = body.cloned().unwrap_or_default();
+    let call = Call { path, query, fields, body, ..Call::default() };
+    Conditions::new(&request.matchers, rules, &stub.path, &Received::new(&call))
+}
+
 fn captures(stub: &Stub, scenario: &Scenario) -> Vec<Capture> {
-    let named = stub.path.segments().iter().enumerate().filter_map(|(segment, pattern)| match pattern {
-        SegmentPattern::Capture(name) => Some((segment, name)),
-        _ => None,
-    });
+    let segments = stub.path.segments().iter().enumerate();
+    let named = segments.filter_map(|(segment, pattern)| Some((segment, pattern.capture()?)));
     named
         .filter_map(|(segment, name)| {
             let value = scenario.request.captures.get(name)?;
-            Some(Capture { segment, name: name.clone(), value: paths::segment_key(value).into_owned() })
+            Some(Capture { segment, name: name.to_owned(), value: paths::segment_key(value).into_owned() })
         })
         .collect()
 }
@@ -290,8 +391,9 @@ fn query(stub: &Stub, scenario: &Scenario) -> Vec<Pair> {
     own
 }
 
-/// The listed fields by name, lines of one name combined; the scenario's replace the stub's of the same name.
-fn fields(stub: &Stub, scenario: &Scenario) -> Vec<(String, String)> {
+/// The listed fields by name, lines of one name combined; the scenario's replace the stub's of the same name. And the
+/// cookies among them.
+fn fields(stub: &Stub, scenario: &Scenario) -> (Vec<(String, String)>, Vec<Pair>) {
     let mut names: Vec<&str> = Vec::new();
     let own = &scenario.request.fields;
     for line in own.iter().chain(&stub.defaults.fields) {
@@ -305,28 +407,10 @@ fn fields(stub: &Stub, scenario: &Scenario) -> Vec<(String, String)> {
         };
         lines(own).or_else(|| lines(&stub.defaults.fields)).unwrap_or_default()
     };
-    names.into_iter().map(|name| (name.to_owned(), value(name))).collect()
-}
-
-/// Field lines of one name as one value (RFC 9110 section 5.3), without white space around commas; none if there is
-/// no line.
-fn combined<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
-    let mut value: Option<String> = None;
-    for line in lines {
-        let text = crate::model::fields::text_of(line);
-        let value = match &mut value {
-            None => value.insert(String::with_capacity(text.len())),
-            Some(value) => {
-                value.push_str(", ");
-                value
-            }
-        };
-        for (at, member) in text.split(',').enumerate() {
-            if at > 0 {
-                value.push_str(", ");
-            }
-            value.push_str(member.trim_matches([' ', '\t']));
-        }
-    }
-    value
+    let fields: Vec<_> = names.into_iter().map(|name| (name.to_owned(), value(name))).collect();
+    let listed: Vec<&crate::collection::FieldLine> =
+        stub.fields_of(scenario).into_iter().filter(|line| line.0.is("cookie")).collect();
+    let mut cookies: Vec<Pair> = listed.iter().flat_map(|line| pairs::cookies(&line.0.value)).collect();
+    cookies.sort_unstable();
+    (fields, cookies)
 }

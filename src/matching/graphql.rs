@@ -16,6 +16,27 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     Tokens(one).eq(Tokens(other))
 }
 
+/// The name of the first operation of a document, if it has one.
+pub(super) fn operation(document: &str) -> Option<&str> {
+    let mut tokens = Tokens(document);
+    let mut depth = 0_usize;
+    while let Some(token) = tokens.next() {
+        match token {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth = depth.saturating_sub(1),
+            // Its name, `on`, and a type that may be called anything.
+            "fragment" if depth == 0 => drop(tokens.nth(2)),
+            "query" | "mutation" | "subscription" if depth == 0 => {
+                return tokens
+                    .next()
+                    .filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_'));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 struct Tokens<'a>(&'a str);
 
 impl<'a> Iterator for Tokens<'a> {
@@ -90,9 +111,22 @@ mod tests {
         assert!(!same("{a(x:\"\"\"a # b\"\"\")}", "{a(x:\"\"\"a\"\"\")}"));
     }
 
+    #[test]
+    fn the_first_operation_has_the_name() {
+        for (document, name) in [
+            ("query Me($n: Int) { query }", Some("Me")),
+            ("fragment F on query { query } mutation Do { x }", Some("Do")),
+            ("{ query X }", None),
+            ("query { me }", None),
+        ] {
+            assert_eq!(operation(document), name, "{document}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn nothing_panics(text in "[\\PC\"\\\\#é\n]{0,60}") {
+            let _ = operation(&text);
             proptest::prop_assert!(same(&text, &text));
         }
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::collection::{OriginPattern, PortPattern, Profile, StubFile};
 use crate::model::{Authority, Scheme};
 
+use super::conditions;
 use super::expected::{CompiledStub, Expected};
 use super::near;
 use super::order::{Contender, Decider, Law, Role};
@@ -97,9 +98,10 @@ impl Index {
     fn add(&mut self, source: &Source, collection: usize, position: usize, file: &StubFile) {
         let (manifest, stub) = (&source.collection.manifest, &file.stub);
         let rank = manifest.origins.iter().position(|origin| *origin == stub.origin).unwrap_or(manifest.origins.len());
+        let conditions = conditions::of_rules(&stub.rules, &manifest.rules);
         let scenario = |(scenario, spec): (usize, &crate::collection::Scenario)| {
             let body = spec.request.body.as_ref().and_then(|body| (source.body)(body));
-            Expected::new(stub, spec, ScenarioRef { collection, stub: position, scenario }, body)
+            Expected::new(stub, spec, ScenarioRef { collection, stub: position, scenario }, body, &conditions)
         };
         let scenarios: Vec<_> = stub.scenarios.iter().enumerate().map(scenario).collect();
         let number = u32::try_from(self.stubs.len()).unwrap_or(u32::MAX);

@@ -2,16 +2,23 @@
 
 use crate::diff::json::{Leaf, Value};
 
+use super::conditions::Taken;
 use super::evaluation::{PartResult, Verdict};
 use super::graphql;
 use super::placeholder;
 use super::rules::{Compiled, JsonAction, Rules};
 
-/// Compares two sorted lists of leaves.
-pub(super) fn compare(expected: &[Leaf], got: &[Leaf], rules: &Rules, result: &mut PartResult) {
-    if rules.touch_json() {
-        let (ours, our_any) = ruled(expected, rules);
-        let (theirs, their_any) = ruled(got, rules);
+/// Compares two sorted lists of leaves, without those that are looked at otherwise.
+pub(super) fn compare(
+    expected: &[Leaf],
+    got: &[Leaf],
+    rules: &Rules,
+    taken: Option<&[Taken; 2]>,
+    result: &mut PartResult,
+) {
+    if rules.touch_json() || taken.is_some() {
+        let (ours, our_any) = ruled(expected, rules, taken.map(|taken| &taken[0]));
+        let (theirs, their_any) = ruled(got, rules, taken.map(|taken| &taken[1]));
         merge(&ours, &theirs, rules, result);
         for pointer in &our_any {
             match their_any.binary_search(pointer) {
@@ -29,9 +36,9 @@ pub(super) fn compare(expected: &[Leaf], got: &[Leaf], rules: &Rules, result: &m
 }
 
 /// The leaves that are compared, and the pointers of values of which any will do; both sorted.
-fn ruled<'a>(leaves: &'a [Leaf], rules: &'a Rules) -> (Vec<&'a Leaf>, Vec<&'a str>) {
+fn ruled<'a>(leaves: &'a [Leaf], rules: &'a Rules, taken: Option<&Taken>) -> (Vec<&'a Leaf>, Vec<&'a str>) {
     let (mut kept, mut any) = (Vec::new(), Vec::new());
-    for leaf in leaves {
+    for leaf in leaves.iter().filter(|leaf| taken.is_none_or(|taken| !taken.covers(&leaf.pointer))) {
         match rules.json(&leaf.pointer) {
             JsonAction::Compare | JsonAction::Judge(_) => kept.push(leaf),
             JsonAction::Ignore => {}
@@ -142,7 +149,7 @@ mod tests {
     #[track_caller]
     fn check(expected: &str, got: &str, tally: [u32; 4]) {
         let mut result = PartResult::default();
-        compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &Rules::default(), &mut result);
+        compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &Rules::default(), None, &mut result);
         let [same, extra, missing, different] = tally;
         assert_eq!(result.tally, Tally { same, extra, missing, different }, "{expected} against {got}");
     }
@@ -172,7 +179,7 @@ mod tests {
         let rules = Rules::new(&stub, &[]);
         let run = |expected: &str, got: &str| {
             let mut result = PartResult::default();
-            compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &rules, &mut result);
+            compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &rules, None, &mut result);
             result.tally
         };
         let expected = r#"{"meta":{"t":1},"items":[{"id":1,"n":2}]}"#;

@@ -8,12 +8,16 @@
 //! the order among them is in `order`; [`Miss`] is what is left when none qualifies.
 
 mod body;
+mod conditions;
 mod evaluation;
 mod expected;
 mod graphql;
 mod index;
 mod json;
 mod ladder;
+mod matcher;
+#[cfg(test)]
+mod matcher_cases;
 mod multipart;
 mod near;
 mod order;
@@ -142,7 +146,13 @@ impl Candidate {
         let at = ScenarioRef { collection: 0, stub: 0, scenario: 0 };
         Candidate {
             stub: expected::CompiledStub::new(stub, "", rules),
-            scenario: expected::Expected::new(stub, scenario, at, body.cloned()),
+            scenario: expected::Expected::new(
+                stub,
+                scenario,
+                at,
+                body.cloned(),
+                &conditions::of_rules(&stub.rules, rules),
+            ),
         }
     }
 
@@ -197,6 +207,7 @@ pub(crate) mod tests {
             delay: None,
             fault: None,
             shift_dates: None,
+            priority: 0,
             scenarios: Vec::new(),
         };
         let host = stub.origin.host.clone();
@@ -247,7 +258,7 @@ pub(crate) mod tests {
             name: name.trim_end_matches('*').into(),
             default: name.ends_with('*'),
             disabled: false,
-            priority: 0,
+            priority: None,
             state: None,
             source: None,
             id: None,

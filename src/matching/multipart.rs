@@ -20,6 +20,13 @@ pub(super) struct MultiPart {
     content: Vec<u8>,
 }
 
+impl MultiPart {
+    /// The content, if it has this name and is text.
+    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(&self.content).ok().filter(|_| self.name == name)
+    }
+}
+
 /// The parts, sorted by name and position; none if the body is not what its boundary says.
 pub(super) fn parse(content_type: Option<&str>, body: &[u8]) -> Option<Vec<MultiPart>> {
     let named = content_type.and_then(|value| media::parameter(value, "boundary"));

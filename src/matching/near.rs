@@ -312,6 +312,7 @@ fn distance(pattern: &[SegmentPattern], path: &[&str]) -> usize {
     let fits = |(part, segment): (&SegmentPattern, &&str)| match part {
         SegmentPattern::Literal(literal) => literal.eq_ignore_ascii_case(segment),
         SegmentPattern::Glob(_) => false,
+        SegmentPattern::Regex(regex) => regex.fits(segment),
         _ => true,
     };
     let forward = pattern.iter().zip(path).filter(|pair| fits((pair.0, pair.1))).count();

@@ -21,6 +21,17 @@ pub(super) fn parse(text: &[u8]) -> Vec<Pair> {
     pairs
 }
 
+/// The cookies of a `Cookie` field (RFC 6265 section 4.2.1), as written.
+pub(super) fn cookies(value: &[u8]) -> Vec<Pair> {
+    let text = crate::model::fields::text_of(value);
+    let written = text.split(';').map(|pair| pair.trim_matches([' ', '\t'])).filter(|pair| !pair.is_empty());
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Pair { name: name.trim_end().to_owned(), value: value.trim_start().to_owned() }
+    };
+    written.map(pair).collect()
+}
+
 /// One pair as written, decoded. Escapes that are no UTF-8 stay as written, so that two of them never look equal.
 pub(super) fn pair(raw: &[u8]) -> Option<Pair> {
     let (name, value) = form_urlencoded::parse(raw).next()?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::collection::SegmentPattern;
+use crate::collection::{SegmentPattern, SegmentRegex};
 use crate::model::path;
 
 use super::placeholder;
@@ -53,6 +53,7 @@ pub(super) fn segment_fits(pattern: &SegmentPattern, segment: &str) -> bool {
                 || (!segment.is_empty() && placeholder::glob(literal).is_some_and(|glob| glob_fits(&glob, segment)))
         }
         SegmentPattern::Glob(glob) => !segment.is_empty() && glob_fits(glob, segment),
+        SegmentPattern::Regex(regex) => !segment.is_empty() && regex.fits(segment),
         SegmentPattern::Capture(_) | SegmentPattern::Any => !segment.is_empty(),
         SegmentPattern::Rest => true,
     }
@@ -87,9 +88,10 @@ pub(super) fn specificity(pattern: &[SegmentPattern]) -> Box<[u8]> {
     let rank = |segment: &SegmentPattern| match segment {
         SegmentPattern::Literal(_) => 0,
         SegmentPattern::Glob(_) => 1,
-        SegmentPattern::Capture(_) => 2,
-        SegmentPattern::Any => 3,
-        SegmentPattern::Rest => 4,
+        SegmentPattern::Regex(_) => 2,
+        SegmentPattern::Capture(_) => 3,
+        SegmentPattern::Any => 4,
+        SegmentPattern::Rest => 5,
     };
     pattern.iter().map(rank).collect()
 }
@@ -105,6 +107,8 @@ pub(super) struct PathTable {
 struct Node {
     literal: HashMap<Box<str>, Node>,
     globs: Vec<(Box<str>, Node)>,
+    /// The last resort: each is tried.
+    regexes: Vec<(SegmentRegex, Node)>,
     one: Option<Box<Node>>,
     ends: Vec<u32>,
     rest: Vec<u32>,
@@ -137,6 +141,7 @@ impl PathTable {
                     Some(glob) => glob_child(&mut node.globs, &glob),
                 },
                 SegmentPattern::Glob(glob) => glob_child(&mut node.globs, glob),
+                SegmentPattern::Regex(regex) => regex_child(&mut node.regexes, regex),
                 SegmentPattern::Rest => return node.rest.push(stub),
                 _ => node.one.get_or_insert_default(),
             };
@@ -165,6 +170,15 @@ fn glob_child<'a>(globs: &'a mut Vec<(Box<str>, Node)>, glob: &str) -> &'a mut N
     &mut globs[at].1
 }
 
+/// Captures of another name with the same expression are one.
+fn regex_child<'a>(regexes: &'a mut Vec<(SegmentRegex, Node)>, regex: &SegmentRegex) -> &'a mut Node {
+    let at = regexes.iter().position(|(known, _)| known.text() == regex.text()).unwrap_or_else(|| {
+        regexes.push((regex.clone(), Node::default()));
+        regexes.len() - 1
+    });
+    &mut regexes[at].1
+}
+
 impl Node {
     /// `rest` is what is left of the path without the slash before it; none at its end. As deep as the deepest pattern.
     fn visit(&self, rest: Option<&str>, visit: &mut dyn FnMut(u32)) {
@@ -182,6 +196,11 @@ impl Node {
         }
         for (glob, child) in &self.globs {
             if !segment.is_empty() && glob_fits(glob, segment) {
+                child.visit(after, visit);
+            }
+        }
+        for (regex, child) in &self.regexes {
+            if !segment.is_empty() && regex.fits(segment) {
                 child.visit(after, visit);
             }
         }
@@ -216,10 +235,21 @@ mod tests {
 
     #[test]
     fn the_table_finds_what_a_walk_finds() {
-        let all =
-            ["/users/me", "/users/{id}", "/users/*", "/users/**", "/**", "/users/m*", "/users/{id}/repos", "/users/"];
+        let all = [
+            "/users/me",
+            "/users/{id}",
+            "/users/*",
+            "/users/**",
+            "/**",
+            "/users/m*",
+            "/users/{id}/repos",
+            "/users/",
+            "/users/{n:[0-9]+}",
+            "/users/{m:[0-9]+}/repos",
+        ];
         assert_eq!(found(&all, "/users/me"), ["/users/me", "/users/{id}", "/users/*", "/users/**", "/**", "/users/m*"]);
-        assert_eq!(found(&all, "/users/7/repos"), ["/users/**", "/**", "/users/{id}/repos"]);
+        assert_eq!(found(&all, "/users/7/repos"), ["/users/**", "/**", "/users/{id}/repos", "/users/{m:[0-9]+}/repos"]);
+        assert_eq!(found(&all, "/users/42"), ["/users/{id}", "/users/*", "/users/**", "/**", "/users/{n:[0-9]+}"]);
         assert_eq!(found(&all, "/users"), ["/users/**", "/**"]);
         assert_eq!(found(&all, "/users/"), ["/users/**", "/**", "/users/"]);
         assert_eq!(found(&all, "/users//repos"), ["/users/**", "/**"]);

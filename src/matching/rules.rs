@@ -17,6 +17,7 @@ pub(super) struct Rules {
     query: Vec<(String, Compiled)>,
     fields: Vec<(String, Compiled)>,
     form: Vec<(String, Compiled)>,
+    cookies: Vec<(String, Compiled)>,
     json: Vec<(Vec<Token>, Compiled)>,
 }
 
@@ -32,7 +33,8 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    fn new(rule: &Rule) -> Self {
+    /// Compiles a rule; what scenarios have in its place is not known yet.
+    pub(super) fn new(rule: &Rule) -> Self {
         let told_apart = Arc::new(rule.except.iter().cloned().collect());
         Compiled { action: rule.action, shape: rule.shape, told_apart, except: rule.except.clone() }
     }
@@ -71,13 +73,14 @@ impl Compiled {
                 let taken = !self.except.iter().any(|value| value == expected) && !self.told_apart.contains(got);
                 taken && looks_right && !got.is_empty() && self.shape.is_none_or(|shape| shape.fits(expected))
             }
-            RuleAction::Ignore | RuleAction::Echo => false,
+            RuleAction::Ignore | RuleAction::Echo | RuleAction::Match => false,
         }
     }
 }
 
+/// One step of a JSON pointer.
 #[derive(Debug)]
-enum Token {
+pub(super) enum Token {
     /// This member or position, escaped as in a pointer.
     Name(String),
     /// `*`
@@ -102,7 +105,8 @@ impl Rules {
     pub(super) fn new(stub: &Stub, collection: &[Rule]) -> Self {
         let mut rules = Rules::default();
         for rule in stub.rules.iter().chain(collection) {
-            if rule.off || rule.side == RuleSide::Response {
+            // What must match is compiled apart, as conditions of the scenarios.
+            if rule.off || rule.side == RuleSide::Response || rule.action == RuleAction::Match {
                 continue;
             }
             let mut compiled = Compiled::new(rule);
@@ -115,6 +119,8 @@ impl Rules {
                 Place::Query => &mut rules.query,
                 Place::Field => &mut rules.fields,
                 Place::Form => &mut rules.form,
+                Place::Cookie => &mut rules.cookies,
+                Place::Body => continue,
                 Place::Json => {
                     rules.json.push((tokens(&rule.name), compiled));
                     continue;
@@ -143,6 +149,11 @@ impl Rules {
     /// The rule for a form member or multipart part.
     pub(super) fn form(&self, name: &str) -> Option<&Compiled> {
         named(&self.form, |rule| rule == name)
+    }
+
+    /// The rule for a cookie.
+    pub(super) fn cookie(&self, name: &str) -> Option<&Compiled> {
+        named(&self.cookies, |rule| rule == name)
     }
 
     /// Whether there are rules for JSON.
@@ -185,6 +196,12 @@ fn values(stub: &Stub, scenario: &Scenario, rule: &Rule) -> Vec<String> {
             let lines = request.fields.iter().chain(&stub.defaults.fields).filter(|line| line.0.is(&rule.name));
             lines.map(|line| line.0.text().trim().to_owned()).collect()
         }
+        Place::Cookie => {
+            let lines = request.fields.iter().chain(&stub.defaults.fields).filter(|line| line.0.is("cookie"));
+            let cookies = lines.flat_map(|line| pairs::cookies(&line.0.value));
+            cookies.filter(|pair| pair.name == rule.name).map(|pair| pair.value).collect()
+        }
+        Place::Body => Vec::new(),
         Place::Form => {
             let text = body.and_then(|body| body.text.as_ref()).map(String::as_bytes).unwrap_or_default();
             pairs::parse(text).into_iter().filter(|pair| pair.name == rule.name).map(|pair| pair.value).collect()
@@ -224,7 +241,8 @@ fn scalars(value: &Value, at: &[Token], found: &mut Vec<String>) {
     }
 }
 
-fn tokens(pointer: &str) -> Vec<Token> {
+/// The steps of a pointer, in which `*` stands for any one.
+pub(super) fn tokens(pointer: &str) -> Vec<Token> {
     let token = |text: &str| if text == "*" { Token::Any } else { Token::Name(text.to_owned()) };
     match pointer.strip_prefix('/') {
         Some(rest) => rest.split('/').map(token).collect(),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Content, is_placeholder};
 use crate::collection::{Place, Rule, RuleAction, RuleSide};
+use crate::matching::body_text;
 use crate::model::media::{self, Kind};
 use crate::model::{ContentHash, Shape};
 
@@ -76,7 +77,7 @@ impl<'a> Lens<'a> {
         let Some(rule) = self.rule(place, name) else { return Seen::Value };
         match (rule.action, rule.shape) {
             (RuleAction::Ignore, _) => Seen::Nothing,
-            (RuleAction::Any, None) | (RuleAction::Echo, _) => Seen::Presence,
+            (RuleAction::Any, None) | (RuleAction::Echo | RuleAction::Match, _) => Seen::Presence,
             (RuleAction::Any, Some(shape)) => Seen::Looks(shape),
             (RuleAction::Fresh, None) if self.fresh_alike => Seen::Presence,
             (RuleAction::Fresh, Some(shape)) if self.fresh_alike => Seen::Looks(shape),
@@ -94,7 +95,7 @@ fn names_match(place: Place, rule: &str, name: &str) -> bool {
             rule.clone().count() == name.clone().count()
                 && rule.zip(name).all(|(rule, name)| rule == "*" || rule == name)
         }
-        Place::Path | Place::Query | Place::Form => rule == name,
+        Place::Path | Place::Query | Place::Form | Place::Cookie | Place::Body => rule == name,
     }
 }
 
@@ -247,6 +248,18 @@ pub(super) fn push_request_body(out: &mut Vec<u8>, lens: &Lens<'_>, media_type: 
         Content::Large { hash, size } => return push_hash(out, *hash, *size),
     };
     let kind = Kind::of(media_type);
+    let xml = || body_text(media_type, bytes).and_then(|text| crate::diff::xml::leaves(&text));
+    if kind == Kind::Xml
+        && let Some(leaves) = xml()
+    {
+        for leaf in leaves {
+            push_text(out, leaf.pointer.as_bytes());
+            if let crate::diff::json::Value::String(value) = &leaf.value {
+                push_value(out, value);
+            }
+        }
+        return;
+    }
     match kind {
         Kind::Json => match serde_json::from_slice::<Value>(bytes) {
             Ok(mut value) => {

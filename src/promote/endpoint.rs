@@ -97,6 +97,9 @@ pub(super) fn captures_of(pattern: &PathPattern, path: &str) -> Option<BTreeMap<
             SegmentPattern::Literal(_) if pattern == literal => {}
             // A masked value may be anything, so it is not written down.
             SegmentPattern::Capture(_) if is_placeholder(segment) => {}
+            SegmentPattern::Regex(regex) if regex.fits(segment) => {
+                drop(captures.insert(regex.name.clone(), segment.to_owned()));
+            }
             SegmentPattern::Capture(name) => drop(captures.insert(name.clone(), segment.to_owned())),
             _ => return None,
         }

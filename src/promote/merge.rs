@@ -248,6 +248,7 @@ impl<'o> Merge<'o> {
             delay: None,
             fault: None,
             shift_dates: None,
+            priority: 0,
             scenarios: Vec::new(),
         };
         let path = file_name(&stub, |path| self.files.contains(&path.to_lowercase()));
@@ -333,7 +334,7 @@ impl<'o> Merge<'o> {
             name,
             default: false,
             disabled: false,
-            priority: 0,
+            priority: None,
             state: None,
             source: Some(fresh.group.samples[0].id.to_string()),
             id: None,

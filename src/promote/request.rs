@@ -90,6 +90,7 @@ pub(super) fn spec(recorded: &Recorded, captures: BTreeMap<String, String>) -> (
         fields: Vec::new(),
         media_type: if plan.is_some() { media_type(&request.fields) } else { None },
         body: None,
+        matchers: Vec::new(),
     };
     (spec, plan)
 }

@@ -16,11 +16,13 @@ impl SecretPlaces {
     /// The places of a scenario; `None` if it has none, as most.
     pub(super) fn of(stub: &Stub, scenario: &Scenario) -> Option<Box<SecretPlaces>> {
         let stands = |segment: &SegmentPattern| match segment {
-            SegmentPattern::Capture(name) => match scenario.request.captures.get(name) {
-                Some(value) => Some(value.clone()).filter(|value| is_placeholder(value)),
-                // Promotion names a segment so where it was masked, and lets anything stand there.
-                None => is_named_masked(name).then(|| format!("{{{name}}}")),
-            },
+            SegmentPattern::Capture(_) | SegmentPattern::Regex(_) => {
+                match scenario.request.captures.get(segment.capture().unwrap_or_default()) {
+                    Some(value) => Some(value.clone()).filter(|value| is_placeholder(value)),
+                    // Promotion names a segment so where it was masked, and lets anything stand there.
+                    None => segment.capture().filter(|name| is_named_masked(name)).map(|name| format!("{{{name}}}")),
+                }
+            }
             SegmentPattern::Literal(literal) => Some(literal.clone()).filter(|value| is_placeholder(value)),
             _ => None,
         };

@@ -285,7 +285,8 @@ impl Serve {
             Err(refused) => return Next::Answer(self.refuse(reading, method.as_str(), refused)),
         };
         let name = method.as_str().to_owned();
-        let call = matching::Call { method: name, target, path, query, fields, body, steering, at: started_at };
+        let at = served.engine.around().moment(started_at);
+        let call = matching::Call { method: name, target, path, query, fields, body, steering, at };
         if let Some(stub) = self.server_stub(&served.engine) {
             let asked = Asked { head: is_head, http1, accept_encoding: None };
             let mut response = self.server_stub_answers(reading, call, stub, asked, served.engine.around());

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::mask::Mask;
 use super::miss::{self, MissReport, Tone, item_words};
 use super::terminal;
-use crate::collection::Profile;
+use crate::collection::{Profile, RuleAction, matcher_words, rule_words};
 use crate::matching::{
     Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection, Untouched,
 };
@@ -60,6 +60,9 @@ pub struct Answer {
     pub arithmetic: String,
     /// Part by part.
     pub parts: Vec<PartRow>,
+    /// What its matchers asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub matched: Vec<String>,
     /// What is not the same, secrets masked.
     pub differences: Vec<Difference>,
 }
@@ -178,6 +181,7 @@ impl Explanation {
             lines.push((Tone::Dim, "part      weight  same  extra  missing  different   p".to_owned()));
             lines.extend(answer.parts.iter().map(|row| (Tone::Plain, row.line())));
             lines.push((Tone::Plain, format!("score {}", answer.arithmetic)));
+            lines.extend(answer.matched.iter().map(|asked| (Tone::Good, format!("matched: {asked}"))));
             for difference in &answer.differences {
                 lines.push((Tone::Bad, format!("✗ {}  {}", difference.part.as_str(), item_words(&difference.item))));
             }
@@ -227,7 +231,8 @@ fn answer(index: &Index, at: ScenarioRef, evaluation: &Evaluation, mask: &Mask) 
         let masked = |value: &Option<String>| {
             value.as_ref().map(|value| terminal::cut(&mask.value(part, &item.name, value), 200).into_owned())
         };
-        let item = Item { expected: masked(&item.expected), got: masked(&item.got), ..item.clone() };
+        let expected = if item.matcher { item.expected.clone() } else { masked(&item.expected) };
+        let item = Item { expected, got: masked(&item.got), ..item.clone() };
         Difference { part, item }
     });
     Answer {
@@ -242,8 +247,16 @@ fn answer(index: &Index, at: ScenarioRef, evaluation: &Evaluation, mask: &Mask) 
         points: evaluation.points,
         arithmetic: arithmetic(evaluation),
         parts: Part::ALL.map(|part| row(evaluation, part)).into(),
+        matched: if evaluation.by_default || evaluation.picked { Vec::new() } else { matched(index, at) },
         differences: differences.collect(),
     }
+}
+
+/// What the scenario's matchers, and the rules of its stub that match, ask for.
+fn matched(index: &Index, at: ScenarioRef) -> Vec<String> {
+    let own = index.scenario(at).request.matchers.iter().map(matcher_words);
+    let rules = index.stub(at).stub.rules.iter();
+    own.chain(rules.filter(|rule| rule.action == RuleAction::Match && !rule.off).map(rule_words)).collect()
 }
 
 fn row(evaluation: &Evaluation, part: Part) -> PartRow {

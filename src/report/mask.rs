@@ -25,6 +25,10 @@ impl Mask {
     }
 
     fn field(&self, name: &str, value: &str) -> String {
+        if let Some(cookie) = name.strip_prefix("Cookie ") {
+            let pair = self.field("Cookie", &format!("{cookie}={value}"));
+            return pair.split_once('=').map_or(pair.clone(), |(_, value)| value.to_owned());
+        }
         let mut fields: Fields = [Field::new(name, value)].into_iter().collect();
         self.0.fields(&mut fields);
         fields.text(name).unwrap_or_default().into_owned()

@@ -268,7 +268,9 @@ fn part_criterion(context: &Context<'_>, near: &Near, part: Part) -> Criterion {
 fn list(context: &Context<'_>, part: Part, items: &[Item], told: &mut Criterion) {
     for item in items.iter().take(MAX_DIFFERENCES) {
         let masked = |value: &Option<String>| value.as_ref().map(|value| context.mask.value(part, &item.name, value));
-        let (expected, got) = match (masked(&item.expected), masked(&item.got)) {
+        // What a matcher asks for stands in the collection, and is no value.
+        let expected = if item.matcher { item.expected.clone() } else { masked(&item.expected) };
+        let (expected, got) = match (expected, masked(&item.got)) {
             (Some(expected), Some(got)) => {
                 let (expected, got) = diff::around(&expected, &got, MAX_VALUE);
                 (Some(expected), Some(got))
@@ -278,7 +280,7 @@ fn list(context: &Context<'_>, part: Part, items: &[Item], told: &mut Criterion)
                 (expected.map(|value| cut_start(&value)), cut(got.map(|value| cut_start(&value))))
             }
         };
-        told.differences.push(Item { verdict: item.verdict, name: cut_start(&item.name), expected, got });
+        told.differences.push(Item { name: cut_start(&item.name), expected, got, ..item.clone() });
     }
     told.more = items.len().saturating_sub(MAX_DIFFERENCES);
 }
@@ -374,7 +376,7 @@ fn asked(context: &Context<'_>, near: &Near) -> String {
     let mut flags = String::new();
     let stub = &context.index.stub(near.at).stub;
     for (segment, pattern) in path::segments(&context.call.path).zip(stub.path.segments()) {
-        if let crate::collection::SegmentPattern::Capture(name) = pattern {
+        if let Some(name) = pattern.capture() {
             let value = context.mask.value(Part::Captures, name, segment);
             flags += &format!(" --capture {}", quoted(&format!("{name}={value}")));
         }
@@ -409,6 +411,9 @@ pub(super) fn item_words(item: &Item) -> String {
         name => format!("{name}{separator}{rest}"),
     };
     match item.verdict {
+        _ if item.matcher => {
+            named(" ", &format!("expected {expected}, got {}", item.got.as_deref().unwrap_or("nothing")))
+        }
         Verdict::Same => named("=", expected),
         Verdict::Extra => format!("extra: {}", named("=", got)),
         Verdict::Missing => format!("missing: {}", named("=", expected)),

@@ -136,3 +136,66 @@ fn explain_shows_rung_points_and_who_came_second() {
     let steered = retake.ok(&["explain", "users", "GET", "http://api.test/users/7", "-H", "x-mock-response-name: any"]);
     assert!(steered.contains("answered by GET /users/{id}#any"), "{steered}");
 }
+
+#[test]
+fn matchers_decide_in_replay_and_are_told_by_check_explain_and_misses() {
+    let retake = Retake::new();
+    let orders = stub(
+        "POST",
+        "/orders/{id:[0-9]+}",
+        r#"{"name":"tea","request":{"matchers":[
+              {"place":"json","name":"/at","is":{"within":"1h"}},
+              {"place":"json","name":"$.items[*].sku","is":{"regex":"^tea-"}},
+              {"place":"field","name":"Authorization","is":{"prefix":"Bearer "}}]},
+            "response":{"status":201,"body":{"text":"made"}}}"#,
+    );
+    write(&retake, "shop", "", &[("post-orders.json", &orders)]);
+    let checked = retake.ok(&["mock", "check", "shop"]);
+    assert!(checked.contains("POST /orders/{id:[0-9]+}#tea"), "{checked}");
+    assert!(checked.contains("the JSON member `$.items[*].sku` must be so: matches /^tea-/"), "{checked}");
+
+    let server = retake.replay(&["shop", "--now", "2026-11-20T10:00:00Z"]);
+    let mut client = Client::to(&server).unwrap();
+    let fields = ["Content-Type: application/json", "Authorization: Bearer abc", "x-retake-explain: 1"];
+    let body = |at: &str, sku: &str| format!(r#"{{"at":"2026-11-20T{at}:00Z","items":[{{"sku":"{sku}"}}]}}"#);
+    let answer = call(&mut client, "POST", "/orders/7", &fields, &body("09:30", "tea-green"));
+    assert_eq!((answer.status(), answer.text().as_str()), (201, "made"));
+    assert_eq!(answer.field("x-retake-parts"), Some("body 2/2, fields 1/1"));
+    assert_eq!(answer.field("x-retake-inexact"), None);
+    let answer = call(&mut client, "POST", "/orders/7", &fields, &body("09:30", "coffee"));
+    assert_eq!(answer.status(), 501);
+    assert!(answer.text().contains(r#""expected": "matches /^tea-/""#), "{}", answer.text());
+    assert_eq!(call(&mut client, "POST", "/orders/7", &fields, &body("08:30", "tea-green")).status(), 501);
+    assert_eq!(call(&mut client, "POST", "/orders/x", &fields, &body("09:30", "tea-green")).status(), 501);
+    drop(client);
+    server.stop();
+
+    let told = retake.ok(&[
+        "explain",
+        "shop",
+        "POST",
+        "http://api.test/orders/7",
+        "-H",
+        "Authorization: Bearer x",
+        "-d",
+        &format!(r#"{{"at":{},"items":[{{"sku":"tea-x"}}]}}"#, jiff::Timestamp::now().as_second()),
+    ]);
+    assert!(told.contains("matched: the JSON member `/at` must be so: is a date within 1h of now"), "{told}");
+    let other = retake.run(&["explain", "shop", "POST", "http://api.test/orders/7", "-d", "{}"]);
+    assert!(other.stdout.contains("Authorization expected begins with \"Bearer \""), "{}", other.stdout);
+
+    // A slip is told with its file, its line and the cure, by check and at load.
+    let bad = orders.replace("^tea-", "(tea").replace("[0-9]+", "[0-9");
+    write(&retake, "shop", "", &[("post-orders.json", &bad)]);
+    let checked = retake.run(&["mock", "check", "shop"]);
+    assert!(
+        checked.stdout.contains("post-orders.json:1: ") && checked.stdout.contains("unclosed"),
+        "{}",
+        checked.stdout
+    );
+    write(&retake, "shop", "", &[("post-orders.json", &orders.replace("^tea-", "(tea"))]);
+    let checked = retake.run(&["mock", "check", "shop"]);
+    assert!(checked.stdout.contains("post-orders.json:3: `(tea` is no expression"), "{}", checked.stdout);
+    let refused = retake.run(&["replay", "shop"]);
+    assert!(refused.stderr.contains("post-orders.json:3"), "{}", refused.stderr);
+}

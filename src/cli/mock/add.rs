@@ -95,6 +95,7 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
             delay: None,
             fault: None,
             shift_dates: None,
+            priority: 0,
             scenarios: Vec::new(),
         };
         let is_same = |file: &&StubFile| {
@@ -151,11 +152,11 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
             name: args.name.clone(),
             default: args.default,
             disabled: false,
-            priority: 0,
+            priority: None,
             state: None,
             source: None,
             id: None,
-            request: RequestSpec { captures, query, fields, media_type, body: request_body },
+            request: RequestSpec { captures, query, fields, media_type, body: request_body, matchers: Vec::new() },
             response: Some(response),
             responses: Vec::new(),
             end: None,

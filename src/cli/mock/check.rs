@@ -1,12 +1,12 @@
-//! `retake mock check`: every fault of a folder, with file and line; of a sound one what its rules do, and what waits for
-//! a decision.
+//! `retake mock check`: every fault of a folder, with file and line; of a sound one what its rules and matchers do, and
+//! what waits for a decision.
 
 use serde_json::json;
 
 use super::Context;
 use crate::cli::collections::{fault_line, load_error};
 use crate::cli::exit::{CliError, Exit, Outcome};
-use crate::collection::{BodySpec, Rule, StubKey, is_used, rule_words};
+use crate::collection::{BodySpec, Rule, StubKey, is_used, matcher_words, rule_words};
 use crate::report::collection::{count, counts};
 use crate::report::terminal::clean;
 use crate::store::collections::{self, LoadError, Loaded};
@@ -26,7 +26,10 @@ pub(super) fn run(context: &Context, names: &[String], json: bool) -> Outcome {
         };
         let mut faults = Vec::new();
         match &loaded {
-            Ok(loaded) => rules(context, name, loaded, json),
+            Ok(loaded) => {
+                rules(context, name, loaded, json);
+                matchers(context, name, loaded, json);
+            }
             Err(LoadError::Faulty { faults: found, .. }) => faults.extend(found.iter().cloned()),
             Err(_) => {}
         }
@@ -91,6 +94,25 @@ fn rules(context: &Context, name: &str, loaded: &Loaded, json: bool) {
         if !used {
             let words = format!("{name}/{file}: no scenario has {} {}", rule.place.as_str(), rule.name);
             context.printer.warn(format_args!("{}; the rule does nothing", clean(&words)));
+        }
+    }
+}
+
+/// What the matchers of scenarios ask for.
+fn matchers(context: &Context, name: &str, loaded: &Loaded, json: bool) {
+    for file in &loaded.collection.stubs {
+        for scenario in &file.stub.scenarios {
+            for matcher in &scenario.request.matchers {
+                let asks = matcher_words(matcher);
+                let label = format!("{}#{}", StubKey::of(&file.stub).short(), scenario.name);
+                if json {
+                    context.printer.json(&json!({
+                        "collection": name, "file": file.path, "scenario": label, "matcher": matcher, "asks": asks,
+                    }));
+                } else {
+                    context.printer.data(clean(&format!("match  {label}: {asks}")));
+                }
+            }
         }
     }
 }

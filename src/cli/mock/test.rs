@@ -21,6 +21,8 @@ enum Answer {
     Other(ScenarioRef),
     /// None.
     Nothing,
+    /// What it asks for by matchers has no example.
+    NoExample,
 }
 
 /// The named states are those that a scenario needs.
@@ -61,11 +63,13 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
             let call = own_request(&loaded, &file.stub, scenario)?;
             let answer = match index.select(&call, profile, &InStateOf { collection: &collection, scenario }) {
                 Selection::Hit(hit) if hit.at == own => Answer::Itself,
+                // What matchers ask for has no example in the file.
+                _ if !scenario.request.matchers.is_empty() => Answer::NoExample,
                 Selection::Hit(hit) => Answer::Other(hit.at),
                 Selection::Miss(_) => Answer::Nothing,
             };
             tested += 1;
-            wrong += usize::from(!matches!(answer, Answer::Itself));
+            wrong += usize::from(!matches!(answer, Answer::Itself | Answer::NoExample));
             tell(context, &index, &file.stub, scenario, &answer, json);
         }
     }
@@ -81,7 +85,7 @@ fn tell(context: &Context, index: &Index, stub: &Stub, scenario: &Scenario, answ
     let answered_by = match answer {
         Answer::Itself => Some(format!("{}#{}", select::title(stub), scenario.name)),
         Answer::Other(at) => Some(format!("{}#{}", select::title(&index.stub(*at).stub), index.scenario(*at).name)),
-        Answer::Nothing => None,
+        Answer::Nothing | Answer::NoExample => None,
     };
     let ok = matches!(answer, Answer::Itself);
     if json {
@@ -90,6 +94,9 @@ fn tell(context: &Context, index: &Index, stub: &Stub, scenario: &Scenario, answ
         }));
     }
     let own = format!("{}#{}", select::title(stub), scenario.name);
+    if matches!(answer, Answer::NoExample) {
+        return context.printer.data(format_args!("- {}: its matchers have no example to test with", clean(&own)));
+    }
     match (ok, answered_by) {
         (true, _) => context.printer.data(format_args!("{GOOD}✓{GOOD:#} {}", clean(&own))),
         (false, Some(other)) => {

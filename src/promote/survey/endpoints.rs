@@ -61,7 +61,7 @@ pub(super) fn endpoints(
         found[endpoint].facts.push(at);
         fact.endpoint = endpoint;
         for (segment, pattern) in fact.segments.iter().zip(pattern.segments()) {
-            if let SegmentPattern::Capture(name) = pattern
+            if let Some(name) = pattern.capture()
                 && !tables.values.get(segment.value).masked
             {
                 let name = tables.names.id(name);

@@ -73,6 +73,11 @@ impl Around {
         Around { now: options.now, stop: options.stop.clone() }
     }
 
+    /// When a call that came at this moment is taken to have come.
+    pub fn moment(&self, came: Timestamp) -> Timestamp {
+        self.now.unwrap_or(came)
+    }
+
     /// The present of the run.
     pub fn now(&self) -> Timestamp {
         self.now.unwrap_or_else(Timestamp::now)

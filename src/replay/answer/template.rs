@@ -254,7 +254,7 @@ impl Bound {
 
 impl Names<'_> {
     fn find(&self, name: &str, line: usize) -> Result<BoundPiece, BadTemplate> {
-        let is_it = |segment: &SegmentPattern| matches!(segment, SegmentPattern::Capture(known) if known == name);
+        let is_it = |segment: &SegmentPattern| segment.capture() == Some(name);
         if let Some(at) = self.path.segments().iter().position(is_it) {
             return Ok(BoundPiece::Segment(at));
         }

@@ -57,13 +57,13 @@ impl Wanted {
         let name = source.name.clone();
         Some(match source.place {
             Place::Path => {
-                let is_it =
-                    |segment: &SegmentPattern| matches!(segment, SegmentPattern::Capture(known) if *known == name);
+                let is_it = |segment: &SegmentPattern| segment.capture() == Some(&*name);
                 Wanted::Segment(path.segments().iter().position(is_it)?)
             }
             Place::Query => Wanted::Query(name),
             Place::Field => Wanted::Field(name),
             Place::Form => Wanted::Form(name),
+            Place::Cookie | Place::Body => return None,
             Place::Json => {
                 let mut bound = bound.iter().cloned();
                 let fill = |token| match token {

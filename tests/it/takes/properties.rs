@@ -65,7 +65,7 @@ fn edit(collection: &mut Collection, which: usize, edit: Edit) {
     match edit {
         Edit::Rename => scenario.name = "as-i-call-it".into(),
         Edit::Disable => scenario.disabled = true,
-        Edit::Priority => scenario.priority = 7,
+        Edit::Priority => scenario.priority = Some(7),
         Edit::Default => scenario.default = true,
         Edit::Body => {
             let body = BodySpec { json: Some(serde_json::json!({ "mine": true })), ..BodySpec::default() };
