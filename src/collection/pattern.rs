@@ -8,6 +8,9 @@ use regex::Regex;
 use super::matcher;
 use crate::model::path;
 
+/// Bytes of a segment that an expression is tried on.
+const SEGMENT_MAX: usize = 4096;
+
 /// One segment of a path pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SegmentPattern {
@@ -62,8 +65,11 @@ impl SegmentRegex {
         &self.text
     }
 
-    /// Whether a segment fits.
+    /// Whether a segment fits; a longer one than any that is meant does not.
     pub fn fits(&self, segment: &str) -> bool {
+        if segment.len() > SEGMENT_MAX {
+            return false;
+        }
         if !segment.contains('%') {
             return self.regex.is_match(segment);
         }
@@ -237,9 +243,15 @@ mod tests {
     #[test]
     fn an_expression_takes_a_whole_segment_with_escapes_decoded() {
         let regex = SegmentRegex::new("id", "[a-z é]+|7").unwrap();
-        for (segment, fits) in
-            [("abc", true), ("7", true), ("77", false), ("x7", false), ("a%20%C3%A9", true), ("%FF", false)]
-        {
+        for (segment, fits) in [
+            ("abc", true),
+            ("7", true),
+            ("77", false),
+            ("x7", false),
+            ("a%20%C3%A9", true),
+            ("%FF", false),
+            ("a".repeat(5000).as_str(), false),
+        ] {
             assert_eq!(regex.fits(segment), fits, "{segment}");
         }
     }

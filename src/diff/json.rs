@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 
 use serde::Serialize;
 
@@ -38,6 +39,15 @@ impl Value {
         match (self, other) {
             (Value::Number(one), Value::Number(other)) => one == other || canonical(one) == canonical(other),
             (one, other) => one == other,
+        }
+    }
+
+    /// Puts it into a hash; values that are [the same](Value::same) come to the same.
+    pub fn hash_same(&self, state: &mut impl Hasher) {
+        match self {
+            Value::String(text) => (1_u8, text).hash(state),
+            Value::Number(text) => (2_u8, canonical(text)).hash(state),
+            Value::Word(word) => (3_u8, word).hash(state),
         }
     }
 

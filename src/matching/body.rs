@@ -12,6 +12,7 @@ use crate::model::media::{self, Kind};
 use super::conditions::Lens;
 use super::evaluation::{PartResult, Verdict};
 use super::json;
+use super::lookup::BodyKey;
 use super::multipart::{self, MultiPart};
 use super::pairs::{self, Pair};
 use super::received::Received;
@@ -101,6 +102,21 @@ impl ExpectedBody {
     /// Its bytes.
     pub(super) fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// What a hash is made of, with how the call's body must be read for it; none where other bodies may be the same.
+    pub(super) fn key<T>(&self, of: impl FnOnce(BodyKey<'_>) -> Option<T>) -> Option<(T, Kind)> {
+        // It is kept no longer than this: most are never compared.
+        let parsed = match self.kind {
+            Kind::Json | Kind::Form => parse(self.kind, self.read_as.as_deref(), &self.bytes),
+            _ => return None,
+        };
+        let key = match &parsed {
+            Parsed::Json(leaves) => of(BodyKey::Json(leaves)),
+            Parsed::Form(pairs) => of(BodyKey::Form(pairs)),
+            _ => None,
+        };
+        Some((key?, self.kind))
     }
 
     /// How bodies are read that are compared with this one. Without a media type, a text is what the call says it is.

@@ -9,12 +9,14 @@ use serde_json::Value;
 use crate::collection::{
     EndPolicy, Manifest, MatchParts, OriginPattern, Rule, Scenario, SegmentPattern, SegmentRegex, Stub,
 };
+use crate::model::media::Kind;
 use crate::model::{Fields, path};
 
 use super::body::{self, ExpectedBody};
 use super::conditions::{Condition, Conditions, Lens};
 use super::evaluation::{Evaluation, Part, PartResult, Points, Verdict};
 use super::ladder::{self, Piece};
+use super::lookup::{BodyKey, Keyed, Lookup};
 use super::pairs::{self, Pair};
 use super::paths;
 use super::placeholder;
@@ -45,6 +47,15 @@ impl CompiledStub {
             file: file.to_owned(),
             parts: stub.parts,
             rules: Rules::new(stub, collection),
+        }
+    }
+
+    /// What of requests no rule touches, so that equal hashes are needed for an exact hit.
+    pub(super) fn keyed(&self) -> Keyed {
+        Keyed {
+            captures: self.segments.iter().any(|it| it.capture().is_some()) && !self.rules.touch_captures(),
+            query: self.parts.query && !self.rules.touch_query(),
+            body: self.parts.body && !self.rules.touch_body(),
         }
     }
 
@@ -118,6 +129,21 @@ impl Expected {
             media_type: request.media_type.clone().filter(|_| request.body.is_none()),
             body: spec_and_bytes
                 .and_then(|(spec, bytes)| ExpectedBody::new(spec, request.media_type.as_deref(), bytes)),
+        }
+    }
+
+    /// The hash by which a look-up finds it, and how the call's body is read for it; none if it must always be looked at.
+    pub(super) fn key(&self, lookup: &Lookup) -> Option<(u64, Option<Kind>)> {
+        if !self.conditions.is_empty() {
+            return None;
+        }
+        let captures = self.captures.iter().map(|capture| capture.value.as_str());
+        match &self.body {
+            Some(body) if lookup.keyed.body => {
+                let (key, kind) = body.key(|body| lookup.key(captures, &self.query, &body, true))?;
+                Some((key, Some(kind)))
+            }
+            _ => Some((lookup.key(captures, &self.query, &BodyKey::None, true)?, None)),
         }
     }
 

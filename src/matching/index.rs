@@ -8,6 +8,7 @@ use crate::model::{Authority, Scheme};
 
 use super::conditions;
 use super::expected::{CompiledStub, Expected};
+use super::lookup::Lookup;
 use super::near;
 use super::order::{Contender, Decider, Law, Role};
 use super::paths::PathTable;
@@ -29,6 +30,8 @@ pub struct Index {
 pub(super) struct Entry {
     pub(super) stub: CompiledStub,
     pub(super) scenarios: Vec<Expected>,
+    /// Which of many scenarios can be an exact hit.
+    pub(super) lookup: Option<Box<Lookup>>,
     origin_rank: u32,
 }
 
@@ -105,8 +108,10 @@ impl Index {
         };
         let scenarios: Vec<_> = stub.scenarios.iter().enumerate().map(scenario).collect();
         let number = u32::try_from(self.stubs.len()).unwrap_or(u32::MAX);
+        let stub_of = CompiledStub::new(stub, &file.path, &manifest.rules);
         self.stubs.push(Entry {
-            stub: CompiledStub::new(stub, &file.path, &manifest.rules),
+            lookup: Lookup::new(&stub_of, &scenarios).map(Box::new),
+            stub: stub_of,
             origin_rank: u32::try_from(rank).unwrap_or(u32::MAX),
             scenarios,
         });
@@ -147,25 +152,54 @@ impl Index {
     pub(super) fn best<'i>(&'i self, question: &Question<'_>) -> Option<Contender<'i>> {
         let law = question.law();
         let mut best: Option<Contender<'_>> = None;
-        self.competing(question, &mut |entry, role, scenario| {
-            if let Some(contender) = self.contend(entry, role, scenario, question)
-                && best.as_ref().is_none_or(|best| law.compare(&contender, best).is_lt())
-            {
+        // Whether nothing else of its stub could go before it.
+        let mut consider = |entry: &'i Entry, role: Role, scenario: &'i Expected| {
+            let Some(contender) = self.contend(entry, role, scenario, question) else { return false };
+            let top = entry.lookup.as_ref().is_none_or(|lookup| scenario.priority >= lookup.top);
+            let settled = top && contender.role == Role::Qualified && contender.evaluation.is_exact();
+            if best.as_ref().is_none_or(|best| law.compare(&contender, best).is_lt()) {
                 best = Some(contender);
+            }
+            settled
+        };
+        self.competing(question, &mut |entry, role| {
+            if role != Role::Qualified || !self.is_settled_by_hash(entry, question, &mut consider) {
+                for scenario in &entry.scenarios {
+                    consider(entry, role, scenario);
+                }
             }
         });
         best
     }
 
-    /// Visits every scenario whose stub passes the gates, with the capacity in which it would answer.
-    fn competing<'i>(&'i self, question: &Question<'_>, visit: &mut dyn FnMut(&'i Entry, Role, &'i Expected)) {
+    /// Considers those scenarios of a stub that can be an exact hit, if there is a quick way to know them. Whether the
+    /// others need not be considered: they are inexact, and one of these is not, or they may not answer for that reason.
+    fn is_settled_by_hash<'i>(
+        &'i self,
+        entry: &'i Entry,
+        question: &Question<'_>,
+        consider: &mut dyn FnMut(&'i Entry, Role, &'i Expected) -> bool,
+    ) -> bool {
+        let plain = question.received.call().steering == Steering::default();
+        let Some(lookup) = entry.lookup.as_ref().filter(|_| plain && question.profile != Profile::Postman) else {
+            return false;
+        };
+        let mut settled = false;
+        let told = lookup.find(question.received, &mut |at| {
+            settled |= consider(entry, Role::Qualified, &entry.scenarios[at as usize]);
+        });
+        told && (settled || question.profile == Profile::Strict)
+    }
+
+    /// Visits the stubs that pass the gates, with the capacity in which their scenarios would answer.
+    fn competing<'i>(&'i self, question: &Question<'_>, visit: &mut dyn FnMut(&'i Entry, Role)) {
         let call = question.received.call();
         if question.profile == Profile::Postman {
-            return self.of_method(question.received, &mut |entry| consider_all(entry, Role::Qualified, visit));
+            return self.of_method(question.received, &mut |entry| visit(entry, Role::Qualified));
         }
-        self.candidates(question.received, &call.method, &mut |entry| consider_all(entry, Role::Qualified, visit));
+        self.candidates(question.received, &call.method, &mut |entry| visit(entry, Role::Qualified));
         if call.method == "HEAD" && question.profile == Profile::Best {
-            self.candidates(question.received, "GET", &mut |entry| consider_all(entry, Role::HeadFromGet, visit));
+            self.candidates(question.received, "GET", &mut |entry| visit(entry, Role::HeadFromGet));
         }
     }
 
@@ -366,11 +400,15 @@ impl Index {
         let question = Question { received: &received, profile, state };
         let law = question.law();
         let (mut may, mut may_not) = (Vec::new(), Vec::new());
-        self.competing(&question, &mut |entry, role, scenario| match self.contend(entry, role, scenario, &question) {
-            Some(contender) => may.push(contender),
-            None => {
-                let evaluation = self.evaluate(entry, role, scenario, &question);
-                may_not.push(self.contender(entry, role, scenario, evaluation, &question));
+        self.competing(&question, &mut |entry, role| {
+            for scenario in &entry.scenarios {
+                match self.contend(entry, role, scenario, &question) {
+                    Some(contender) => may.push(contender),
+                    None => {
+                        let evaluation = self.evaluate(entry, role, scenario, &question);
+                        may_not.push(self.contender(entry, role, scenario, evaluation, &question));
+                    }
+                }
             }
         });
         may.sort_by(|one, other| law.compare(one, other));
@@ -400,12 +438,6 @@ impl Index {
     /// The collection of a reference.
     pub fn source(&self, at: ScenarioRef) -> &Source {
         &self.sources[at.collection]
-    }
-}
-
-fn consider_all<'i>(entry: &'i Entry, role: Role, consider: &mut dyn FnMut(&'i Entry, Role, &'i Expected)) {
-    for scenario in &entry.scenarios {
-        consider(entry, role, scenario);
     }
 }
 

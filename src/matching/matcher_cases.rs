@@ -276,3 +276,23 @@ fn priorities_go_before_everything_but_the_role() {
     assert_eq!(answer(&index, &call("GET /p/a?h=1"), Profile::Best), "high");
     assert_eq!(answer(&index, &call("GET /p/a?a=1"), Profile::Best), "low");
 }
+
+/// The table of `docs/matching.md`.
+#[test]
+fn worked_examples() {
+    let regex = json!({"place": "query", "name": "q", "is": {"regex": "^t.a$"}});
+    let number = json!({"place": "json", "name": "/n", "is": {"number": 10, "tolerance": 0.5}});
+    let not = json!({"place": "field", "name": "X-Api", "is": {"not": {"equals": "3"}}});
+    for (request, line, score, answers) in [
+        (json!({"matchers": [regex]}), "POST /o?q=tea", 100.0, "it"),
+        (json!({"matchers": [regex], "query": ["page=1"]}), "POST /o?q=tea&page=1&x=1", 66.67, "~it"),
+        (json!({"matchers": [regex]}), "POST /o?q=coffee", 0.0, "miss"),
+        (json!({"matchers": [not]}), "POST /o", 100.0, "it"),
+        (json!({"matchers": [number]}), "POST /o {\"n\":10.4,\"x\":1}", 100.0, "it"),
+    ] {
+        let index = index(&[one("/o", request)]);
+        let ranked = index.rank(&call(line), Profile::Best, &Untouched);
+        assert!((ranked[0].evaluation.score - score).abs() < 0.01, "{line}: {}", ranked[0].evaluation.score);
+        assert_eq!(answer(&index, &call(line), Profile::Best), answers, "{line}");
+    }
+}

@@ -15,6 +15,7 @@ mod graphql;
 mod index;
 mod json;
 mod ladder;
+mod lookup;
 mod matcher;
 #[cfg(test)]
 mod matcher_cases;
@@ -26,6 +27,8 @@ mod paths;
 mod placeholder;
 #[cfg(test)]
 mod postman_cases;
+#[cfg(test)]
+mod properties;
 mod received;
 mod rules;
 mod state;

@@ -156,6 +156,21 @@ impl Rules {
         named(&self.cookies, |rule| rule == name)
     }
 
+    /// Whether there are rules for captures.
+    pub(super) fn touch_captures(&self) -> bool {
+        !self.path.is_empty()
+    }
+
+    /// Whether there are rules for the query.
+    pub(super) fn touch_query(&self) -> bool {
+        !self.query.is_empty()
+    }
+
+    /// Whether there are rules for something in a body.
+    pub(super) fn touch_body(&self) -> bool {
+        self.touch_json() || !self.form.is_empty()
+    }
+
     /// Whether there are rules for JSON.
     pub(super) fn touch_json(&self) -> bool {
         !self.json.is_empty()
