@@ -184,6 +184,9 @@ fn matchers_decide_in_replay_and_are_told_by_check_explain_and_misses() {
     let other = retake.run(&["explain", "shop", "POST", "http://api.test/orders/7", "-d", "{}"]);
     assert!(other.stdout.contains("Authorization expected begins with \"Bearer \""), "{}", other.stdout);
 
+    let tested = retake.json(&["mock", "test", "shop", "--json"]);
+    assert_eq!(tested[0]["ok"], serde_json::Value::Null, "{tested:?}");
+
     // A slip is told with its file, its line and the cure, by check and at load.
     let bad = orders.replace("^tea-", "(tea").replace("[0-9]+", "[0-9");
     write(&retake, "shop", "", &[("post-orders.json", &bad)]);

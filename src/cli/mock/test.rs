@@ -89,8 +89,10 @@ fn tell(context: &Context, index: &Index, stub: &Stub, scenario: &Scenario, answ
     };
     let ok = matches!(answer, Answer::Itself);
     if json {
+        // Neither right nor wrong, where there was nothing to test with.
+        let told = (!matches!(answer, Answer::NoExample)).then_some(ok);
         return context.printer.json(&json!({
-            "stub": select::title(stub), "scenario": scenario.name, "ok": ok, "answered_by": answered_by,
+            "stub": select::title(stub), "scenario": scenario.name, "ok": told, "answered_by": answered_by,
         }));
     }
     let own = format!("{}#{}", select::title(stub), scenario.name);
