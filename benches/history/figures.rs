@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use retake::store::{History, Pattern, Query, open_for_reading};
 
+use crate::docs;
 use crate::measure::{self, Run};
 use crate::plot::{self, Curve};
-use crate::store::{self, Ingest};
+use crate::store::{self, Folder, Ingest};
 use crate::table::Table;
+use crate::traffic;
 
 /// What is collected over the sizes.
 struct Report {
@@ -44,8 +46,8 @@ pub fn all(sizes: &[u64], docs: bool) {
     let mut resident = Vec::new();
     for &count in sizes {
         println!("{count} exchanges");
-        let folder = Folder::new(count);
-        let ingest = store::make(&folder.0, count);
+        let folder = Folder::new("history", count);
+        let ingest = store::make(&folder.0, count, traffic::exchange);
         recorded(count, &ingest, &folder.0, &mut report.stores);
         resident = (1..).map(|part| part as f64 * count as f64 / 20.0).zip(ingest.resident).collect();
         rebuild(count, &folder.0, &mut report.stores);
@@ -59,7 +61,6 @@ pub fn all(sizes: &[u64], docs: bool) {
 }
 
 fn write(report: &Report, sizes: &[u64], resident: Vec<(f64, f64)>) {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let cost = plot::svg("What a question costs", "exchanges in the history", "ms", &report.inside.curves(sizes));
     let memory = plot::svg(
         "Memory of the process that records",
@@ -67,31 +68,9 @@ fn write(report: &Report, sizes: &[u64], resident: Vec<(f64, f64)>) {
         "MiB resident",
         &[Curve { name: "generator and recorder".into(), points: resident }],
     );
-    std::fs::write(docs.join("history-cost.svg"), cost).expect("docs/ can be written");
-    std::fs::write(docs.join("history-memory.svg"), memory).expect("docs/ can be written");
-    let page = docs.join("performance.md");
-    let text = std::fs::read_to_string(&page).expect("docs/performance.md can be read");
-    let (begin, end) = ("<!-- figures of the history: written by the bench -->\n", "<!-- end of them -->");
-    let from = text.find(begin).expect("the place for the figures") + begin.len();
-    let to = from + text[from..].find(end).expect("the end of that place");
-    let text = format!("{}\n{}\n{}", &text[..from], report.text(), &text[to..]);
-    std::fs::write(page, text).expect("docs/ can be written");
-    println!("docs/performance.md, docs/history-cost.svg and docs/history-memory.svg were written");
-}
-
-/// A folder that goes with its store.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new(count: u64) -> Self {
-        Folder(std::env::temp_dir().join(format!("retake-bench-history-{count}-{}", std::process::id())))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    docs::plot("history-cost.svg", &cost);
+    docs::plot("history-memory.svg", &memory);
+    docs::figures("history", &report.text());
 }
 
 fn recorded(count: u64, ingest: &Ingest, folder: &Path, table: &mut Table) {

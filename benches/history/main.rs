@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod docs;
 mod figures;
 mod measure;
 mod plot;
@@ -18,7 +19,7 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["make", dir, count] => {
-            let made = store::make(Path::new(dir), count.parse().expect("a number of exchanges"));
+            let made = store::make(Path::new(dir), count.parse().expect("a number of exchanges"), traffic::exchange);
             println!("{count} exchanges in {:.1} s", made.seconds);
         }
         [] => figures::all(&[10_000, 100_000, 1_000_000], true),

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use retake::model::ExchangeId;
 use retake::store::{Holder, Recording, open_for_recording};
 
 use crate::measure::{self, MIB};
-use crate::traffic;
+use crate::traffic::Made;
 
 /// Appends in flight at once, as from so many connections.
 const AT_ONCE: usize = 256;
@@ -27,8 +28,8 @@ pub struct Size {
     pub index: f64,
 }
 
-/// Fills a new store with `count` exchanges.
-pub fn make(dir: &Path, count: u64) -> Ingest {
+/// Fills a new store with `count` exchanges, each made of its number and id.
+pub fn make(dir: &Path, count: u64, exchange: fn(u64, ExchangeId) -> Made) -> Ingest {
     let holder = Holder { listener: String::new(), command: "bench".into() };
     let (recording, history) = open_for_recording(dir, holder).expect("a new store");
     let runtime =
@@ -42,7 +43,7 @@ pub fn make(dir: &Path, count: u64) -> Ingest {
                 appends.join_next().await.transpose().expect("an exchange is recorded");
             }
             let recording = recording.clone();
-            appends.spawn(async move { append(&recording).await });
+            appends.spawn(async move { append(&recording, exchange).await });
             if turn % (count / 20).max(1) == 0 {
                 resident.push(measure::own_resident());
             }
@@ -56,14 +57,30 @@ pub fn make(dir: &Path, count: u64) -> Ingest {
     ingest
 }
 
-async fn append(recording: &Recording) {
+async fn append(recording: &Recording, exchange: fn(u64, ExchangeId) -> Made) {
     let (id, number) = recording.begin();
-    let made = traffic::exchange(number, id);
+    let made = exchange(number, id);
     if let Some(content) = made.blob {
         let mut blob = recording.blob().expect("room for a body");
         blob.write(&content).and_then(|()| blob.finish()).expect("room for a body");
     }
     recording.append(made.exchange).await.expect("room for a record");
+}
+
+/// A folder for a store, which goes with it.
+pub struct Folder(pub std::path::PathBuf);
+
+impl Folder {
+    /// A folder of its own for this bench and size.
+    pub fn new(bench: &str, count: u64) -> Self {
+        Folder(std::env::temp_dir().join(format!("retake-bench-{bench}-{count}-{}", std::process::id())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// What the store takes.

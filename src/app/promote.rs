@@ -97,10 +97,14 @@ pub enum PromoteError {
 pub fn run(job: Job<'_>, progress: &mut dyn FnMut()) -> Result<Done, PromoteError> {
     if job.dry_run {
         let before = loaded(folder::load(job.folder))?;
-        let promotion = read(&job, before.as_ref(), progress)?;
+        let mut promotion = read(&job, before.as_ref(), progress)?;
+        review::allow_places(&mut promotion.collection, job.allow);
         let mut plan = plan(before.as_ref(), promotion);
         review::put(&plan.whole, &[], &mut plan.proposed);
         let texts = plan.texts(before.as_ref());
+        // What would be refused is refused now, and not shown.
+        let batch = plan.batch(&job);
+        folder::inspect(&job.guard, job.folder, &plan.whole, Batch { pending: plan.pending(&job), ..batch })?;
         return Ok(Done { texts, ..plan.done() });
     }
     // Read first: a selection without anything to promote must leave no folder behind.
@@ -123,16 +127,11 @@ fn write(job: &Job<'_>, progress: &mut dyn FnMut()) -> Result<Done, PromoteError
     let gone = review::put(&plan.whole, &old, &mut plan.proposed);
     if !plan.written.is_empty() || !plan.removed.is_empty() || !(job.is_ci || plan.proposed.is_empty()) {
         let mut remove = plan.removed.clone();
-        let mut bodies: Vec<_> = plan.bodies.drain(..).map(|body| new_body(job.history, body)).collect();
-        let mut pending: &[Pending] = &[];
         if !job.is_ci {
             remove.extend(gone);
-            pending = &plan.proposed;
-            let files = plan.waiting_bodies.drain(..).filter(|(id, _)| pending.iter().any(|kept| kept.id == *id));
-            bodies.extend(files.map(|(_, body)| new_body(job.history, body)));
         }
-        // Only the stubs that changed: how a person spaced the others is left alone.
-        let written = writer.write_all(&plan.collection, Batch { bodies, pending, remove: &remove })?;
+        let batch = plan.batch(job);
+        let written = writer.write_all(&plan.whole, Batch { pending: plan.pending(job), remove: &remove, ..batch })?;
         (plan.written, plan.removed) = (written.written, written.removed);
     }
     Ok(plan.done())
@@ -193,10 +192,10 @@ fn read(job: &Job<'_>, before: Option<&Loaded>, progress: &mut dyn FnMut()) -> R
 
 /// What is to be written: the stubs that changed, the bodies, and what nobody names any more.
 struct Plan {
-    /// The stubs that changed, and the manifest.
-    collection: Collection,
     /// The collection as it will be.
     whole: Collection,
+    /// The stubs of it that changed.
+    changed: BTreeSet<String>,
     bodies: Vec<BodyFile>,
     written: Vec<String>,
     removed: Vec<String>,
@@ -212,6 +211,22 @@ impl Plan {
         Done { report, written, removed, proposed, texts: Vec::new() }
     }
 
+    /// What is to be written; leaves in the plan only the stubs that changed, so that how a person spaced the others
+    /// stays.
+    fn batch<'h>(&mut self, job: &Job<'h>) -> Batch<'h> {
+        self.whole.stubs.retain(|file| self.changed.contains(&file.path));
+        let mut bodies: Vec<_> = self.bodies.drain(..).map(|body| new_body(job.history, body)).collect();
+        let pending = if job.is_ci { &[][..] } else { &self.proposed };
+        let files = self.waiting_bodies.drain(..).filter(|(id, _)| pending.iter().any(|kept| kept.id == *id));
+        bodies.extend(files.map(|(_, body)| new_body(job.history, body)));
+        Batch { bodies, ..Batch::default() }
+    }
+
+    /// The changes that are to wait from now on.
+    fn pending(&self, job: &Job<'_>) -> &[Pending] {
+        if job.is_ci { &[] } else { &self.proposed }
+    }
+
     /// Every file as it is, and as it would be.
     fn texts(&self, before: Option<&Loaded>) -> Vec<Texts> {
         let now = |path: &String| std::fs::read_to_string(before?.root.join(path)).ok();
@@ -219,7 +234,7 @@ impl Plan {
             if path == MANIFEST {
                 return Some(file_text(&self.whole.manifest));
             }
-            let file = self.collection.stubs.iter().find(|file| file.path == *path)?;
+            let file = self.whole.stubs.iter().find(|file| file.path == *path)?;
             Some(file_text(&file.stub))
         };
         let all = self.written.iter().chain(&self.removed);
@@ -228,11 +243,10 @@ impl Plan {
 }
 
 fn plan(before: Option<&Loaded>, promotion: Promotion) -> Plan {
-    let Promotion { mut collection, bodies, report, proposals, .. } = promotion;
+    let Promotion { collection: whole, bodies, report, proposals, .. } = promotion;
     let before = before.map(|loaded| &*loaded.collection);
-    let named: BTreeSet<String> = check::files(&collection);
+    let named: BTreeSet<String> = check::files(&whole);
     let removed = before.map(check::files).unwrap_or_default().difference(&named).cloned().collect();
-    let whole = collection.clone();
     let is_same = |file: &StubFile| {
         let known = before.and_then(|before| {
             let at = before.stubs.binary_search_by(|known| known.path.cmp(&file.path)).ok()?;
@@ -240,10 +254,11 @@ fn plan(before: Option<&Loaded>, promotion: Promotion) -> Plan {
         });
         known == Some(file)
     };
-    collection.stubs.retain(|file| !is_same(file));
+    let changed: BTreeSet<String> =
+        whole.stubs.iter().filter(|file| !is_same(file)).map(|file| file.path.clone()).collect();
     let mut written: Vec<_> = bodies.iter().map(|body| body.path.clone()).collect();
-    written.extend(collection.stubs.iter().map(|file| file.path.clone()));
-    if before.map(|before| &before.manifest) != Some(&collection.manifest) {
+    written.extend(changed.iter().cloned());
+    if before.map(|before| &before.manifest) != Some(&whole.manifest) {
         written.push(MANIFEST.to_owned());
     }
     let (mut proposed, mut waiting_bodies) = (Vec::new(), Vec::new());
@@ -256,7 +271,7 @@ fn plan(before: Option<&Loaded>, promotion: Promotion) -> Plan {
         }
         proposed.push(pending);
     }
-    Plan { collection, whole, bodies, written, removed, proposed, waiting_bodies, report }
+    Plan { whole, changed, bodies, written, removed, proposed, waiting_bodies, report }
 }
 
 /// The content of a committed body.

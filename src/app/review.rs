@@ -223,7 +223,7 @@ mod tests {
         let stub: Stub = serde_json::from_value(stub).unwrap();
         let path = file_name(&stub, |_| false);
         let manifest = serde_json::from_value(manifest).unwrap();
-        let collection = Collection { manifest, stubs: vec![StubFile { path, stub }] };
+        let collection = Collection { manifest, stubs: vec![StubFile { path, stub: stub.into() }] };
         let pending: Vec<_> = changes.iter().map(|change| pending(&collection, change.clone())).collect();
         let batch = Batch { pending: &pending, ..Batch::default() };
         Writer::open(root.path()).unwrap().write_all(&collection, batch).unwrap();

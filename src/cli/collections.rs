@@ -80,8 +80,8 @@ pub(super) fn write_error(error: WriteError) -> CliError {
             }
             let place = secrets.first().map(|secret| secret.place()).unwrap_or_default();
             CliError::new(Exit::FOUND, message).hint(format!(
-                "mask it (`retake history mask`, docs/security.md); for a false alarm, `--allow-secret '{place}'` where \
-                 the command has it, or that place under `allowed_secrets` of `settings` in collection.json"
+                "mask it (`retake history mask`, docs/security.md); for a false alarm, `--allow-secret '{place}'`, or that \
+                 place under `allowed_secrets` of `settings` in collection.json"
             ))
         }
         WriteError::Io(..) => CliError::failure(&error),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::shared::JsonText;
 pub use super::style::{MAX_INLINE_DEPTH, style_of};
 
 /// The white space and escapes of a recorded JSON text, so that the inline value is served as the recorded bytes.
@@ -55,7 +56,8 @@ impl JsonStyle {
 pub struct BodySpec {
     /// A JSON value.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub json: Option<Value>,
+    #[schemars(with = "Option<Value>")]
+    pub json: Option<JsonText>,
     /// How the JSON was spaced; compact if absent.
     #[serde(default, skip_serializing_if = "JsonStyle::is_compact")]
     pub style: JsonStyle,
@@ -80,8 +82,12 @@ impl BodySpec {
     /// Turns a JSON value into the text that it is served as: the same bytes, without the tree.
     pub fn flatten(&mut self) {
         if let Some(value) = self.json.take() {
+            if self.style.is_compact() {
+                self.text = Some(value.text().to_owned());
+                return;
+            }
             // What we render is UTF-8; if it were not, the value would stay.
-            match String::from_utf8(self.style.render(&value)) {
+            match String::from_utf8(self.style.render(&value.value())) {
                 Ok(text) => self.text = Some(text.into_boxed_str().into_string()),
                 Err(_) => self.json = Some(value),
             }
@@ -90,6 +96,6 @@ impl BodySpec {
 }
 
 /// Keeps `"json": null` apart from no `json` at all.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<JsonText>, D::Error> {
+    JsonText::deserialize(deserializer).map(Some)
 }

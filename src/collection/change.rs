@@ -343,7 +343,7 @@ fn item_words(place: super::rule::Place, name: &str) -> String {
 
 pub(super) fn stub<'a>(collection: &'a mut Collection, key: &StubKey) -> Result<&'a mut Stub, ChangeError> {
     let found = collection.stubs.iter_mut().find(|file| key.is_of(&file.stub));
-    found.map(|file| &mut file.stub).ok_or_else(|| ChangeError::NoStub(key.to_string()))
+    found.map(|file| &mut *file.stub).ok_or_else(|| ChangeError::NoStub(key.to_string()))
 }
 
 fn scenario<'a>(stub: &'a mut Stub, key: &StubKey, name: &str) -> Result<&'a mut Scenario, ChangeError> {
@@ -464,7 +464,7 @@ pub(super) fn insert(collection: &mut Collection, stub: Stub) -> usize {
     let taken = |path: &str| collection.stubs.iter().any(|file| file.path.eq_ignore_ascii_case(path));
     let path = file_name(&stub, taken);
     let at = collection.stubs.partition_point(|file| file.path < path);
-    collection.stubs.insert(at, StubFile { path, stub });
+    collection.stubs.insert(at, StubFile { path, stub: stub.into() });
     at
 }
 

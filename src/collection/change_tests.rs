@@ -10,7 +10,7 @@ fn collection() -> Collection {
         let stub =
             json!({"version": 1, "method": "GET", "origin": "https://a.test", "path": path, "scenarios": scenarios});
         let stub: Stub = serde_json::from_value(stub).unwrap();
-        StubFile { path: file_name(&stub, |_| false), stub }
+        StubFile { path: file_name(&stub, |_| false), stub: stub.into() }
     };
     let ok = |text: &str| json!([{"name": "ok", "source": text, "response": {"status": 200, "body": {"text": text}}}]);
     let steps = json!([{"name": "poll", "responses": [{"status": 202, "times": 2}, {"status": 200}]}]);

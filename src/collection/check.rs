@@ -1,5 +1,6 @@
 //! What the types of a collection's files cannot say: the checks of a stub, a manifest, and of the two together.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine;
@@ -180,7 +181,7 @@ fn unknown_names(manifest: &Manifest, stub: &Stub) -> Vec<Problem> {
         let place = Place::top().key("scenarios").index(at);
         for (place, response) in responses(scenario, &place).into_iter().filter(|(_, response)| response.template) {
             for (place, text) in templates(response, &place) {
-                let Ok(template) = Template::read(text) else { continue };
+                let Ok(template) = Template::read(&text) else { continue };
                 let names = template.puts().filter_map(|put| match &put.what {
                     What::Variable(name) if !known().any(|it| it == name) => Some(name),
                     _ => None,
@@ -200,27 +201,28 @@ fn unknown_names(manifest: &Manifest, stub: &Stub) -> Vec<Problem> {
 }
 
 /// Every text of a response that is a template, with its place; body files are for who reads the disk.
-fn templates<'a>(response: &'a ResponseSpec, place: &Place) -> Vec<(Place, &'a str)> {
+fn templates<'a>(response: &'a ResponseSpec, place: &Place) -> Vec<(Place, Cow<'a, str>)> {
     let mut found = Vec::new();
     for (at, line) in response.fields.iter().enumerate() {
         if let Ok(text) = std::str::from_utf8(&line.0.value) {
-            found.push((place.key("fields").index(at), text));
+            found.push((place.key("fields").index(at), Cow::Borrowed(text)));
         }
     }
     if let Some(body) = &response.body {
         let place = place.key("body");
-        found.extend(body.text.as_deref().map(|text| (place.key("text"), text)));
-        if let Some(json) = &body.json {
-            strings(json, &place.key("json"), &mut found);
+        found.extend(body.text.as_deref().map(|text| (place.key("text"), Cow::Borrowed(text))));
+        // Braces are written as they are, so that most bodies need not become a tree.
+        if let Some(json) = body.json.as_ref().filter(|json| template::has_expressions(json.text())) {
+            strings(&json.value(), &place.key("json"), &mut found);
         }
     }
     found.retain(|(_, text)| template::has_expressions(text));
     found
 }
 
-fn strings<'a>(value: &'a Value, place: &Place, found: &mut Vec<(Place, &'a str)>) {
+fn strings(value: &Value, place: &Place, found: &mut Vec<(Place, Cow<'_, str>)>) {
     match value {
-        Value::String(text) => found.push((place.clone(), text)),
+        Value::String(text) => found.push((place.clone(), Cow::Owned(text.clone()))),
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(at, item)| strings(item, &place.index(at), found));
         }
@@ -612,7 +614,7 @@ impl Faults {
             self.add(&place.key("template"), message);
         }
         for (place, text) in templates(response, place) {
-            if let Err(error) = Template::read(text) {
+            if let Err(error) = Template::read(&text) {
                 self.add(&place, error.to_string());
             }
         }

@@ -20,6 +20,7 @@ mod repath;
 pub mod rule;
 pub mod schema;
 mod shape;
+mod shared;
 pub mod state;
 pub mod stub;
 mod style;
@@ -41,6 +42,7 @@ pub use pattern::{PathPattern, SegmentPattern, SegmentRegex};
 pub use pending::{PENDING, Pending, Proposer, Refusal, Standing};
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
 pub use shape::nearest;
+pub use shared::{JsonText, SharedStub};
 pub use state::{START, StateSpec};
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
 pub use used::is_used;
@@ -71,5 +73,5 @@ pub struct StubFile {
     /// Path relative to the collection's folder, with `/`.
     pub path: String,
     /// Its content.
-    pub stub: Stub,
+    pub stub: SharedStub,
 }

@@ -242,7 +242,7 @@ mod tests {
         let path = super::super::file_name(&stub, |_| false);
         Collection {
             manifest: serde_json::from_value(manifest).unwrap(),
-            stubs: vec![super::super::StubFile { path, stub }],
+            stubs: vec![super::super::StubFile { path, stub: stub.into() }],
         }
     }
 

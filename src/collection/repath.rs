@@ -17,7 +17,7 @@ pub(super) fn apply(collection: &mut Collection, keys: &[StubKey], path: &PathPa
     let is_whole = |stub: &Stub| {
         stub.method == first.method && stub.origin == first.origin && stub.path.segments() == path.segments()
     };
-    let stubs = || collection.stubs.iter().map(|file| &file.stub);
+    let stubs = || collection.stubs.iter().map(|file| &*file.stub);
     let target: Option<&Stub> = stubs().find(|stub| is_whole(stub));
     let is_part = |stub: &Stub| !is_whole(stub) && keys.iter().any(|key| key.is_of(stub));
     let parts: Vec<&Stub> = stubs().filter(|stub| is_part(stub)).collect();
@@ -27,7 +27,7 @@ pub(super) fn apply(collection: &mut Collection, keys: &[StubKey], path: &PathPa
     let merged = merge(target, &parts, path)?;
     collection.stubs.retain(|file| !is_part(&file.stub));
     match collection.stubs.iter_mut().find(|file| is_whole(&file.stub)) {
-        Some(file) => file.stub = merged,
+        Some(file) => file.stub = merged.into(),
         None => drop(insert(collection, merged)),
     }
     Ok(true)

@@ -83,7 +83,7 @@ mod tests {
                 {"name": "form", "request": {"query": ["a%20b=c"], "body": {"text": "x=1&y=2"}}, "response": {"status": 200}}]});
         let stub: Stub = serde_json::from_value(stub).unwrap();
         let content = |body: &BodySpec| match (&body.json, &body.text) {
-            (Some(json), _) => Some(json.to_string().into_bytes()),
+            (Some(json), _) => Some(json.text().to_owned().into_bytes()),
             (_, text) => text.clone().map(String::into_bytes),
         };
         let used = |rule: Value| {

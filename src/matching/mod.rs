@@ -216,7 +216,7 @@ pub(crate) mod tests {
         let host = stub.origin.host.clone();
         let file = format!("stubs/{host}/{}{words}-{}.json", head[0].to_lowercase(), scenario.name);
         stub.scenarios.push(scenario);
-        StubFile { path: file, stub }
+        StubFile { path: file, stub: stub.into() }
     }
 
     pub(crate) fn scenario(text: &str) -> Scenario {
@@ -235,7 +235,7 @@ pub(crate) mod tests {
                 let (media_type, bytes) = body_of(rest);
                 request.media_type = Some(media_type.into());
                 request.body = Some(match serde_json::from_slice(&bytes) {
-                    Ok(json) => BodySpec { json: Some(json), ..BodySpec::default() },
+                    Ok(json) => BodySpec { json: Some(serde_json::Value::into(json)), ..BodySpec::default() },
                     Err(_) => BodySpec { text: Some(rest.into()), ..BodySpec::default() },
                 });
                 break;
@@ -304,7 +304,7 @@ pub(crate) mod tests {
 
     pub(crate) fn source(collection: Collection) -> Source {
         let body = |spec: &BodySpec| match (&spec.json, &spec.text) {
-            (Some(json), _) => Some(Bytes::from(json.to_string())),
+            (Some(json), _) => Some(Bytes::from(json.text().to_owned())),
             (_, Some(text)) => Some(Bytes::from(text.clone())),
             _ => None,
         };

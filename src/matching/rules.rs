@@ -224,7 +224,7 @@ fn values(stub: &Stub, scenario: &Scenario, rule: &Rule) -> Vec<String> {
         Place::Json => {
             let mut found = Vec::new();
             if let Some(json) = body.and_then(|body| body.json.as_ref()) {
-                scalars(json, &tokens(&rule.name), &mut found);
+                scalars(&json.value(), &tokens(&rule.name), &mut found);
             }
             found
         }

@@ -59,7 +59,7 @@ fn inline(bytes: &Bytes, content_type: Option<&str>) -> Option<BodySpec> {
     let kind = Kind::of(content_type);
     if kind == Kind::Json {
         if let Some((value, style)) = style_of(bytes) {
-            return Some(BodySpec { json: Some(value), style, ..BodySpec::default() });
+            return Some(BodySpec { json: Some(value.into()), style, ..BodySpec::default() });
         }
         // JSON whose bytes plain JSON cannot give back: a file has them as they are.
         if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {

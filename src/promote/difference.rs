@@ -74,7 +74,7 @@ fn media_type(spec: &ResponseSpec) -> String {
 fn bodies(committed: Option<&BodySpec>, recorded: Option<&Plan>, lens: &Lens<'_>) -> Option<(String, String, String)> {
     let inline = recorded.and_then(Plan::inline);
     if let (Some(Some(one)), Some(Some(other))) = (committed.map(|body| &body.json), inline.map(|body| &body.json)) {
-        let (pointer, one, other) = first_difference(one, other, String::new(), lens)?;
+        let (pointer, one, other) = first_difference(&one.value(), &other.value(), String::new(), lens)?;
         let at = if pointer.is_empty() { "body".to_owned() } else { format!("body {pointer}") };
         return Some((at, one, other));
     }

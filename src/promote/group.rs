@@ -1,11 +1,12 @@
 //! Groups of alike requests, and how their answers become steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::answer::Fingerprint;
 use super::committed::Place;
+use super::promoter::FieldLists;
 use super::request::{Candidate, DECIDING, comparable};
 use crate::collection::FieldLine;
 use crate::model::{ContentHash, ExchangeId};
@@ -17,7 +18,7 @@ pub(super) struct Sample {
     pub(super) id: ExchangeId,
     pub(super) number: u64,
     pub(super) answer: Fingerprint,
-    /// The fields that may have decided: an entry of the bucket's list.
+    /// The fields that may have decided: an entry of the lists.
     pub(super) fields: usize,
     /// The committed scenario that it is an exact hit of.
     pub(super) committed: Option<Place>,
@@ -83,7 +84,7 @@ pub(super) struct Group {
 /// Parts samples whose answers differ by the fields that were seen to decide: one field, or two together, whose values
 /// each have one answer; or one whose values have no answer in common. Without such a field there is one group, a
 /// sequence.
-pub(super) fn split(samples: Vec<Sample>, fields: &[Vec<Candidate>]) -> Vec<Group> {
+pub(super) fn split(samples: Vec<Sample>, fields: &FieldLists) -> Vec<Group> {
     let differ = samples.windows(2).any(|pair| pair[0].answer.across != pair[1].answer.across);
     let decider = if differ { decider(&samples, fields) } else { None };
     let Some(chosen) = decider else { return vec![Group { fields: Vec::new(), samples }] };
@@ -103,13 +104,12 @@ pub(super) fn split(samples: Vec<Sample>, fields: &[Vec<Candidate>]) -> Vec<Grou
 /// More fields that nobody knows are not tried.
 const UNKNOWN: usize = 24;
 
-fn decider(samples: &[Sample], fields: &[Vec<Candidate>]) -> Option<Vec<String>> {
-    let seen = |name: &str| fields.iter().flatten().any(|candidate| candidate.name == name);
-    let known: Vec<&str> = DECIDING.into_iter().filter(|name| seen(name)).collect();
-    let mut others: Vec<&str> = fields.iter().flatten().map(|candidate| candidate.name.as_str()).collect();
-    others.retain(|name| !DECIDING.contains(name));
-    others.sort_unstable();
-    others.dedup();
+fn decider(samples: &[Sample], fields: &FieldLists) -> Option<Vec<String>> {
+    let lists: BTreeSet<usize> = samples.iter().map(|sample| sample.fields).collect();
+    let seen: BTreeSet<&str> =
+        lists.iter().flat_map(|list| &fields[*list]).map(|candidate| candidate.name.as_str()).collect();
+    let known: Vec<&str> = DECIDING.into_iter().filter(|name| seen.contains(name)).collect();
+    let mut others: Vec<&str> = seen.into_iter().filter(|name| !DECIDING.contains(name)).collect();
     others.truncate(UNKNOWN);
     let one = |name: &&str| vec![(*name).to_owned()];
     let pure = |chosen: &Vec<String>| answers(samples, fields, chosen).is_some_and(|by| is_pure(&by));
@@ -130,11 +130,11 @@ fn decider(samples: &[Sample], fields: &[Vec<Candidate>]) -> Option<Vec<String>>
 
 /// Whether one value of a field came again after another one, and its answer with it; or some calls lack the field. Where
 /// the value only changed once, the answer may have changed by itself.
-fn comes_again(samples: &[Sample], fields: &[Vec<Candidate>], chosen: &[String]) -> bool {
-    let of_list: Vec<_> = fields.iter().map(|candidates| values(candidates, chosen)).collect();
+fn comes_again(samples: &[Sample], fields: &FieldLists, chosen: &[String]) -> bool {
+    let of_list = by_list(samples, fields, chosen);
     let mut runs: Vec<&Vec<Option<String>>> = Vec::new();
     for sample in samples {
-        let value = &of_list[sample.fields];
+        let value = &of_list[&sample.fields];
         if runs.last() != Some(&value) {
             runs.push(value);
         }
@@ -151,11 +151,11 @@ fn comes_again(samples: &[Sample], fields: &[Vec<Candidate>], chosen: &[String])
 /// The answers seen for each value of the chosen fields; `None` when there is only one value.
 type ByValue = BTreeMap<Vec<Option<String>>, Vec<ContentHash>>;
 
-fn answers(samples: &[Sample], fields: &[Vec<Candidate>], chosen: &[String]) -> Option<ByValue> {
-    let of_list: Vec<_> = fields.iter().map(|candidates| values(candidates, chosen)).collect();
+fn answers(samples: &[Sample], fields: &FieldLists, chosen: &[String]) -> Option<ByValue> {
+    let of_list = by_list(samples, fields, chosen);
     let mut by_value = ByValue::new();
     for sample in samples {
-        let seen = by_value.entry(of_list[sample.fields].clone()).or_default();
+        let seen = by_value.entry(of_list[&sample.fields].clone()).or_default();
         if !seen.contains(&sample.answer.across) {
             seen.push(sample.answer.across);
         }
@@ -173,6 +173,15 @@ fn is_apart(by_value: &ByValue) -> bool {
     all.sort();
     all.dedup();
     all.len() == count
+}
+
+/// The values of the chosen fields in each of the lists that samples have.
+fn by_list(samples: &[Sample], fields: &FieldLists, chosen: &[String]) -> BTreeMap<usize, Vec<Option<String>>> {
+    let mut of_list = BTreeMap::new();
+    for sample in samples {
+        of_list.entry(sample.fields).or_insert_with(|| values(&fields[sample.fields], chosen));
+    }
+    of_list
 }
 
 fn values(candidates: &[Candidate], chosen: &[String]) -> Vec<Option<String>> {

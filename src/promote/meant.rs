@@ -1,16 +1,14 @@
 //! Which recorded value a fresh one stands for: the first, in order of use, whose scenario gives the same answers; else
 //! the first that no other call of the selection means.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
 use super::committed::{Committed, Place};
-use super::endpoint::Endpoint;
 use super::group::{self, Sample, Step};
 use super::merge::committed_steps;
-use super::promoter::Bucket;
-use super::request::RequestKey;
+use super::promoter::{Bucket, Buckets};
 use crate::model::ExchangeId;
 
 /// By when its first request started.
@@ -18,10 +16,7 @@ type First = (Timestamp, ExchangeId);
 
 /// For each bucket that fits committed scenarios only by a fresh value the one that is meant; none where its answers
 /// are those of no scenario and all are taken: then it is a new one.
-pub(super) fn meant(
-    committed: &Committed<'_>,
-    buckets: &BTreeMap<(Endpoint, RequestKey), Bucket>,
-) -> HashMap<First, Option<Place>> {
+pub(super) fn meant(committed: &Committed<'_>, buckets: &Buckets) -> HashMap<First, Option<Place>> {
     let mut taken: HashSet<Place> = HashSet::new();
     let mut fresh: Vec<&Bucket> = Vec::new();
     for bucket in buckets.values() {

@@ -1,6 +1,7 @@
 //! The merge: what was recorded against what is committed. What is committed stays, unless `--replace` says otherwise.
 
 use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
 
 use super::answer::{Answer, Fingerprint, fingerprint};
 use super::canonical::Lens;
@@ -10,7 +11,7 @@ use super::endpoint::Endpoint;
 use super::group::{self, Group, Sample, Step};
 use super::meant;
 use super::names::{self, Traits};
-use super::promoter::{Bucket, Promoter};
+use super::promoter::{Bucket, FieldLists, Promoter};
 use super::report::{Change, Report, Sampled, ScenarioLine, Stale, StubLine};
 use super::{BodyFile, BodySource, Options, Promotion};
 use crate::collection::{
@@ -20,14 +21,16 @@ use crate::collection::{
 
 /// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller.
 pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
-    let Promoter { committed, before, findings, options, buckets, loopback, selected, promoted, .. } = promoter;
-    let mut merge = Merge::new(committed.existing.collection.clone(), &options);
-    let mut new: BTreeMap<Endpoint, Vec<Fresh<'_>>> = BTreeMap::new();
+    let Promoter { committed, before, findings, options, buckets, fields, loopback, selected, promoted, .. } = promoter;
+    let mut merge = Merge::new(committed.existing.collection.clone(), &options, &fields);
+    let mut new: BTreeMap<Rc<Endpoint>, Vec<Fresh>> = BTreeMap::new();
     let meant = meant::meant(&committed, &buckets);
-    for ((endpoint, _), bucket) in &buckets {
+    // Each bucket goes when its scenarios are made, so that they are not in memory twice.
+    for ((endpoint, _), bucket) in buckets {
         let place = bucket.fits.first().map(|_| meant.get(&bucket.first).copied().flatten());
-        for group in merge.settle(&committed, bucket, place) {
-            new.entry(endpoint.clone()).or_default().push(Fresh { bucket, group });
+        let bucket: Rc<Bucket> = Rc::new(*bucket);
+        for group in merge.settle(&committed, &bucket, place) {
+            new.entry(endpoint.clone()).or_default().push(Fresh { bucket: bucket.clone(), group });
         }
     }
     let mut new: Vec<_> = new.into_iter().collect();
@@ -38,9 +41,9 @@ pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
     new.sort_by_key(|(_, scenarios)| scenarios[0].group.samples[0].order());
     for (endpoint, scenarios) in new {
         let rules = endpoint.key().map(|key| findings.rules_of(&key).to_vec()).unwrap_or_default();
-        let at = merge.stub_at(endpoint, rules, |origin| loopback.pattern(origin));
+        let at = merge.stub_at(&endpoint, rules, |origin| loopback.pattern(origin));
         let scenarios = merge.sample(at, scenarios);
-        merge.add(at, &scenarios);
+        merge.add(at, scenarios);
     }
     let mut promotion = merge.finish(before, selected, promoted);
     (promotion.report.rules, promotion.report.links) = (findings.rules.clone(), findings.links.clone());
@@ -67,8 +70,8 @@ pub fn empty(name: &str) -> Collection {
 }
 
 /// A scenario to be added.
-struct Fresh<'a> {
-    bucket: &'a Bucket,
+struct Fresh {
+    bucket: Rc<Bucket>,
     group: Group,
 }
 
@@ -76,6 +79,7 @@ struct Fresh<'a> {
 struct Merge<'o> {
     collection: Collection,
     options: &'o Options,
+    fields: &'o FieldLists,
     bodies: Vec<BodyFile>,
     /// Paths of all files, in lower case.
     files: HashSet<String>,
@@ -88,7 +92,7 @@ struct Merge<'o> {
 }
 
 impl<'o> Merge<'o> {
-    fn new(collection: Collection, options: &'o Options) -> Self {
+    fn new(collection: Collection, options: &'o Options, fields: &'o FieldLists) -> Self {
         let mut files = HashSet::new();
         for file in &collection.stubs {
             files.insert(file.path.to_lowercase());
@@ -96,7 +100,16 @@ impl<'o> Merge<'o> {
         }
         files.extend(check::manifest_files(&collection.manifest).iter().map(|(_, path)| path.to_lowercase()));
         let committed = collection.stubs.len();
-        Merge { collection, options, bodies: Vec::new(), files, lines: BTreeMap::new(), committed, sampled: Vec::new() }
+        Merge {
+            collection,
+            options,
+            fields,
+            bodies: Vec::new(),
+            files,
+            lines: BTreeMap::new(),
+            committed,
+            sampled: Vec::new(),
+        }
     }
 
     /// Compares one bucket with the committed scenarios that it hits; returns the groups that are new scenarios.
@@ -116,7 +129,7 @@ impl<'o> Merge<'o> {
         for (place, samples) in by_place {
             match place {
                 Some(place) => new.extend(self.compare(committed, place, bucket, samples)),
-                None => new.extend(group::split(samples, &bucket.fields)),
+                None => new.extend(group::split(samples, self.fields)),
             }
         }
         new
@@ -139,7 +152,7 @@ impl<'o> Merge<'o> {
         }
         let listed = &scenario.request.fields;
         let mut new = Vec::new();
-        for mut group in group::split(samples, &bucket.fields) {
+        for mut group in group::split(samples, self.fields) {
             let more = |line: &FieldLine| !listed.iter().any(|known| known.0.is(&line.0.name));
             if group.fields.iter().any(more) {
                 // Evidence that a field decides, which the committed scenario does not ask for: one more beside it.
@@ -161,7 +174,7 @@ impl<'o> Merge<'o> {
         let scenario = committed.scenario(place);
         let steps = group::steps(samples);
         let recorded: Vec<(&Answer, Step)> =
-            steps.iter().map(|step| (&bucket.answers[&step.answer].1, *step)).collect();
+            steps.iter().map(|step| (bucket.answers.get(&step.answer), *step)).collect();
         let conflict = difference::conflict(scenario.steps(), &recorded, &committed.answers_lens(place));
         if !self.options.replace {
             return self.note(place, bucket, samples, Change::Conflict, Some(conflict));
@@ -209,7 +222,7 @@ impl<'o> Merge<'o> {
             change,
             calls: samples.len() as u64,
             steps: group::steps(samples).len(),
-            status: bucket.answers[&samples[0].answer].1.spec.status,
+            status: bucket.answers.get(&samples[0].answer).spec.status,
             number: samples[0].number,
             default: is_default,
             conflict,
@@ -219,13 +232,13 @@ impl<'o> Merge<'o> {
     /// The stub of an endpoint, made if it is new.
     fn stub_at(
         &mut self,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         rules: Vec<Rule>,
         pattern: impl FnOnce(&crate::model::Origin) -> crate::collection::OriginPattern,
     ) -> usize {
         let (origin, method, path) = match endpoint {
-            Endpoint::Committed(at) => return at,
-            Endpoint::New { origin, method, path } => (origin, method, path),
+            Endpoint::Committed(at) => return *at,
+            Endpoint::New { origin, method, path } => (origin.clone(), method.clone(), path),
         };
         // An origin that the collection has already is written as there.
         let known = self.collection.manifest.origins.iter().filter(|known| known.matches(&origin));
@@ -240,7 +253,7 @@ impl<'o> Merge<'o> {
             method,
             origin,
             // It was made by `endpoint::path_pattern`, so it reads back; a literal is the same pattern for the rest.
-            path: path.parse().unwrap_or_else(|_| PathPattern::literal(&path)),
+            path: path.parse().unwrap_or_else(|_| PathPattern::literal(path)),
             defaults: Default::default(),
             parts: Default::default(),
             on_miss: None,
@@ -253,13 +266,13 @@ impl<'o> Merge<'o> {
         };
         let path = file_name(&stub, |path| self.files.contains(&path.to_lowercase()));
         self.files.insert(path.to_lowercase());
-        self.collection.stubs.push(StubFile { path, stub });
+        self.collection.stubs.push(StubFile { path, stub: stub.into() });
         self.collection.stubs.len() - 1
     }
 
     /// What `--sample` keeps of new scenarios, in their order: as many as there is room for beside the committed ones, and
     /// of those first one of each status, then the earliest.
-    fn sample<'a>(&mut self, at: usize, scenarios: Vec<Fresh<'a>>) -> Vec<Fresh<'a>> {
+    fn sample(&mut self, at: usize, scenarios: Vec<Fresh>) -> Vec<Fresh> {
         let Some(most) = self.options.sample else { return scenarios };
         let stub = &self.collection.stubs[at].stub;
         let room = most.saturating_sub(stub.scenarios.len());
@@ -268,14 +281,14 @@ impl<'o> Merge<'o> {
         }
         let mut statuses: HashSet<u16> = HashSet::new();
         let mut order: Vec<usize> = (0..scenarios.len()).collect();
-        let is_wanted = |fresh: &Fresh<'_>| {
+        let is_wanted = |fresh: &Fresh| {
             let wanted = self.options.default;
             wanted.is_some_and(|wanted| fresh.group.samples.iter().any(|sample| sample.number == wanted))
         };
         let rank: Vec<u8> = scenarios
             .iter()
             .map(|fresh| {
-                let status = fresh.bucket.answers[&fresh.group.samples[0].answer].1.spec.status;
+                let status = fresh.bucket.answers.get(&fresh.group.samples[0].answer).spec.status;
                 let is_first = statuses.insert(status);
                 if is_wanted(fresh) { 0 } else { 2 - u8::from(is_first) }
             })
@@ -292,7 +305,7 @@ impl<'o> Merge<'o> {
     }
 
     /// Adds scenarios, in order of their first request, to a stub.
-    fn add(&mut self, at: usize, scenarios: &[Fresh<'_>]) {
+    fn add(&mut self, at: usize, scenarios: Vec<Fresh>) {
         let stub = &self.collection.stubs[at].stub;
         let lens = Lens::new(RuleSide::Request, stub.rules.iter().chain(&self.collection.manifest.rules));
         let traits_of = |scenario: &Scenario| {
@@ -301,25 +314,25 @@ impl<'o> Merge<'o> {
         };
         let committed: Vec<_> = stub.scenarios.iter().map(traits_of).collect();
         let mut taken: HashSet<String> = stub.scenarios.iter().map(|scenario| scenario.name.to_lowercase()).collect();
-        let fresh = |fresh: &Fresh<'_>| {
+        let fresh = |fresh: &Fresh| {
             let mut request = fresh.bucket.spec.clone();
             request.fields.clone_from(&fresh.group.fields);
             let body = fresh.bucket.body.as_ref().and_then(|plan| plan.inline());
-            let first = &fresh.bucket.answers[&fresh.group.samples[0].answer].1;
+            let first = fresh.bucket.answers.get(&fresh.group.samples[0].answer);
             Traits::of(&request, body, first.spec.status, &lens)
         };
         let new: Vec<_> = scenarios.iter().map(fresh).collect();
         let names = names::scenarios(&new, &committed, &mut taken);
-        for (fresh, name) in scenarios.iter().zip(names) {
-            let scenario = self.scenario(at, name, fresh);
+        for (fresh, name) in scenarios.into_iter().zip(names) {
+            let scenario = self.scenario(at, name, &fresh);
             let stub = &mut self.collection.stubs[at].stub;
             stub.scenarios.push(scenario);
             let place = (at, stub.scenarios.len() - 1);
-            self.note(place, fresh.bucket, &fresh.group.samples, Change::New, None);
+            self.note(place, &fresh.bucket, &fresh.group.samples, Change::New, None);
         }
     }
 
-    fn scenario(&mut self, at: usize, name: String, fresh: &Fresh<'_>) -> Scenario {
+    fn scenario(&mut self, at: usize, name: String, fresh: &Fresh) -> Scenario {
         let file = self.collection.stubs[at].path.clone();
         let mut request = fresh.bucket.spec.clone();
         request.fields.clone_from(&fresh.group.fields);
@@ -329,7 +342,7 @@ impl<'o> Merge<'o> {
             self.bodies.extend(written.map(|(path, source)| BodyFile { path, source }));
             spec
         });
-        let responses = self.responses(&file, &name, fresh.bucket, &fresh.group.samples);
+        let responses = self.responses(&file, &name, &fresh.bucket, &fresh.group.samples);
         let mut scenario = Scenario {
             name,
             default: false,
@@ -353,7 +366,7 @@ impl<'o> Merge<'o> {
         let steps = group::steps(samples);
         let mut responses = Vec::with_capacity(steps.len());
         for (position, step) in steps.iter().enumerate() {
-            let answer = &bucket.answers[&step.answer].1;
+            let answer = bucket.answers.get(&step.answer);
             let body = placed.entry(step.answer).or_insert_with(|| {
                 let part = (position > 0).then(|| (position + 1).to_string());
                 let path = |extension: &str| names::body_file(file, name, part.as_deref(), extension, &mut self.files);

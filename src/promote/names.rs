@@ -91,7 +91,7 @@ fn members(
 ) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if let Some(value) = &body.json {
-        leaves(value, &mut String::new(), "", &mut found);
+        leaves(&value.value(), &mut String::new(), "", &mut found);
         found.retain(|(pointer, text)| {
             let value = text.split_once('-').map_or("", |(_, value)| value);
             lasts(Place::Json, pointer, value)

@@ -1,6 +1,7 @@
 //! Takes exchanges one at a time, and keeps of each only what its scenario needs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use jiff::Timestamp;
 
@@ -21,6 +22,9 @@ use crate::model::{Exchange, ExchangeId, Outcome, RequestRecord, ResponseRecord}
 /// How many lossy steps are named.
 const NAMED: usize = 100;
 
+/// Alike requests by their endpoint and key.
+pub(super) type Buckets = BTreeMap<(Rc<Endpoint>, RequestKey), Box<Bucket>>;
+
 /// Alike requests to one endpoint, fields aside.
 pub(super) struct Bucket {
     /// What the first of them asks for.
@@ -31,15 +35,80 @@ pub(super) struct Bucket {
     pub(super) first: (Timestamp, ExchangeId),
     /// The exchanges, sorted only at the end.
     pub(super) samples: Vec<Sample>,
-    /// The different sets of fields that may decide.
-    pub(super) fields: Vec<Vec<Candidate>>,
-    known_fields: HashMap<Vec<Candidate>, usize>,
     /// The different answers, each as it was first given.
-    pub(super) answers: HashMap<Fingerprint, (Sample, Answer)>,
+    pub(super) answers: Answers,
     /// The committed scenarios that they are exact hits of; several, where a fresh value may stand for any of them.
     pub(super) fits: BTreeSet<Place>,
     /// They are so by a value that stands for a recorded one.
     pub(super) is_fresh: bool,
+}
+
+/// The different answers of a bucket, each with the sample that gave it first. Most buckets have one.
+#[derive(Default)]
+pub(super) struct Answers {
+    all: Vec<(Sample, Answer)>,
+    /// Where each is, once there are many.
+    known: HashMap<Fingerprint, usize>,
+}
+
+/// So many answers are looked through one by one.
+const FEW: usize = 8;
+
+impl Answers {
+    /// The answer with this fingerprint, which some sample has.
+    pub(super) fn get(&self, fingerprint: &Fingerprint) -> &Answer {
+        // Every sample of the bucket brought its own.
+        &self.all[self.find(fingerprint).unwrap_or_default()].1
+    }
+
+    fn find(&self, fingerprint: &Fingerprint) -> Option<usize> {
+        if self.all.len() > FEW {
+            return self.known.get(fingerprint).copied();
+        }
+        self.all.iter().position(|first| first.0.answer == *fingerprint)
+    }
+
+    fn add(&mut self, sample: &Sample, answer: Answer) {
+        match self.find(&sample.answer) {
+            Some(at) if self.all[at].0.order() < sample.order() => {}
+            Some(at) => self.all[at] = (sample.clone(), answer),
+            None => {
+                self.all.reserve_exact(if self.all.len() < FEW { 1 } else { self.all.len() });
+                self.all.push((sample.clone(), answer));
+                let from = if self.all.len() == FEW + 1 { 0 } else { self.all.len() - 1 };
+                if self.all.len() > FEW {
+                    self.known.extend((from..self.all.len()).map(|at| (self.all[at].0.answer, at)));
+                }
+            }
+        }
+    }
+}
+
+/// The different lists of fields that may decide, for all buckets together: most calls of a client have the same.
+#[derive(Default)]
+pub(super) struct FieldLists {
+    all: Vec<Rc<[Candidate]>>,
+    known: HashMap<Rc<[Candidate]>, usize>,
+}
+
+impl FieldLists {
+    fn id(&mut self, list: Vec<Candidate>) -> usize {
+        if let Some(id) = self.known.get(list.as_slice()) {
+            return *id;
+        }
+        let list: Rc<[Candidate]> = list.into();
+        self.all.push(list.clone());
+        self.known.insert(list, self.all.len() - 1);
+        self.all.len() - 1
+    }
+}
+
+impl std::ops::Index<usize> for FieldLists {
+    type Output = [Candidate];
+
+    fn index(&self, at: usize) -> &[Candidate] {
+        &self.all[at]
+    }
 }
 
 /// Calls to one host.
@@ -47,7 +116,7 @@ pub(super) struct Bucket {
 struct HostCount {
     calls: u64,
     promoted: u64,
-    endpoints: BTreeSet<Endpoint>,
+    endpoints: BTreeSet<Rc<Endpoint>>,
 }
 
 /// A promotion under way: [`Promoter::push`] every exchange, then [`Promoter::finish`].
@@ -57,7 +126,9 @@ pub struct Promoter<'a> {
     pub(super) before: Option<&'a Collection>,
     pub(super) findings: &'a Findings,
     pub(super) options: Options,
-    pub(super) buckets: BTreeMap<(Endpoint, RequestKey), Bucket>,
+    pub(super) buckets: Buckets,
+    pub(super) fields: FieldLists,
+    endpoints: BTreeSet<Rc<Endpoint>>,
     pub(super) loopback: Loopback,
     pub(super) selected: u64,
     pub(super) promoted: u64,
@@ -80,7 +151,9 @@ impl<'a> Promoter<'a> {
             before,
             findings,
             options,
-            buckets: BTreeMap::new(),
+            buckets: Buckets::new(),
+            fields: FieldLists::default(),
+            endpoints: BTreeSet::new(),
             loopback: Loopback::default(),
             selected: 0,
             promoted: 0,
@@ -148,6 +221,14 @@ impl<'a> Promoter<'a> {
         let host = self.hosts.entry(request.origin.host_field()).or_default();
         host.calls += 1;
         host.promoted += 1;
+        let endpoint = match self.endpoints.get(&endpoint) {
+            Some(known) => known.clone(),
+            None => {
+                let endpoint = Rc::new(endpoint);
+                self.endpoints.insert(endpoint.clone());
+                endpoint
+            }
+        };
         host.endpoints.insert(endpoint.clone());
         let (key, spec, plan) = self.key(&recorded, &endpoint);
         let (mut answer, fingerprint) = answer::answer(&recorded, response, &self.lens(RuleSide::Response, &endpoint));
@@ -157,14 +238,14 @@ impl<'a> Promoter<'a> {
             id: recorded.exchange.id,
             number: recorded.exchange.number,
             answer: fingerprint,
-            fields: 0,
+            fields: self.fields.id(request::candidates(request)),
             committed: found.first().copied(),
         };
         let bucket = self
             .buckets
             .entry((endpoint, key))
-            .or_insert_with(|| Bucket::new(sample.order(), spec.clone(), plan.clone()));
-        bucket.add(sample, request::candidates(request), answer, spec, plan);
+            .or_insert_with(|| Box::new(Bucket::new(sample.order(), spec.clone(), plan.clone())));
+        bucket.add(sample, answer, spec, plan);
         bucket.fits.extend(found);
         bucket.is_fresh |= is_fresh;
     }
@@ -264,39 +345,22 @@ impl Bucket {
             spec,
             body,
             first,
-            samples: Vec::new(),
-            fields: Vec::new(),
-            known_fields: HashMap::new(),
-            answers: HashMap::new(),
+            // Most calls are made once.
+            samples: Vec::with_capacity(1),
+            answers: Answers::default(),
             fits: BTreeSet::new(),
             is_fresh: false,
         }
     }
 
-    fn add(
-        &mut self,
-        mut sample: Sample,
-        fields: Vec<Candidate>,
-        answer: Answer,
-        spec: RequestSpec,
-        body: Option<Plan>,
-    ) {
-        let next = self.fields.len();
-        sample.fields = *self.known_fields.entry(fields).or_insert_with_key(|fields| {
-            self.fields.push(fields.clone());
-            next
-        });
+    fn add(&mut self, sample: Sample, answer: Answer, spec: RequestSpec, body: Option<Plan>) {
         // Not the first that came in, but the first that was recorded speaks for all.
         if sample.order() < self.first {
             self.first = sample.order();
             self.spec = spec;
             self.body = body;
         }
-        match self.answers.get_mut(&sample.answer) {
-            Some(first) if first.0.order() < sample.order() => {}
-            Some(first) => *first = (sample.clone(), answer),
-            None => drop(self.answers.insert(sample.answer, (sample.clone(), answer))),
-        }
+        self.answers.add(&sample, answer);
         self.samples.push(sample);
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn doubtful(rules: &[RuleLine], collection: &Collection) -> Vec<Propo
                         || origin.parse::<Origin>().is_ok_and(|origin| stub.origin.matches(&origin));
                     is_origin && stub.method == *method && stub.path.as_str() == path
                 };
-                Some(StubKey::of(collection.stubs.iter().map(|file| &file.stub).find(is_it)?))
+                Some(StubKey::of(collection.stubs.iter().map(|file| &*file.stub).find(is_it)?))
             }
         };
         Some(Proposal {

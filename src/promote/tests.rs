@@ -16,7 +16,7 @@ fn options() -> Options {
 /// Reads a body of a promotion's collection.
 fn content(promotion: &Promotion, traffic: &[Recorded], body: &BodySpec) -> Option<Content> {
     if let Some(value) = &body.json {
-        return Some(Content::Small(body.style.render(value).into()));
+        return Some(Content::Small(body.style.render(&value.value()).into()));
     }
     if let Some(text) = &body.text {
         return Some(Content::Small(text.clone().into()));

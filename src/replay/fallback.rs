@@ -140,8 +140,9 @@ mod tests {
         let content = Arc::get_mut(&mut source.collection).unwrap();
         content.manifest.settings = Settings { on_miss: Some(OnMiss::Record), ..Settings::default() };
         for file in &mut content.stubs {
-            let scenario = &mut file.stub.scenarios[0];
-            match file.stub.path.as_str() {
+            let stub = &mut *file.stub;
+            let scenario = &mut stub.scenarios[0];
+            match stub.path.as_str() {
                 "/stub" => file.stub.on_miss = Some(OnMiss::Fail),
                 "/ended" => scenario.end = Some(EndPolicy::Miss),
                 _ => scenario.end = Some(EndPolicy::Pass),

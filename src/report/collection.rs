@@ -194,7 +194,7 @@ fn step_words(step: &ResponseSpec) -> String {
 
 fn body_words(body: &BodySpec) -> String {
     if let Some(value) = &body.json {
-        return format!("JSON, {}", count(body.style.render(value).len(), "byte"));
+        return format!("JSON, {}", count(body.style.render(&value.value()).len(), "byte"));
     }
     if let Some(text) = &body.text {
         return format!("text, {}", count(text.len(), "byte"));

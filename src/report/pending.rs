@@ -102,7 +102,7 @@ mod tests {
         let stub: Stub = serde_json::from_value(stub).unwrap();
         let path = file_name(&stub, |_| false);
         let manifest = serde_json::from_value(manifest).unwrap();
-        let mut collection = Collection { manifest, stubs: vec![StubFile { path, stub }] };
+        let mut collection = Collection { manifest, stubs: vec![StubFile { path, stub: stub.into() }] };
         let change = json!({"do": "answer", "stub": "GET https://a.test/a", "scenario": "ok",
             "responses": [{"status": 200, "body": {"json": {"price": 2}}}]});
         let change = serde_json::from_value(change).unwrap();

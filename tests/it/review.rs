@@ -194,6 +194,11 @@ fn a_secret_stops_the_write_and_is_pointed_at() {
     let place = "stubs/api.test/get-a.json#/scenarios/0/response/body/text";
     refused(&stopped, 3, &[&format!("{place}: a token of github"), "--allow-secret"]);
     assert!(!stopped.stderr.contains(token) && !api.exists(), "{stopped}");
+    let planned = retake.run(&["promote", "1", "--into", "api", "--dry-run"]);
+    refused(&planned, 3, &[&format!("{place}: a token of github")]);
+    assert!(!planned.stderr.contains(token) && planned.stdout.is_empty() && !api.exists(), "{planned}");
+    let planned = retake.run(&["promote", "1", "--into", "api", "--dry-run", "--allow-secret", place]);
+    assert!(planned.code == 0 && planned.stdout.contains(place) && !api.exists(), "{planned}");
     let allowed = retake.run(&["promote", "1", "--into", "api", "--allow-secret", place]);
     assert_eq!(allowed.code, 0, "{allowed}");
     let manifest = std::fs::read_to_string(api.join("collection.json")).unwrap();
@@ -214,6 +219,10 @@ fn a_secret_stops_the_write_and_is_pointed_at() {
     let add = ["mock", "scenario", "add", "api", "GET /c", "--name", "ok", "--body", "a hunter2-and-more! b"];
     assert_eq!(with_key(&add).0, 3);
     assert_eq!(files(&api).len(), before.len() + 1, "the stub alone");
+    let place = "stubs/api.test/get-c.json#/scenarios/*/response/body/text";
+    let (code, text) = with_key(&[&add[..], &["--allow-secret", place]].concat());
+    assert_eq!(code, 0, "{text}");
+    assert!(std::fs::read_to_string(api.join("collection.json")).unwrap().contains(place));
     retake.ok(&["promote", "2", "--into", "api"]);
 }
 

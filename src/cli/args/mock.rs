@@ -8,6 +8,9 @@ pub struct MockArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: MockCommand,
+    /// A place that looks like a secret and is none, FILE or FILE#POINTER; it is remembered; repeatable
+    #[arg(long, value_name = "PLACE", global = true)]
+    pub allow_secret: Vec<String>,
 }
 
 /// `retake mock …`

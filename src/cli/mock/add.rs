@@ -108,7 +108,7 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
         let path = file_name(&stub, |path| collection.stubs.iter().any(|file| file.path == path));
         let next = format!("retake mock scenario add {name} '{} {}' --name ok --body '{{}}'", stub.method, stub.path);
         let done = format!("{} is a stub now; its first scenario: `{next}`", select::title(&stub));
-        collection.stubs.push(StubFile { path, stub });
+        collection.stubs.push(StubFile { path, stub: stub.into() });
         Ok((Vec::new(), done))
     })
 }

@@ -67,7 +67,7 @@ impl GivenBody {
             if kind == Kind::Json
                 && let Some((json, style)) = style_of(&self.bytes)
             {
-                return BodySpec { json: Some(json), style, ..BodySpec::default() };
+                return BodySpec { json: Some(json.into()), style, ..BodySpec::default() };
             }
             if kind != Kind::Json
                 && let Ok(text) = std::str::from_utf8(&self.bytes)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Context, select};
+use crate::app::review::allow_places;
 use crate::cli::args::WhichScenario;
 use crate::cli::collections::{load, load_error, shown, write_error};
 use crate::cli::exit::{CliError, Exit, Outcome};
@@ -27,6 +28,7 @@ pub(super) fn edit<'b>(
     let before = Arc::clone(&loaded.collection);
     let mut collection = Collection::clone(&before);
     let (bodies, done) = change(&mut collection)?;
+    allow_places(&mut collection, &context.allow);
     collection.stubs.sort_by(|one, other| one.path.cmp(&other.path));
     let batch = Batch { bodies, ..Batch::default() };
     let report = writer.change(&before, collection, batch).map_err(write_error)?;
@@ -90,7 +92,7 @@ pub(super) fn delete(context: &Context, name: &str, which: &str) -> Outcome {
     edit(context, name, |collection| {
         let (stub_text, scenario) = select::split(which);
         let at = select::stub(collection, stub_text)?;
-        let stub = &mut collection.stubs[at].stub;
+        let stub = &mut *collection.stubs[at].stub;
         let title = select::title(stub);
         let Some(scenario) = scenario else {
             let gone = collection.stubs.remove(at).stub.scenarios.len();

@@ -21,10 +21,13 @@ use crate::settings::Settings;
 struct Context {
     settings: Settings,
     printer: Printer,
+    /// Places that look like secrets and are none.
+    allow: Vec<String>,
 }
 
 pub(super) fn run(args: MockArgs, global: &Global, printer: Printer) -> Outcome {
-    dispatch(args, &Context { settings: collections::settings(global)?, printer })
+    let allow = args.allow_secret.clone();
+    dispatch(args, &Context { settings: collections::settings(global)?, printer, allow })
 }
 
 fn dispatch(args: MockArgs, context: &Context) -> Outcome {
@@ -70,7 +73,8 @@ mod tests {
         let typed = ["retake", "mock"].into_iter().chain(line.iter().copied());
         let cli = Cli::try_parse_from(typed).unwrap_or_else(|error| panic!("{error}"));
         let Command::Mock(args) = cli.command else { panic!("not mock") };
-        let context = Context { settings: Settings::within(dir), printer: Printer::new(true) };
+        let (settings, allow) = (Settings::within(dir), args.allow_secret.clone());
+        let context = Context { settings, printer: Printer::new(true), allow };
         match dispatch(args, &context) {
             Ok(exit) => (exit.0, String::new()),
             Err(error) => (error.exit.0, format!("{} | {}", error.message, error.hint.unwrap_or_default())),

@@ -12,7 +12,7 @@ fn options() -> Options {
 
 fn content(body: &crate::collection::BodySpec) -> Option<Content> {
     let text = match (&body.json, &body.text) {
-        (Some(json), _) => body.style.render(json),
+        (Some(json), _) => body.style.render(&json.value()),
         (_, Some(text)) => text.clone().into_bytes(),
         _ => return None,
     };

@@ -105,14 +105,14 @@ impl Templated {
                 fields.push((at, Bound::new(text, names)?));
             }
         }
-        let json = spec.and_then(|spec| Some((spec.json.as_ref()?, spec.style)));
+        let json = spec.and_then(|spec| Some((spec.json.as_ref()?.value(), spec.style)));
         let body = match json {
             Some((value, style)) => {
                 let mut strings = HashMap::new();
-                bind_strings(value, names, &mut strings)?;
+                bind_strings(&value, names, &mut strings)?;
                 match strings.is_empty() {
                     true => BodyTemplate::Fixed,
-                    false => BodyTemplate::Json(value.clone(), style, strings),
+                    false => BodyTemplate::Json(value, style, strings),
                 }
             }
             None => match std::str::from_utf8(body).ok().filter(|text| has_expressions(text)) {

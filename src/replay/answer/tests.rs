@@ -18,7 +18,7 @@ fn ready(stub: &str, body: &str, options: &AnswerOptions) -> Result<Ready, Strin
     let answers = answers.of_stub(&stub);
     let scenario = &stub.scenarios[0];
     let recorded = scenario.request.body.as_ref().and_then(|body| body.json.as_ref());
-    let body_of = || Ok::<_, ()>(recorded.map(ToString::to_string).unwrap_or_default().into());
+    let body_of = || Ok::<_, ()>(recorded.map(|json| json.text().to_owned()).unwrap_or_default().into());
     let request = answers.request(&stub, scenario, body_of).unwrap();
     let scene = Scene { stub: &stub, scenario, request: request.as_ref(), label: "m: it", step: 0 };
     answers.ready(&scene, &scenario.steps()[0], body.to_owned().into()).map_err(|error| error.to_string())

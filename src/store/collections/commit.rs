@@ -249,7 +249,7 @@ mod tests {
             let file = |number: usize| {
                 let mut stub: crate::collection::Stub = serde_json::from_str(&stub(&format!("/{number}"))).unwrap();
                 stub.schema = Some(mark.to_owned());
-                crate::collection::StubFile { path: format!("stubs/{number:02}.json"), stub }
+                crate::collection::StubFile { path: format!("stubs/{number:02}.json"), stub: stub.into() }
             };
             crate::collection::Collection { manifest, stubs: (0..40).map(file).collect() }
         };

@@ -160,7 +160,7 @@ fn read_stubs(
                 stub.scenarios.shrink_to_fit();
                 check_stub(root, path, &stub, &mut faults);
                 then(&mut stub);
-                stubs.push(StubFile { path: path.clone(), stub });
+                stubs.push(StubFile { path: path.clone(), stub: stub.into() });
             }
         }
         (stubs, faults)

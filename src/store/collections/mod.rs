@@ -20,6 +20,7 @@ use crate::collection::{BodySpec, Collection};
 
 pub use load::{load, load_to_serve};
 pub use pending::load_pending;
+pub use stage::inspect;
 pub use write::{Batch, BodySource, NewBody, Secret, WriteError, WriteReport, Writer, write};
 
 /// The manifest's name in a collection's folder.
@@ -88,7 +89,7 @@ impl Loaded {
     pub fn body(&self, body: &BodySpec) -> std::io::Result<Bytes> {
         if let Some(value) = &body.json {
             // Without the slack of the vector it was rendered into: bodies stay in memory for a whole run.
-            return Ok(body.style.render(value).into_boxed_slice().into());
+            return Ok(body.style.render(&value.value()).into_boxed_slice().into());
         }
         if let Some(text) = &body.text {
             return Ok(Bytes::copy_from_slice(text.as_bytes()));

@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempPath;
 
-use super::commit;
-use super::write::{Secret, TEMPORARY, WriteError, WriteReport};
-use crate::collection::{check, file_text};
+use super::write::{Batch, BodySource, Secret, TEMPORARY, WriteError, WriteReport};
+use super::{MANIFEST, commit};
+use crate::collection::{Collection, check, file_text};
 use crate::redact::Guard;
 
 /// The files of one write that wait beside their places.
@@ -97,18 +97,10 @@ impl<'a> Staged<'a> {
     pub(super) fn inspect(&self, guard: &Guard, allowed: &[String]) -> Result<(), WriteError> {
         let mut found = Vec::new();
         for (temporary, path) in &self.files {
-            let failed = |error| WriteError::Io(self.root.join(path), error);
-            // JSON of a recorded body is looked at as text: its places are lines.
-            let suspicions = if path.starts_with("bodies/") || !path.ends_with(".json") {
-                guard.file(File::open(temporary).map_err(failed)?).map_err(failed)?
-            } else {
-                let text = std::fs::read(temporary).map_err(failed)?;
-                guard.json(&serde_json::from_slice(&text).map_err(|error| failed(error.into()))?)
-            };
-            let secrets = suspicions.into_iter().map(|suspicion| Secret { file: path.clone(), suspicion });
-            found.extend(secrets.filter(|secret| !allowed.iter().any(|place| secret.is_at(place))));
+            let file = File::open(temporary).map_err(|error| WriteError::Io(self.root.join(path), error))?;
+            found.extend(secrets_in(guard, self.root, path, file)?);
         }
-        if found.is_empty() { Ok(()) } else { Err(WriteError::Secrets(found)) }
+        only_allowed(found, allowed)
     }
 
     /// Puts everything in place, and removes what `remove` names.
@@ -132,6 +124,49 @@ impl Drop for Staged<'_> {
             }
         }
     }
+}
+
+/// What looks like a secret in one file that is to be written.
+fn secrets_in(guard: &Guard, root: &Path, path: &str, mut content: impl Read) -> Result<Vec<Secret>, WriteError> {
+    let failed = |error| WriteError::Io(root.join(path), error);
+    // JSON of a recorded body is looked at as text: its places are lines.
+    let suspicions = if path.starts_with("bodies/") || !path.ends_with(".json") {
+        guard.file(content).map_err(failed)?
+    } else {
+        let mut text = Vec::new();
+        content.read_to_end(&mut text).map_err(failed)?;
+        guard.json(&serde_json::from_slice(&text).map_err(|error| failed(error.into()))?)
+    };
+    Ok(suspicions.into_iter().map(|suspicion| Secret { file: path.to_owned(), suspicion }).collect())
+}
+
+fn only_allowed(mut found: Vec<Secret>, allowed: &[String]) -> Result<(), WriteError> {
+    found.retain(|secret| !allowed.iter().any(|place| secret.is_at(place)));
+    if found.is_empty() { Ok(()) } else { Err(WriteError::Secrets(found)) }
+}
+
+/// Looks for secrets in what would be written, as [`Writer::write_all`] of a guarded writer does, and writes nothing.
+///
+/// # Errors
+/// [`WriteError::Secrets`], and those of the readers of the bodies.
+///
+/// [`Writer::write_all`]: super::Writer::write_all
+pub fn inspect(guard: &Guard, root: &Path, collection: &Collection, batch: Batch<'_>) -> Result<(), WriteError> {
+    let mut found = Vec::new();
+    for body in batch.bodies {
+        found.extend(match body.content {
+            BodySource::Bytes(bytes) => secrets_in(guard, root, &body.path, &bytes[..])?,
+            BodySource::Reader(reader) => secrets_in(guard, root, &body.path, reader)?,
+        });
+    }
+    for pending in batch.pending {
+        found.extend(secrets_in(guard, root, &pending.path(), file_text(pending).as_bytes())?);
+    }
+    for file in &collection.stubs {
+        found.extend(secrets_in(guard, root, &file.path, file_text(&file.stub).as_bytes())?);
+    }
+    found.extend(secrets_in(guard, root, MANIFEST, file_text(&collection.manifest).as_bytes())?);
+    only_allowed(found, &collection.manifest.settings.allowed_secrets)
 }
 
 /// Refuses a path that leaves the folder, by its text or by a folder that is a link.

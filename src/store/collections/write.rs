@@ -289,7 +289,7 @@ mod tests {
         let stub = |path: &&str| {
             let text = format!(r#"{{"version": 1, "method": "GET", "origin": "https://a.b", "path": "{path}"}}"#);
             let stub: Stub = serde_json::from_str(&text).unwrap();
-            StubFile { path: format!("stubs/a.b/get{}.json", path.replace('/', "-")), stub }
+            StubFile { path: format!("stubs/a.b/get{}.json", path.replace('/', "-")), stub: stub.into() }
         };
         Collection { manifest, stubs: paths.iter().map(stub).collect() }
     }

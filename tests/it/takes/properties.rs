@@ -17,7 +17,7 @@ fn options() -> Options {
 /// The bodies of a promotion.
 fn content<'a>(promotion: &'a Promotion) -> impl Fn(&BodySpec) -> Option<Content> + use<'a> {
     |body| match (&body.json, &body.text) {
-        (Some(value), _) => Some(Content::Small(body.style.render(value).into())),
+        (Some(value), _) => Some(Content::Small(body.style.render(&value.value()).into())),
         (_, Some(text)) => Some(Content::Small(text.clone().into())),
         _ => {
             let file = promotion.bodies.iter().find(|file| Some(&file.path) == body.file.as_ref())?;
@@ -68,7 +68,7 @@ fn edit(collection: &mut Collection, which: usize, edit: Edit) {
         Edit::Priority => scenario.priority = Some(7),
         Edit::Default => scenario.default = true,
         Edit::Body => {
-            let body = BodySpec { json: Some(serde_json::json!({ "mine": true })), ..BodySpec::default() };
+            let body = BodySpec { json: Some(serde_json::json!({ "mine": true }).into()), ..BodySpec::default() };
             match &mut scenario.response {
                 Some(response) => response.body = Some(body),
                 None => scenario.responses[0].body = Some(body),
