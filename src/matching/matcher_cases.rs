@@ -16,7 +16,7 @@ fn index(stubs: &[Value]) -> Index {
         stub["origin"] = "https://a.test".into();
         let stub: Stub = serde_json::from_value(stub).expect("a stub");
         assert_eq!(crate::collection::check::stub(&stub), [], "the stub is sound");
-        files.push(StubFile { path: format!("stubs/a.test/{at}.json"), stub });
+        files.push(StubFile { path: format!("stubs/a.test/{at}.json"), stub: stub.into() });
     }
     Index::new(vec![source])
 }

@@ -101,7 +101,7 @@ fn files(stubs: &[Value]) -> Vec<StubFile> {
             scenario["name"] = format!("s{at}-{number}").into();
         }
         let stub: Stub = serde_json::from_value(stub).unwrap();
-        StubFile { path: format!("stubs/a.test/{at}.json"), stub }
+        StubFile { path: format!("stubs/a.test/{at}.json"), stub: stub.into() }
     };
     stubs.iter().enumerate().map(file).collect()
 }
