@@ -2,13 +2,14 @@
 //! collection offline, telling why a call did not match.
 //!
 //! The layers, lowest first; a module imports only from lower ones (`tests/layering.rs` holds them to it):
-//! `model` · `collection`, `redact`, `diff` · `matching`, `promote` · `report`, `store`, `tls`, `formats` · `recorder`, `wire` ·
+//! `model` · `collection`, `redact`, `diff` · `matching`, `promote` · `drift` · `report`, `store`, `tls`, `formats` · `recorder`, `wire` ·
 //! `forward`, `replay` · `proxy`, `control` · `settings` · `app` · `cli`.
 
 pub mod app;
 pub mod collection;
 pub mod control;
 pub mod diff;
+pub mod drift;
 pub mod formats;
 pub mod forward;
 #[cfg(any(test, feature = "fuzzing"))]

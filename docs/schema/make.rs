@@ -4,5 +4,8 @@ fn main() -> std::io::Result<()> {
     for (path, text) in retake::collection::schema::published() {
         std::fs::write(path, text)?;
     }
+    for (path, text) in retake::report::schema::published() {
+        std::fs::write(path, text)?;
+    }
     Ok(())
 }

@@ -9,4 +9,5 @@ pub mod promote;
 pub mod record;
 pub mod replay;
 pub mod review;
+pub mod verify;
 pub mod wiring;

@@ -24,7 +24,7 @@ mod prune;
 mod search;
 mod show;
 mod stats;
-mod style;
+pub(super) mod style;
 mod tag;
 mod tail;
 

@@ -21,6 +21,7 @@ mod select;
 mod state;
 #[cfg(test)]
 mod testing;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,7 @@ fn run(cli: Cli, printer: Printer) -> Outcome {
         Command::State(args) => state::run(args, global, printer),
         Command::Explain(args) => explain::run(args, global, printer),
         Command::Calls(args) => calls::run(args, global, printer),
+        Command::Verify(args) => verify::run(&args, global, printer),
         Command::Env(args) => env::run(args, global, printer),
         Command::Ca(args) => ca::run(args, global, printer),
         Command::Demo(args) => demo::run(args, global, printer),

@@ -27,7 +27,8 @@ pub fn pending_schema() -> &'static Value {
     &SCHEMA
 }
 
-fn schema_of<T: schemars::JsonSchema>(title: &str) -> Value {
+/// The schema of a type, with this title.
+pub(crate) fn schema_of<T: schemars::JsonSchema>(title: &str) -> Value {
     let schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     let Value::Object(mut members) = schema.to_value() else { return Value::Bool(true) };
     // What names the schema goes first, for people.

@@ -17,7 +17,7 @@ const PRESENT: u8 = b'p';
 /// The rules that hold for one side of one endpoint: the stub's before the collection's, the first that names an item
 /// decides.
 #[derive(Default)]
-pub(super) struct Lens<'a> {
+pub(crate) struct Lens<'a> {
     rules: Vec<&'a Rule>,
     /// Values that a `fresh` rule names are alike.
     fresh_alike: bool,
@@ -25,7 +25,7 @@ pub(super) struct Lens<'a> {
 
 /// What a rule does with an item before it is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// It vanishes.
     Nothing,
     /// Only that there is a value.
@@ -38,7 +38,7 @@ pub(super) enum Seen {
 
 impl Seen {
     /// Whether only the presence of this value counts.
-    pub(super) fn hides(self, value: &str) -> bool {
+    pub(crate) fn hides(self, value: &str) -> bool {
         match self {
             Seen::Presence => true,
             Seen::Looks(shape) => shape.fits(value),
@@ -49,12 +49,12 @@ impl Seen {
 
 impl<'a> Lens<'a> {
     /// The rules among these about that side.
-    pub(super) fn new(side: RuleSide, rules: impl IntoIterator<Item = &'a Rule>) -> Self {
+    pub(crate) fn new(side: RuleSide, rules: impl IntoIterator<Item = &'a Rule>) -> Self {
         Lens { rules: rules.into_iter().filter(|rule| rule.side == side && !rule.off).collect(), fresh_alike: false }
     }
 
     /// The same, with all fresh values alike: how the answers of two recordings are compared.
-    pub(super) fn across_recordings(&self) -> Self {
+    pub(crate) fn across_recordings(&self) -> Self {
         Lens { rules: self.rules.clone(), fresh_alike: true }
     }
 
@@ -72,8 +72,18 @@ impl<'a> Lens<'a> {
         self.rules.iter().find(|rule| rule.place == place && names_match(place, &rule.name, name)).copied()
     }
 
+    /// Whether an item vanishes.
+    pub(crate) fn ignores(&self, place: Place, name: &str) -> bool {
+        self.seen(place, name) == Seen::Nothing
+    }
+
+    /// Whether an item vanishes, or any value of it will do.
+    pub(crate) fn hides(&self, place: Place, name: &str) -> bool {
+        matches!(self.seen(place, name), Seen::Nothing | Seen::Presence)
+    }
+
     /// What is seen of an item.
-    pub(super) fn seen(&self, place: Place, name: &str) -> Seen {
+    pub(crate) fn seen(&self, place: Place, name: &str) -> Seen {
         let Some(rule) = self.rule(place, name) else { return Seen::Value };
         match (rule.action, rule.shape) {
             (RuleAction::Ignore, _) => Seen::Nothing,
@@ -197,7 +207,7 @@ fn under(pointer: &mut String, segment: &str, inside: impl FnOnce(&mut String)) 
 }
 
 /// A member's name as a part of a pointer (RFC 6901).
-pub(super) fn escaped(name: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
 }
 
@@ -215,7 +225,7 @@ fn number_text(number: &serde_json::Number) -> String {
 }
 
 /// Text in which every placeholder has become the same mark.
-pub(super) fn without_placeholders(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_placeholders(text: &str) -> Cow<'_, str> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
     let mut out: Option<String> = None;
     let mut done = 0;

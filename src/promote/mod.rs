@@ -30,6 +30,7 @@ use bytes::Bytes;
 use crate::collection::{BodySpec, Collection};
 use crate::model::{ContentHash, Exchange};
 
+pub(crate) use canonical::{Lens, Seen, escaped, without_placeholders};
 pub use merge::empty;
 pub use promoter::Promoter;
 pub use proposal::{Proposal, ask};

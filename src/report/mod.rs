@@ -3,6 +3,7 @@
 pub mod body;
 pub mod collection;
 pub mod comparison;
+pub mod drift;
 pub mod exchange;
 pub mod explain;
 pub mod mask;
@@ -11,5 +12,6 @@ pub mod pending;
 pub mod promotion;
 pub mod receipt;
 pub mod repeat;
+pub mod schema;
 pub mod styled;
 pub mod terminal;

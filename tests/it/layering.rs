@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["collection", "redact", "diff"],
     &["matching"],
     &["promote"],
+    &["drift"],
     &["report", "store", "tls", "formats"],
     &["wire", "fuzzing"],
     &["recorder"],

@@ -33,3 +33,4 @@ mod round_trip;
 mod secrets;
 mod state;
 mod takes;
+mod verify;

@@ -4,6 +4,7 @@ mod filters;
 mod history;
 mod mock;
 mod review;
+mod verify;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use mock::{
     StubCommand, WhichScenario,
 };
 pub use review::ReviewArgs;
+pub use verify::{FailOnArg, VerifyArgs};
 
 /// Record real API traffic, promote it into mocks, replay it offline
 #[derive(Debug, Parser)]
@@ -68,6 +70,8 @@ pub enum Command {
     Calls(CallsArgs),
     /// Look at sequences, named states and fresh values of a running replay, and set them
     State(StateArgs),
+    /// Send the safe requests of a collection to the live API again, and tell what has changed
+    Verify(VerifyArgs),
     /// Print the variables that point this shell at the newest running recorder or replay
     Env(EnvArgs),
     /// The certificate authority of this installation

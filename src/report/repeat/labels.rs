@@ -37,6 +37,29 @@ impl Labels {
         self.0.iter().map(|(_, label)| label.as_str())
     }
 
+    /// The text with the values that `value` has for the labels in the place of what was masked.
+    ///
+    /// # Errors
+    /// The labels that have no value.
+    pub fn restored(
+        &mut self,
+        place: Place<'_>,
+        text: &[u8],
+        value: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<u8>, Vec<String>> {
+        let (mut out, mut missing) = (Vec::with_capacity(text.len()), Vec::new());
+        for piece in self.pieces(place, text) {
+            match piece {
+                Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+                Piece::Secret(label) => match value(&label) {
+                    Some(value) => out.extend_from_slice(value.as_bytes()),
+                    None => missing.push(label),
+                },
+            }
+        }
+        if missing.is_empty() { Ok(out) } else { Err(missing) }
+    }
+
     /// The text in pieces.
     pub(super) fn pieces<'a>(&mut self, place: Place<'_>, text: &'a [u8]) -> Vec<Piece<'a>> {
         let mut pieces = Vec::new();
@@ -177,6 +200,16 @@ mod tests {
         assert_eq!(labels(Place::Query, "key=retake-api_key-abcdefghij&b=1"), ["API_KEY"]);
         assert_eq!(labels(Place::Field("Authorization"), "Bearer retake-github_-abcdefghij"), ["GITHUB"]);
         assert_eq!(labels(Place::Field("Authorization"), "token retake-github-abcdefghij"), ["AUTHORIZATION"]);
+    }
+
+    #[test]
+    fn values_come_back_or_are_named() {
+        let mut labels = Labels::default();
+        let text = b"a=retake-secret-abcdefghij&b=2&c=retake-secret-zzzzzzzzzz";
+        let known = |label: &str| (label == "QUERY_A").then(|| "s3cr3t".to_owned());
+        assert_eq!(labels.restored(Place::Query, text, known), Err(vec!["QUERY_C".to_owned()]));
+        let all = |label: &str| Some(label.to_lowercase());
+        assert_eq!(labels.restored(Place::Query, text, all).unwrap(), b"a=query_a&b=2&c=query_c");
     }
 
     #[test]

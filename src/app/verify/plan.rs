@@ -1,0 +1,231 @@
+//! Which requests of a collection are sent, where to, and why the others are not.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+use crate::collection::{OriginPattern, START, Scenario, SegmentPattern, Stub};
+use crate::model::fields::is_hop_by_hop;
+use crate::model::origin::split_scheme;
+use crate::model::{Authority, Fields, Origin, path};
+use crate::redact::MaskRules;
+use crate::report::drift::Left;
+use crate::report::repeat::{Labels, Place, VARIABLE};
+use crate::store::collections::Loaded;
+
+/// Methods that ask and change nothing (RFC 9110 section 9.2.1, and QUERY).
+const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "QUERY"];
+
+/// Where the requests of an origin go instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Against {
+    /// Of this origin; of every one where it is absent.
+    pub of: Option<OriginPattern>,
+    /// To this one.
+    pub to: Origin,
+    /// Below this path, without a slash at its end.
+    pub prefix: String,
+}
+
+/// A text that names no place to send requests to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no base URL such as https://staging.example.com/v1, nor ORIGIN=URL")]
+pub struct BadAgainst(String);
+
+impl FromStr for Against {
+    type Err = BadAgainst;
+
+    fn from_str(text: &str) -> Result<Self, BadAgainst> {
+        let bad = || BadAgainst(text.to_owned());
+        let (of, url) = match text.split_once('=') {
+            Some((origin, url)) => (Some(origin.parse().map_err(|_| bad())?), url),
+            None => (None, text),
+        };
+        let (scheme, rest) = split_scheme(url).ok_or_else(bad)?;
+        let (host, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let prefix = prefix.trim_end_matches('/');
+        if prefix.contains(['?', '#']) || prefix.parse::<http::uri::PathAndQuery>().is_err() && !prefix.is_empty() {
+            return Err(bad());
+        }
+        let authority = Authority::parse(host, scheme.default_port()).map_err(|_| bad())?;
+        Ok(Against { of, to: Origin::new(scheme, authority), prefix: prefix.to_owned() })
+    }
+}
+
+/// A request, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// The stub, by position.
+    pub(super) stub: usize,
+    /// The scenario in it.
+    pub(super) scenario: usize,
+    pub(super) method: http::Method,
+    /// What is called.
+    pub(super) origin: Origin,
+    /// What was recorded from.
+    pub(super) recorded_origin: Origin,
+    pub(super) prefix: String,
+    pub(super) uri: http::Uri,
+    pub(super) fields: Fields,
+    pub(super) body: Bytes,
+}
+
+/// The requests to send, in the order of the files, and those that are not sent.
+pub(super) struct Plan {
+    pub(super) requests: Vec<Request>,
+    pub(super) not_sent: Vec<Left>,
+}
+
+impl Plan {
+    pub(super) fn of(loaded: &Loaded, against: &[Against], with_unsafe: bool, mask: &MaskRules) -> Plan {
+        let mut planner = Planner { loaded, against, with_unsafe, mask, labels: Labels::default() };
+        let mut plan = Plan { requests: Vec::new(), not_sent: Vec::new() };
+        let several = loaded.collection.manifest.origins.len() > 1;
+        for (stub_at, file) in loaded.collection.stubs.iter().enumerate() {
+            for (at, scenario) in file.stub.scenarios.iter().enumerate() {
+                match planner.request(&file.stub, scenario) {
+                    Ok(request) => plan.requests.push(Request { stub: stub_at, scenario: at, ..request }),
+                    Err(reason) => plan.not_sent.push(Left { scenario: file.stub.label(scenario, several), reason }),
+                }
+            }
+        }
+        plan
+    }
+}
+
+struct Planner<'a> {
+    loaded: &'a Loaded,
+    against: &'a [Against],
+    with_unsafe: bool,
+    mask: &'a MaskRules,
+    /// One for the whole collection: a masked value has one name wherever it stands.
+    labels: Labels,
+}
+
+impl Planner<'_> {
+    fn request(&mut self, stub: &Stub, scenario: &Scenario) -> Result<Request, String> {
+        self.is_to_be_sent(stub, scenario)?;
+        let (origin, prefix) = self.place(stub)?;
+        let target = stub.example_target(scenario);
+        let (path, query) = path::split_target(&target);
+        let mut missing = Vec::new();
+        let mut target = self.restored(Place::Path, path.as_bytes(), &mut missing);
+        if let Some(query) = query {
+            target.push(b'?');
+            target.extend(self.restored(Place::Query, query.as_bytes(), &mut missing));
+        }
+        let fields = self.fields(stub, scenario, &mut missing);
+        let body = match &scenario.request.body {
+            None => Bytes::new(),
+            Some(spec) if spec.truncated => return Err("the recording of its body broke off".to_owned()),
+            Some(spec) => {
+                let bytes = self.loaded.body(spec).map_err(|error| format!("its body cannot be read: {error}"))?;
+                self.restored(Place::Body, &bytes, &mut missing).into()
+            }
+        };
+        if !missing.is_empty() {
+            missing.sort();
+            missing.dedup();
+            let names: Vec<String> = missing.iter().map(|label| format!("{VARIABLE}{label}")).collect();
+            return Err(format!("a value in it was masked: set {}", names.join(", ")));
+        }
+        let url = [format!("{origin}{prefix}").as_bytes(), &target].concat();
+        let uri = http::Uri::try_from(url).map_err(|error| format!("its URL cannot be sent: {error}"))?;
+        let method =
+            http::Method::from_bytes(stub.method.as_bytes()).map_err(|_| format!("`{}` is no method", stub.method))?;
+        let recorded_origin = stub.origin.example();
+        Ok(Request { stub: 0, scenario: 0, method, origin, recorded_origin, prefix, uri, fields, body })
+    }
+
+    fn is_to_be_sent(&self, stub: &Stub, scenario: &Scenario) -> Result<(), String> {
+        if scenario.disabled {
+            return Err("it is disabled".to_owned());
+        }
+        if !self.with_unsafe && !SAFE.contains(&stub.method.as_str()) {
+            return Err(format!("{} may change something: `--unsafe` sends it", stub.method));
+        }
+        if let Some(state) = scenario.state.as_ref().and_then(|state| state.requires.as_deref())
+            && state != START
+        {
+            return Err(format!("it needs the state `{state}`, which the API may not be in"));
+        }
+        if scenario.steps().is_empty() {
+            return Err("it has no answer".to_owned());
+        }
+        if scenario.steps().iter().all(|step| step.fault.is_some()) || stub.fault.is_some() {
+            return Err("its answers are made to fail".to_owned());
+        }
+        for segment in stub.path.segments() {
+            match segment {
+                SegmentPattern::Literal(_) => {}
+                SegmentPattern::Capture(name) if scenario.request.captures.contains_key(name) => {}
+                other => return Err(format!("`{other}` in its path may be anything, and no value was recorded")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The origin that is called, and the path below which it is.
+    fn place(&self, stub: &Stub) -> Result<(Origin, String), String> {
+        let meant = self.against.iter().find(|against| against.of.as_ref() == Some(&stub.origin));
+        if let Some(against) = meant.or_else(|| self.against.iter().find(|against| against.of.is_none())) {
+            return Ok((against.to.clone(), against.prefix.clone()));
+        }
+        let origin = stub.origin.as_origin();
+        let origin = origin.ok_or_else(|| format!("{} has no port: name the API with `--against`", stub.origin))?;
+        Ok((origin, String::new()))
+    }
+
+    fn fields(&mut self, stub: &Stub, scenario: &Scenario, missing: &mut Vec<String>) -> Fields {
+        let mut fields = Fields::new();
+        for line in stub.fields_of(scenario) {
+            let field = &line.0;
+            let is_own = is_hop_by_hop(&field.name) || field.is("host") || field.is("content-length");
+            if !is_own {
+                fields.push(&field.name, self.restored(Place::Field(&field.name), &field.value, missing));
+            }
+        }
+        if let Some(media_type) = &scenario.request.media_type
+            && !fields.has("content-type")
+        {
+            fields.push("content-type", media_type.as_bytes());
+        }
+        for (name, value) in
+            [("accept", "*/*"), ("user-agent", concat!("retake/", env!("CARGO_PKG_VERSION"), " (verify)"))]
+        {
+            if !fields.has(name) {
+                fields.push(name, value);
+            }
+        }
+        fields
+    }
+
+    fn restored(&mut self, place: Place<'_>, text: &[u8], missing: &mut Vec<String>) -> Vec<u8> {
+        let value = |label: &str| {
+            let known = self.mask.secrets.iter().find(|secret| secret.label.eq_ignore_ascii_case(label));
+            known.map(|secret| secret.value.clone())
+        };
+        self.labels.restored(place, text, value).unwrap_or_else(|labels| {
+            missing.extend(labels);
+            Vec::new()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_to_send_to() {
+        let read = |text: &str| text.parse::<Against>();
+        let plain = read("https://staging.test:8443/v1/").unwrap();
+        assert_eq!((plain.to.to_string().as_str(), plain.prefix.as_str()), ("https://staging.test:8443", "/v1"));
+        assert!(plain.of.is_none());
+        let one = read("https://a.test=http://localhost:1").unwrap();
+        assert_eq!(one.of.unwrap().to_string(), "https://a.test");
+        for text in ["", "staging.test", "https://", "x=https://a.test", "https://a.test/?x", "ftp://a"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

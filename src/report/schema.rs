@@ -1,0 +1,23 @@
+//! The JSON Schemas of reports, as published in `docs/schema/`, generated from the types.
+
+use crate::collection::schema::schema_of;
+use crate::report::drift::DriftReport;
+
+/// The published files, relative to the project's folder, with the text that they must have.
+pub fn published() -> [(&'static str, String); 1] {
+    let drift = schema_of::<DriftReport>("What `retake verify --json` reports");
+    [("docs/schema/drift.schema.json", format!("{drift:#}\n"))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_schemas_are_those_of_the_types() {
+        for (path, text) in published() {
+            let found = std::fs::read_to_string(path).unwrap_or_default();
+            assert!(found == text, "{path} is stale: `cargo run --example make-schemas` renews it");
+        }
+    }
+}
