@@ -5,12 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::key::StubKey;
-use super::manifest::Manifest;
 use super::pattern::PathPattern;
-use super::repath;
-use super::rule::{Rule, RuleAction, RuleSide};
-use super::stub::{Defaults, EndPolicy, MatchParts, RequestSpec, ResponseSpec, Scenario, Stub};
-use super::{Collection, FORMAT_VERSION, StubFile, file_name, shape};
+use super::placing::{free_name, stub_at};
+use super::rule::Rule;
+use super::rule_words::rule_title;
+use super::state::StateSpec;
+use super::stub::{EndPolicy, RequestSpec, ResponseSpec, Scenario, Stub};
+use super::{Collection, copying, repath, shape};
 
 /// A change of a collection. Applying it twice is the same as applying it once.
 #[allow(clippy::large_enum_variant, reason = "few wait at a time, each in its file")]
@@ -95,6 +96,43 @@ pub enum Change {
         scenario: String,
         /// The request.
         request: RequestSpec,
+    },
+    /// Adds a scenario that answers as another one does. The stub is made, and its origin listed, if it is not there.
+    CopyScenario {
+        /// The stub of the scenario that is there.
+        stub: StubKey,
+        /// Its name.
+        scenario: String,
+        /// The stub that gets the new one; often the same.
+        to: StubKey,
+        /// The name of the new one; a number is added where another scenario has it.
+        name: String,
+        /// What the request of the new one looks like.
+        request: Box<RequestSpec>,
+    },
+    /// Lengthens a sequence: its last answer is given again until there are so many.
+    SetLength {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name.
+        scenario: String,
+        /// How many calls it answers.
+        answers: u32,
+    },
+    /// Says which named state a scenario needs, and which one it leads to.
+    SetState {
+        /// The stub.
+        stub: StubKey,
+        /// The scenario's name.
+        scenario: String,
+        /// The state; none for every state.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<StateSpec>,
+    },
+    /// Several that only make sense together, one after the other.
+    Together {
+        /// The changes.
+        changes: Vec<Change>,
     },
 }
 
@@ -196,6 +234,28 @@ impl Change {
                 scenario.request = request.clone();
                 Ok(is_new)
             }
+            Change::CopyScenario { stub: key, scenario: name, to, name: new, request } => {
+                let known = scenario(stub(collection, key)?, key, name)?;
+                let copy = copying::copy(known, new, request);
+                Ok(add_scenario(collection, to, &copy))
+            }
+            Change::SetLength { stub: key, scenario: name, answers } => {
+                Ok(copying::lengthen(scenario(stub(collection, key)?, key, name)?, *answers))
+            }
+            Change::SetState { stub: key, scenario: name, state } => {
+                let scenario = scenario(stub(collection, key)?, key, name)?;
+                let is_new = scenario.state != *state;
+                scenario.state = state.clone();
+                Ok(is_new)
+            }
+            Change::Together { changes } => {
+                let (mut after, mut is_new) = (collection.clone(), false);
+                for change in changes {
+                    is_new |= change.apply(&mut after)?;
+                }
+                *collection = after;
+                Ok(is_new)
+            }
         }
     }
 
@@ -240,6 +300,17 @@ impl Change {
                 _ => format!("{} stubs become one, {path}", stubs.len()),
             },
             Change::SetRequest { stub, scenario, .. } => format!("{}#{scenario} expects another request", stub.short()),
+            Change::CopyScenario { scenario, to, name, .. } => {
+                format!("{} gets the scenario `{name}`, which answers as `{scenario}` does", to.short())
+            }
+            Change::SetLength { stub, scenario, answers } => {
+                format!("{}#{scenario} answers {answers} calls, its last answer given again", stub.short())
+            }
+            Change::SetState { stub, scenario, state } => match state {
+                Some(state) => format!("{}#{scenario} {}", stub.short(), state.words()),
+                None => format!("{}#{scenario} answers in every state", stub.short()),
+            },
+            Change::Together { changes } => changes.iter().map(Change::title).collect::<Vec<_>>().join("; "),
         }
     }
 
@@ -266,6 +337,10 @@ impl Change {
                 format!("path {}", stubs.join(", "))
             }
             Change::SetRequest { stub, scenario, .. } => format!("request {stub}#{scenario}"),
+            Change::CopyScenario { to, name, .. } => format!("scenario {to}#{name}"),
+            Change::SetLength { stub, scenario, .. } => format!("end {stub}#{scenario}"),
+            Change::SetState { stub, scenario, .. } => format!("state {stub}#{scenario}"),
+            Change::Together { changes } => changes.iter().map(Change::subject).collect::<Vec<_>>().join(", "),
         }
     }
 
@@ -273,71 +348,24 @@ impl Change {
     /// from which exchange.
     pub fn id(&self) -> String {
         let mut bare = self.clone();
-        match &mut bare {
-            Change::AddRule { rule, .. } => (rule.why, rule.off, rule.except) = (None, false, Vec::new()),
-            Change::Answer { source, .. } => *source = None,
-            Change::AddScenario { scenario, .. } => scenario.source = None,
-            Change::SetPath { stubs, .. } => stubs.sort_by_key(ToString::to_string),
-            _ => {}
-        }
+        bare.strip();
         // These types have only string keys and finite numbers.
         let text = serde_json::to_string(&bare).unwrap_or_default();
         let mut id = blake3::hash(text.as_bytes()).to_hex().to_string();
         id.truncate(10);
         id
     }
-}
 
-/// What a rule does, in one plain sentence without a full stop: `in GET /orders the query's `nonce` may be
-/// anything that looks like a UUID`. Without a stub it speaks of the whole collection.
-pub fn rule_title(stub: Option<&StubKey>, rule: &Rule) -> String {
-    let place = stub.map_or_else(|| "everywhere".to_owned(), |stub| format!("in {}", stub.short()));
-    format!("{place} {}", rule_words(rule))
-}
-
-/// [`rule_title`] without where it holds.
-pub fn rule_words(rule: &Rule) -> String {
-    let item = item_words(rule.place, &rule.name);
-    let side = if rule.side == RuleSide::Response { " of answers" } else { "" };
-    let looks = rule.shape.map(|shape| format!(" that looks like {}", shape.words())).unwrap_or_default();
-    let does = match rule.action {
-        RuleAction::Ignore => "does not count".to_owned(),
-        RuleAction::Any => format!("may be anything{looks}"),
-        RuleAction::Fresh => {
-            if looks.is_empty() {
-                "may be a value that was not recorded".to_owned()
-            } else {
-                format!("may be a value{looks} and was not recorded")
-            }
+    /// Takes away what does not make it another change.
+    fn strip(&mut self) {
+        match self {
+            Change::AddRule { rule, .. } => (rule.why, rule.off, rule.except) = (None, false, Vec::new()),
+            Change::Answer { source, .. } => *source = None,
+            Change::AddScenario { scenario, .. } => scenario.source = None,
+            Change::SetPath { stubs, .. } => stubs.sort_by_key(ToString::to_string),
+            Change::Together { changes } => changes.iter_mut().for_each(Change::strip),
+            _ => {}
         }
-        RuleAction::Match => match &rule.is {
-            Some(matcher) => format!("must be so: {}", matcher.words()),
-            None => "must be as `is` says".to_owned(),
-        },
-        RuleAction::Echo => match &rule.from {
-            Some(from) => format!("repeats the request's {from}"),
-            None => "repeats a value of the request".to_owned(),
-        },
-    };
-    format!("{item}{side} {does}")
-}
-
-/// What a matcher of a scenario asks for: `the query's `q` must be so: begins with "tea"`.
-pub fn matcher_words(matcher: &super::PlacedMatcher) -> String {
-    format!("{} must be so: {}", item_words(matcher.place, &matcher.name), matcher.is.words())
-}
-
-fn item_words(place: super::rule::Place, name: &str) -> String {
-    use super::rule::Place;
-    match place {
-        Place::Path => format!("the path's `{name}`"),
-        Place::Query => format!("the query's `{name}`"),
-        Place::Field => format!("the field `{name}`"),
-        Place::Json if name.is_empty() => "the JSON body".to_owned(),
-        Place::Json => format!("the JSON member `{name}`"),
-        Place::Form => format!("the form's `{name}`"),
-        Place::Cookie => format!("the cookie `{name}`"),
-        Place::Body => "the body".to_owned(),
     }
 }
 
@@ -410,62 +438,6 @@ fn add_scenario(collection: &mut Collection, key: &StubKey, scenario: &Scenario)
     }
     stub.scenarios.push(Scenario { name, ..scenario.clone() });
     true
-}
-
-/// The first of `name`, `name-2`, `name-3`… that is free.
-pub(super) fn free_name(name: &str, taken: impl Fn(&str) -> bool) -> String {
-    let mut free = name.to_owned();
-    let mut number = 2u32;
-    while taken(&free) {
-        free = format!("{name}-{number}");
-        number += 1;
-    }
-    free
-}
-
-/// The position of the stub, which is made if it is not there.
-fn stub_at(collection: &mut Collection, key: &StubKey) -> usize {
-    if let Some(at) = collection.stubs.iter().position(|file| key.is_of(&file.stub)) {
-        return at;
-    }
-    list_origin(&mut collection.manifest, key);
-    let stub = Stub {
-        schema: None,
-        version: FORMAT_VERSION,
-        method: key.method.clone(),
-        origin: key.origin.clone(),
-        path: key.path.clone(),
-        defaults: Defaults::default(),
-        parts: MatchParts::default(),
-        on_miss: None,
-        rules: Vec::new(),
-        delay: None,
-        fault: None,
-        shift_dates: None,
-        priority: 0,
-        scenarios: Vec::new(),
-    };
-    insert(collection, stub)
-}
-
-fn list_origin(manifest: &mut Manifest, key: &StubKey) {
-    let one_host = |known: &super::OriginPattern| {
-        known.scheme == key.origin.scheme
-            && known.port == key.origin.port
-            && (known.host == key.origin.host || (known.is_loopback() && key.origin.is_loopback()))
-    };
-    if !manifest.origins.iter().any(one_host) {
-        manifest.origins.push(key.origin.clone());
-    }
-}
-
-/// Adds a stub under a free file name, in the order of the files; its position.
-pub(super) fn insert(collection: &mut Collection, stub: Stub) -> usize {
-    let taken = |path: &str| collection.stubs.iter().any(|file| file.path.eq_ignore_ascii_case(path));
-    let path = file_name(&stub, taken);
-    let at = collection.stubs.partition_point(|file| file.path < path);
-    collection.stubs.insert(at, StubFile { path, stub: stub.into() });
-    at
 }
 
 fn set_default(stub: &mut Stub, key: &StubKey, name: Option<&str>) -> Result<bool, ChangeError> {

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::super::check;
 use super::*;
+use crate::collection::{RuleAction, StubFile, answers_of, file_name};
 
 fn collection() -> Collection {
     let manifest = json!({"version": 1, "name": "shop", "origins": ["https://a.test"]});
@@ -202,4 +203,52 @@ proptest! {
             prop_assert_eq!(check::collection(&found), []);
         }
     }
+}
+
+#[test]
+fn a_scenario_is_copied_once_with_its_answers_and_a_request_of_its_own() {
+    let mut found = collection();
+    let key = StubKey::of(&found.stubs[0].stub);
+    let known = found.stubs[0].stub.scenarios[0].clone();
+    let to = StubKey { path: "/elsewhere".parse().unwrap(), ..key.clone() };
+    let request = RequestSpec { query: vec!["a=1".parse().unwrap()], ..RequestSpec::default() };
+    let change = Change::CopyScenario {
+        stub: key,
+        scenario: known.name.clone(),
+        to: to.clone(),
+        name: "other".into(),
+        request: Box::new(request.clone()),
+    };
+    assert!(change.apply(&mut found).unwrap());
+    assert!(!change.apply(&mut found).unwrap(), "twice is the same as once");
+    let copy = &found.stubs.iter().find(|file| to.is_of(&file.stub)).unwrap().stub.scenarios[0];
+    assert_eq!((&copy.request, copy.steps()), (&request, known.steps()));
+}
+
+#[test]
+fn a_sequence_is_lengthened_by_its_last_answer_once() {
+    let mut found = collection();
+    let stub = StubKey::of(&found.stubs[0].stub);
+    let scenario = found.stubs[0].stub.scenarios[0].name.clone();
+    let before = answers_of(&found.stubs[0].stub.scenarios[0]);
+    let longer = Change::SetLength { stub: stub.clone(), scenario: scenario.clone(), answers: before + 2 };
+    let state = Change::SetState { stub, scenario, state: None };
+    let both = Change::Together { changes: vec![state, longer] };
+    assert!(both.apply(&mut found).unwrap());
+    assert!(!both.apply(&mut found).unwrap(), "twice is the same as once");
+    assert_eq!(answers_of(&found.stubs[0].stub.scenarios[0]), before + 2);
+    let text = serde_json::to_string(&both).unwrap();
+    assert_eq!(serde_json::from_str::<Change>(&text).unwrap(), both);
+}
+
+#[test]
+fn of_changes_that_belong_together_none_is_made_alone() {
+    let mut found = collection();
+    let before = found.clone();
+    let stub = StubKey::of(&found.stubs[0].stub);
+    let first =
+        Change::SetLength { stub: stub.clone(), scenario: found.stubs[0].stub.scenarios[0].name.clone(), answers: 9 };
+    let second = Change::SetLength { stub, scenario: "gone".into(), answers: 9 };
+    assert!(Change::Together { changes: vec![first, second] }.apply(&mut found).is_err());
+    assert_eq!(found, before);
 }

@@ -205,12 +205,26 @@ impl Change {
                 (!there.is_empty()).then(|| json!(there))
             }
             Change::SetRequest { stub: key, scenario: name, .. } => Some(json!(scenario(key, name)?.request)),
+            Change::CopyScenario { .. } => None,
+            Change::SetLength { stub: key, scenario: name, .. } => {
+                Some(super::copying::answers_of(scenario(key, name)?).into())
+            }
+            Change::SetState { stub: key, scenario: name, .. } => Some(json!(scenario(key, name)?.state)),
+            Change::Together { changes } => {
+                let all: Vec<_> = changes.iter().filter_map(|change| change.now(collection)).collect();
+                (!all.is_empty()).then(|| json!(all))
+            }
         }
     }
 
     /// The manifest and the stubs that the change speaks of: applying it to these says what it would do to the whole.
     pub fn part_of(&self, collection: &Collection) -> Collection {
-        let speaks_of = |stub: &super::Stub| match self {
+        let stubs = collection.stubs.iter().filter(|file| self.speaks_of(&file.stub)).cloned().collect();
+        Collection { manifest: collection.manifest.clone(), stubs }
+    }
+
+    fn speaks_of(&self, stub: &super::Stub) -> bool {
+        match self {
             Change::AddRule { stub: None, .. } => false,
             Change::AddRule { stub: Some(key), .. }
             | Change::Answer { stub: key, .. }
@@ -219,14 +233,16 @@ impl Change {
             | Change::SetDisabled { stub: key, .. }
             | Change::SetDefault { stub: key, .. }
             | Change::SetEnd { stub: key, .. }
+            | Change::SetLength { stub: key, .. }
+            | Change::SetState { stub: key, .. }
             | Change::SetRequest { stub: key, .. } => key.is_of(stub),
+            Change::CopyScenario { stub: key, to, .. } => key.is_of(stub) || to.is_of(stub),
+            Change::Together { changes } => changes.iter().any(|change| change.speaks_of(stub)),
             Change::SetPath { stubs, path } => {
                 let whole = |key: &super::StubKey| super::StubKey { path: path.clone(), ..key.clone() }.is_of(stub);
                 stubs.iter().any(|key| key.is_of(stub) || whole(key))
             }
-        };
-        let stubs = collection.stubs.iter().filter(|file| speaks_of(&file.stub)).cloned().collect();
-        Collection { manifest: collection.manifest.clone(), stubs }
+        }
     }
 }
 

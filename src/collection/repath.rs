@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::change::{ChangeError, free_name, insert};
+use super::change::ChangeError;
 use super::key::StubKey;
 use super::pattern::{PathPattern, SegmentPattern};
+use super::placing::{free_name, insert};
 use super::rule::{Place, Rule};
 use super::stub::{Scenario, Stub};
 use super::{Collection, slug};

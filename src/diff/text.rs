@@ -1,6 +1,6 @@
 //! Differences of texts: line by line, and values cut around the place where they part.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
@@ -53,11 +53,16 @@ impl Line {
 
 /// The lines that differ with one line around them, at most `limit`, each at most `width` characters.
 pub fn lines(before: &str, after: &str, limit: usize, width: usize) -> Vec<Line> {
+    lines_by(before, after, limit, width, Instant::now() + DEADLINE)
+}
+
+/// [`lines`], coarse after the deadline.
+pub fn lines_by(before: &str, after: &str, limit: usize, width: usize, deadline: Instant) -> Vec<Line> {
     if before.len().saturating_add(after.len()) > MAX_SEARCHED {
         let (one, other) = around(before, after, width);
         return vec![Line::new(LineKind::Removed, one), Line::new(LineKind::Added, other)];
     }
-    let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(before, after);
+    let diff = TextDiff::configure().deadline(deadline).diff_lines(before, after);
     let mut out: Vec<Line> = Vec::new();
     for group in diff.grouped_ops(CONTEXT) {
         if !out.is_empty() {

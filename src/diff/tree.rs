@@ -56,9 +56,14 @@ pub struct Changes {
 
 /// The differences of two JSON texts, at most `limit` of them listed; none if one of them is not clean JSON.
 pub fn changes(before: &str, after: &str, limit: usize) -> Option<Changes> {
+    changes_by(before, after, limit, Instant::now() + DEADLINE)
+}
+
+/// [`changes`], with arrays paired by position after the deadline.
+pub fn changes_by(before: &str, after: &str, limit: usize, deadline: Instant) -> Option<Changes> {
     let (before, after) = (leaves(before)?, leaves(after)?);
     let (before, after) = (Node::of(&before), Node::of(&after));
-    let mut walk = Walk { out: Changes::default(), limit, deadline: Instant::now() + DEADLINE };
+    let mut walk = Walk { out: Changes::default(), limit, deadline };
     walk.pair(&before, &after, &mut String::new(), &mut String::new());
     Some(walk.out)
 }

@@ -1,7 +1,7 @@
 //! GraphQL documents, as far as comparing needs: insignificant characters between tokens.
 
 /// Whether a text begins like a GraphQL document.
-pub(super) fn looks_like(text: &str) -> bool {
+pub fn looks_like(text: &str) -> bool {
     let start = text.trim_start();
     if start.starts_with(['{', '#']) {
         return true;
@@ -35,6 +35,11 @@ pub(super) fn operation(document: &str) -> Option<&str> {
         }
     }
     None
+}
+
+/// The tokens of a document.
+pub fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    Tokens(text)
 }
 
 struct Tokens<'a>(&'a str);

@@ -46,6 +46,7 @@ pub use body::text_of as body_text;
 pub use evaluation::{
     BODY_WEIGHT, Evaluation, FIELDS_WEIGHT, Item, Part, PartResult, Points, QUERY_WEIGHT, Tally, Verdict,
 };
+pub use graphql::{looks_like as looks_like_graphql, tokens as graphql_tokens};
 pub use index::{Index, Ranked};
 pub use ladder::Rung;
 pub use near::{Miss, Near, PathFault, Reason, Standing};

@@ -1,12 +1,14 @@
 //! The report of a call that matched nothing: one structure, rendered as text and as JSON.
 
+mod body;
 mod text;
 
 use serde::Serialize;
 
 use crate::collection::{Scenario, StateSpec};
+use crate::diff::tree::Change;
 use crate::diff::{self, Line};
-use crate::matching::{Call, Index, Item, Miss, Near, Part, PathFault, Reason, Standing, Target, Verdict, body_text};
+use crate::matching::{Call, Index, Item, Miss, Near, Part, PathFault, Reason, Standing, Target, Verdict};
 use crate::model::path;
 
 use super::mask::Mask;
@@ -16,8 +18,6 @@ pub use text::Tone;
 const MAX_DIFFERENCES: usize = 8;
 /// Characters of a value.
 const MAX_VALUE: usize = 200;
-/// Lines of a text difference.
-const MAX_LINES: usize = 12;
 /// Origins listed of those that are served.
 const MAX_SERVED: usize = 10;
 
@@ -89,6 +89,13 @@ pub struct Criterion {
     /// The lines of a text body that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<Line>,
+    /// Of a body: what differs by place, with members of arrays paired by key or content, elements of XML by path,
+    /// parts by name, fields of GraphQL by path; where that says it shorter than the items do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// The bodies were too large, or time ran out: there may be a smaller set of differences.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub coarse: bool,
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -205,7 +212,8 @@ fn scenario_name(index: &Index, near: &Near) -> String {
 
 fn criterion(name: &'static str, agrees: bool, note: impl Into<String>) -> Criterion {
     let (note, differences, lines) = (note.into(), Vec::new(), Vec::new());
-    Criterion { name, agrees, note, expected: None, got: None, differences, more: 0, lines }
+    let changes = Vec::new();
+    Criterion { name, agrees, note, expected: None, got: None, differences, more: 0, lines, changes, coarse: false }
 }
 
 fn method(context: &Context<'_>, near: &Near) -> Criterion {
@@ -257,9 +265,8 @@ fn part_criterion(context: &Context<'_>, near: &Near, part: Part) -> Criterion {
     let mut told = criterion(part.as_str(), tally.is_exact(), note);
     list(context, part, &result.items, &mut told);
     told.more += usize::try_from(tally.all() - tally.same).unwrap_or(0).saturating_sub(result.items.len());
-    if part == Part::Body && result.items.iter().any(|item| item.name.is_empty() && item.expected.is_none()) {
-        told.differences.clear();
-        whole_body(context, near, &mut told);
+    if part == Part::Body && !tally.is_exact() {
+        body::tell(context, near, &mut told);
     }
     told
 }
@@ -287,30 +294,6 @@ fn list(context: &Context<'_>, part: Part, items: &[Item], told: &mut Criterion)
 
 fn cut_start(value: &str) -> String {
     super::terminal::cut(value, MAX_VALUE).into_owned()
-}
-
-/// A body that is one item: text line by line, anything else by size and place of the first difference.
-fn whole_body(context: &Context<'_>, near: &Near, told: &mut Criterion) {
-    let request = &context.index.scenario(near.at).request;
-    let expected =
-        request.body.as_ref().and_then(|spec| (context.index.source(near.at).body)(spec)).unwrap_or_default();
-    let content_type = context.call.fields.text("content-type");
-    let got = context.mask.body(content_type.as_deref(), &context.call.body);
-    let texts = std::str::from_utf8(&expected).ok().zip(body_text(content_type.as_deref(), &got));
-    match texts {
-        Some((expected, got)) if !expected.contains('\0') && !got.contains('\0') => {
-            told.note = "the text differs".to_owned();
-            told.lines = diff::lines(&expected.replace("\r\n", "\n"), &got.replace("\r\n", "\n"), MAX_LINES, MAX_VALUE);
-        }
-        _ => {
-            let at = diff::first_difference(&expected, &context.call.body).unwrap_or(0);
-            told.note = format!(
-                "{} bytes expected, {} got, the first difference at byte {at}",
-                expected.len(),
-                context.call.body.len()
-            );
-        }
-    }
 }
 
 fn state(standing: Standing, scenario: &Scenario) -> Option<Criterion> {
@@ -423,120 +406,4 @@ pub(super) fn item_words(item: &Item) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::collection::{BodySpec, Profile};
-    use crate::matching::tests::{call, collection, index};
-    use crate::matching::{Selection, Source};
-    use crate::redact::{MaskKey, MaskRules, Masker};
-
-    fn report(sources: Vec<Source>, call: &Call) -> MissReport {
-        let index = index(sources);
-        let Selection::Miss(miss) = index.select(call, Profile::Best, &crate::matching::tests::UsedUp) else {
-            panic!("a hit")
-        };
-        let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
-        let context = Context { index: &index, call, id: "call:17", status: 501, mask: &mask };
-        MissReport::new(&context, &miss)
-    }
-
-    #[test]
-    fn a_miss_reads_like_this() {
-        let stubs = [
-            "POST /users/{login}/orders | tea {login=octocat} ?page=2 Accept:a/b {\"item\":\"tea\",\"count\":1}",
-            "GET /users/{login} | octocat {login=octocat}",
-        ];
-        let call =
-            call("POST /users/octocat/orders?page=2&q=x Accept:c/d {\"item\":\"coffee\",\"count\":1,\"new\":true}");
-        let report = report(vec![collection(&[], &stubs)], &call);
-        let expected = "\
-retake: no scenario answers POST https://a.test/users/octocat/orders?page=2&q=x
-the nearest scenario has another body (body, call:17)
-
-nearest: POST /users/{login}/orders#tea  (score 33; test, stubs/a.test/post-users-{login}-orders-te…
-  ✓ method  POST
-  ✓ path    /users/{login}/orders
-  ✗ query   1 of 2 items the same: extra: q=x
-  ✗ body    1 of 3 items the same
-      /item expected \"tea\", got \"coffee\"
-      extra: /new=true
-  ✗ fields  differs: Accept expected a/b, got c/d
-
-fix: `retake mock scenario add test 'POST /users/{login}/orders' --name NAME --capture login=octocat --query page=2 --query q=x --data @request-body --body BODY`
-     or let it answer all: `retake mock default test 'POST /users/{login}/orders#tea'`
-     or record it: `retake record`, make the call through it, then `retake promote --day today --host a.test --into test`
-";
-        assert_eq!(report.to_text(), expected);
-        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
-        assert_eq!(json["type"], "urn:retake:miss:body");
-        assert_eq!(json["status"], 501);
-        assert_eq!(json["reason"], "body");
-        let body = &json["near"][0]["criteria"][3];
-        assert_eq!((&body["name"], &body["agrees"]), (&"body".into(), &false.into()));
-        assert_eq!(
-            body["differences"][0],
-            serde_json::json!({"verdict": "different", "name": "/item", "expected": "\"tea\"", "got": "\"coffee\""})
-        );
-    }
-
-    #[test]
-    fn an_unknown_host_lists_what_is_served_and_shows_no_difference() {
-        let call = call("GET https://b.test /users/octocat");
-        let report = report(vec![collection(&[], &["GET /users/{login} | octocat {login=octocat}"])], &call);
-        let expected = "\
-retake: no scenario answers GET https://b.test/users/octocat
-no collection has stubs for https://b.test (no-such-host, call:17)
-served are: https://a.test
-
-fix: record it: `retake record`, make the call through it, then `retake promote --day today --host b.test --into test`
-     or by hand: `retake mock stub add test GET https://b.test/users/octocat`
-";
-        assert_eq!(report.to_text(), expected);
-    }
-
-    #[test]
-    fn text_bodies_differ_by_line_and_binary_ones_by_offset() {
-        let stubs = ["PUT /a | text one two"];
-        let text = report(vec![collection(&[], &stubs)], &call("PUT /a one three"));
-        let lines: Vec<_> = text.near[0].criteria[3].lines.iter().map(|line| (line.sign(), &*line.text)).collect();
-        assert_eq!(lines, [('-', "one two"), ('+', "one three")]);
-        let mut source = collection(&[], &stubs);
-        let files = &mut std::sync::Arc::make_mut(&mut source.collection).stubs;
-        files[0].stub.scenarios[0].request.media_type = Some("image/png".into());
-        files[0].stub.scenarios[0].request.body = Some(BodySpec { text: Some("\0one".into()), ..BodySpec::default() });
-        let mut binary = call("PUT /a Content-Type:image/png x");
-        binary.body = bytes::Bytes::from_static(b"\0o\xffe");
-        let note = &report(vec![source], &binary).near[0].criteria[3].note;
-        assert_eq!(note, "4 bytes expected, 4 got, the first difference at byte 2");
-    }
-
-    #[test]
-    fn a_megabyte_fits_one_screen_and_nothing_acts_on_the_terminal() {
-        let members: Vec<String> = (0..40_000).map(|n| format!("\"key {n}\":\"\\u001b[31m value {n}\"")).collect();
-        let other: Vec<String> = (0..40_000).map(|n| format!("\"key {n}\":\"other \\u202e {n}\"")).collect();
-        let stub = format!("POST /a | big {{{}}}", members.join(","));
-        for line in [format!("POST /a {{{}}}", other.join(",")), format!("POST /a/\u{1b}[0m {{{}}}", other.join(","))] {
-            let mut call = call(&line);
-            call.fields.push("X-Evil", "\x1b]0;x\x07");
-            let report = report(vec![collection(&[], &[&stub])], &call);
-            let text = report.to_text();
-            assert!(text.lines().count() <= 40, "{} lines", text.lines().count());
-            assert!(text.lines().all(|line| line.chars().count() <= 400));
-            assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
-            assert!(report.to_json().len() < 64 * 1024);
-        }
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let stubs = ["POST /login | in ?a=1 Authorization:Basic {\"password\":\"p\",\"user\":\"u\"}"];
-        let call = call(
-            "POST /login?a=2&access_token=hunter2secret Authorization:Bearer-hunter2secret {\"password\":\"hunter2secret\",\"user\":\"v\"}",
-        );
-        let report = report(vec![collection(&[], &stubs)], &call);
-        for text in [report.to_text(), report.to_json()] {
-            assert!(!text.contains("hunter2secret"), "{text}");
-        }
-        assert!(report.to_text().contains("retake-"));
-    }
-}
+mod tests;

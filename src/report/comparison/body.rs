@@ -1,8 +1,10 @@
 //! Two bodies, compared by their type.
 
-use super::{LISTED, Section, changed, pairs};
+use std::time::{Duration, Instant};
+
+use super::{LISTED, Section, changed};
 use crate::diff::tree::{self, Change, Kind as Happened};
-use crate::diff::{self};
+use crate::diff::{self, pairs};
 use crate::model::media::{self, Kind};
 use crate::model::{Body, Fields, multipart};
 use crate::report::body::decode;
@@ -12,6 +14,8 @@ use crate::report::exchange::View;
 const LINES: usize = 100;
 /// Characters of such a line.
 const COLUMNS: usize = 1000;
+/// How long the search for a small difference may take.
+const SEARCH: Duration = Duration::from_millis(50);
 
 pub(super) fn section(
     name: &'static str,
@@ -29,7 +33,8 @@ pub(super) fn section(
     match (bytes(views[0]), bytes(views[1])) {
         (Some((one, true)), Some((other, true))) => {
             let sides = [Side::of(types[0].as_deref(), one), Side::of(types[1].as_deref(), other)];
-            contents("", &sides, true, &mut section);
+            let limits = Limits { bytes: usize::MAX, deadline: Instant::now() + SEARCH };
+            contents("", &sides, true, limits, &mut section);
         }
         (Some((one, _)), Some((other, _))) => binary("", [one, other], &mut section),
         _ => {
@@ -53,14 +58,24 @@ fn bytes(view: &View) -> Option<(&[u8], bool)> {
     }
 }
 
+/// What a comparison may cost.
 #[derive(Clone, Copy)]
-struct Side<'a> {
+pub(in crate::report) struct Limits {
+    /// Larger bodies, both together, are not taken apart.
+    pub bytes: usize,
+    /// After this the search for a small difference ends; what is told is coarse then, but right.
+    pub deadline: Instant,
+}
+
+/// One of two bodies.
+#[derive(Clone, Copy)]
+pub(in crate::report) struct Side<'a> {
     content_type: Option<&'a str>,
     bytes: &'a [u8],
 }
 
 impl<'a> Side<'a> {
-    fn of(content_type: Option<&'a str>, bytes: &'a [u8]) -> Self {
+    pub(in crate::report) fn of(content_type: Option<&'a str>, bytes: &'a [u8]) -> Self {
         Side { content_type, bytes }
     }
 }
@@ -74,13 +89,24 @@ fn push(section: &mut Section, changes: impl IntoIterator<Item = Change>) {
     }
 }
 
-fn contents(place: &str, sides: &[Side<'_>; 2], is_outermost: bool, section: &mut Section) {
+/// What differs in two bodies, told by their type.
+pub(in crate::report) fn contents(
+    place: &str,
+    sides: &[Side<'_>; 2],
+    is_outermost: bool,
+    limits: Limits,
+    section: &mut Section,
+) {
     let [one, other] = *sides;
     if one.bytes == other.bytes {
         return;
     }
+    if one.bytes.len().saturating_add(other.bytes.len()) > limits.bytes || Instant::now() > limits.deadline {
+        section.is_coarse = true;
+        return binary(place, [one.bytes, other.bytes], section);
+    }
     let kinds = [Kind::of(one.content_type), Kind::of(other.content_type)];
-    if is_outermost && kinds == [Kind::Multipart; 2] && parts(sides, section) {
+    if is_outermost && kinds == [Kind::Multipart; 2] && parts(sides, limits, section) {
         return;
     }
     let texts = (decode(one.content_type, one.bytes, true), decode(other.content_type, other.bytes, true));
@@ -98,15 +124,15 @@ fn contents(place: &str, sides: &[Side<'_>; 2], is_outermost: bool, section: &mu
         _ if is_html && !before.contains('\n') => {
             push(section, pairs::changes(place, pairs::markup(before, true), pairs::markup(after, true)));
         }
-        _ => json_or_text(place, before, after, section),
+        _ => json_or_text(place, before, after, limits, section),
     }
     if is_outermost && section.is_empty() {
         push(section, spelling(one.bytes, other.bytes));
     }
 }
 
-fn json_or_text(place: &str, before: &str, after: &str, section: &mut Section) {
-    if let Some(found) = tree::changes(before, after, LISTED) {
+fn json_or_text(place: &str, before: &str, after: &str, limits: Limits, section: &mut Section) {
+    if let Some(found) = tree::changes_by(before, after, LISTED, limits.deadline) {
         section.all += found.all;
         section.is_coarse |= found.is_coarse;
         let placed = found.listed.into_iter().map(|change| Change {
@@ -115,7 +141,7 @@ fn json_or_text(place: &str, before: &str, after: &str, section: &mut Section) {
         });
         section.changes.extend(placed);
     } else if place.is_empty() {
-        section.lines = diff::lines(before, after, LINES, COLUMNS);
+        section.lines = diff::lines_by(before, after, LINES, COLUMNS, limits.deadline);
     } else {
         push(section, changed(place, before, after));
     }
@@ -134,7 +160,7 @@ fn spelling(one: &[u8], other: &[u8]) -> Option<Change> {
 }
 
 /// Part by part, in the order of each name.
-fn parts(sides: &[Side<'_>; 2], section: &mut Section) -> bool {
+fn parts(sides: &[Side<'_>; 2], limits: Limits, section: &mut Section) -> bool {
     let [one, other] = *sides;
     let both = (multipart::parts(one.content_type, one.bytes), multipart::parts(other.content_type, other.bytes));
     let (Some(before), Some(after)) = both else { return false };
@@ -166,7 +192,7 @@ fn parts(sides: &[Side<'_>; 2], section: &mut Section) -> bool {
         let types = [part, &after[at]]
             .map(|part| part.fields.text("content-type").map_or("text/plain".to_owned(), |value| value.into_owned()));
         let sides = [Side::of(Some(&types[0]), part.content), Side::of(Some(&types[1]), after[at].content)];
-        contents(&format!("{name} "), &sides, false, section);
+        contents(&format!("{name} "), &sides, false, limits, section);
     }
     let known: std::collections::HashSet<&str> = left.iter().map(String::as_str).collect();
     for (name, part) in right.iter().zip(&after).filter(|(name, _)| !known.contains(name.as_str())) {

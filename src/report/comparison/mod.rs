@@ -1,7 +1,6 @@
 //! Two exchanges, compared part by part: what differs, and nothing else.
 
 mod body;
-mod pairs;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -9,11 +8,12 @@ mod text;
 use serde::Serialize;
 
 use crate::diff::tree::{Change, Kind};
-use crate::diff::{self};
+use crate::diff::{self, pairs};
 use crate::model::{Exchange, Fields};
 
 use super::exchange::Bodies;
 
+pub(super) use body::{Limits, Side, contents};
 pub use text::lines;
 pub(super) use text::write;
 

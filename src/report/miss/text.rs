@@ -1,6 +1,7 @@
 //! A miss as plain text: one screen, whatever the size of the bodies.
 
 use super::{Criterion, MissReport, NearReport, item_words};
+use crate::diff::tree::{Change, Kind};
 use crate::report::terminal;
 
 /// Lines of a report at most.
@@ -106,7 +107,7 @@ impl Page {
             line += &format!(": expected {expected}, got {got}");
         }
         // One difference fits on the line of its criterion.
-        if let ([only], 0) = (told.differences.as_slice(), told.more) {
+        if let ([only], 0, true) = (told.differences.as_slice(), told.more, told.changes.is_empty()) {
             line += &format!(": {}", self.item(only));
             self.add(tone, line);
             return;
@@ -115,9 +116,16 @@ impl Page {
         for item in told.differences.iter().take(listed) {
             self.add(Tone::Bad, format!("      {}", self.item(item)));
         }
-        let more = told.more + told.differences.len().saturating_sub(listed);
+        for change in told.changes.iter().take(listed) {
+            self.add(Tone::Bad, format!("      {}", change_words(change)));
+        }
+        let more =
+            told.more + told.changes.len().saturating_sub(listed) + told.differences.len().saturating_sub(listed);
         if more > 0 {
             self.add(Tone::Dim, format!("      … and {more} more"));
+        }
+        if told.coarse {
+            self.add(Tone::Dim, "      (large: not searched for the smallest difference)".to_owned());
         }
         for line in told.lines.iter().take(if listed > 2 { 12 } else { 4 }) {
             self.add(Tone::Plain, format!("      {} {}", line.sign(), line.text));
@@ -133,5 +141,18 @@ impl Page {
             (short.expected, short.got) = (Some(expected), Some(got));
         }
         item_words(&short)
+    }
+}
+
+/// What a change of a body says, in words: `/items/0 moved to /items/2`, `missing: /items/1 = 3`.
+pub(super) fn change_words(change: &Change) -> String {
+    let before = change.before.as_deref().unwrap_or_default();
+    let after = change.after.as_deref().unwrap_or_default();
+    let place = &change.pointer;
+    match change.kind {
+        Kind::Moved => format!("moved: {place} to {after}"),
+        Kind::Removed => format!("missing: {place} = {before}"),
+        Kind::Added => format!("extra: {place} = {after}"),
+        Kind::Changed => format!("{place} expected {before}, got {after}"),
     }
 }

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use crate::diff::tree::{Change, Kind};
+use super::tree::{Change, Kind};
 use crate::model::markup::{Token, Tokens};
 
 /// A form or a query as pairs.
-pub(super) fn form(bytes: &[u8]) -> Vec<(String, String)> {
+pub fn form(bytes: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(bytes).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 /// Which pairs are on one side only. What one name has on the left and has no longer, and what it has on the right in
 /// its place, are one change.
-pub(super) fn changes(prefix: &str, before: Vec<(String, String)>, after: Vec<(String, String)>) -> Vec<Change> {
+pub fn changes(prefix: &str, before: Vec<(String, String)>, after: Vec<(String, String)>) -> Vec<Change> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut all: Vec<(String, [Vec<String>; 2])> = Vec::new();
     for (side, pairs) in [before, after].into_iter().enumerate() {
@@ -56,7 +56,7 @@ fn without(one: &[String], other: &[String]) -> Vec<String> {
 }
 
 /// The tags and texts of an XML or HTML text by their path, such as `/a/b`: the start tag as written, then `text()`.
-pub(super) fn markup(text: &str, is_html: bool) -> Vec<(String, String)> {
+pub fn markup(text: &str, is_html: bool) -> Vec<(String, String)> {
     // Deeper elements stand under the last name that is written out: paths of hostile texts stay short.
     const DEEPEST: usize = 64;
     let mut names: Vec<&str> = Vec::new();
