@@ -1,5 +1,7 @@
 //! A query made ready: it passes over whole pages by their summary, and tells which rows are wanted.
 
+use std::sync::Arc;
+
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::history::{HistoryError, Query};
@@ -43,13 +45,15 @@ impl Filter {
     /// Whether a page with this summary can have a row that passes.
     pub(super) fn may_match(&self, page: &Summary) -> bool {
         let query = &self.query;
-        let has = |wanted: &Option<String>, names: &[String]| wanted.as_ref().is_none_or(|name| names.contains(name));
+        let has = |wanted: &Option<String>, names: &[Arc<str>]| {
+            wanted.as_ref().is_none_or(|name| names.iter().any(|known| **known == **name))
+        };
         page.started_us.1 >= self.since_us
             && page.started_us.0 < self.until_us
             && has(&query.session, &page.sessions)
             && has(&query.tag, &page.tags)
             && query.method.as_ref().is_none_or(|method| page.methods.iter().any(|m| m.eq_ignore_ascii_case(method)))
-            && self.host.as_ref().is_none_or(|glob| page.hosts.keys().any(|host| glob.is_match(host)))
+            && self.host.as_ref().is_none_or(|glob| page.hosts.iter().any(|(host, _)| glob.is_match(&**host)))
             && query.status.is_none_or(|range| page.classes & class_bits(range) != 0)
             && page.words.may_have(&self.words)
             && (query.numbers.is_empty() || query.numbers.iter().any(|range| overlap(*range, page.numbers)))

@@ -19,6 +19,7 @@ mod lock;
 mod open;
 mod reader;
 mod recovery;
+mod rescan;
 pub mod running;
 pub mod runs;
 mod search;

@@ -13,6 +13,7 @@ use super::layout::{self, Layout, STORE_VERSION, StoreInfo, make_folder};
 use super::lock::{Attempt, Holder, Lock};
 use super::reader::DiskHistory;
 use super::recovery::{self, Repairs};
+use super::rescan;
 use super::writer::SegmentWriter;
 use crate::redact::MaskKey;
 
@@ -167,7 +168,7 @@ fn in_order(layout: &Arc<Layout>) -> Result<(Index, SegmentWriter, Repairs), Ope
 pub(super) fn read_only(layout: Arc<Layout>) -> Result<Arc<dyn History>, OpenError> {
     let index = Index::in_memory();
     let mut repairs = Repairs::read_only();
-    at(&layout.journal(), recovery::replay(&layout, &index, (0, 0), &mut repairs).map_err(Into::into))?;
+    at(&layout.journal(), rescan::replay(&layout, &index, (0, 0), &mut repairs).map_err(Into::into))?;
     recovery::show_open(&layout, &index);
     Ok(Arc::new(DiskHistory::new(layout, Arc::new(index), Journal::Closed, repairs.texts(), None)))
 }

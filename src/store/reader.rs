@@ -145,16 +145,20 @@ impl History for DiskHistory {
     fn days(&self, query: &Query, zone: &TimeZone) -> Result<Vec<Group>, HistoryError> {
         let filter = Filter::new(query)?;
         let days = std::cell::RefCell::new(Days::new(zone));
-        let mut visit = |row: &StoredRow<'_>| {
+        let visit = |row: &StoredRow<'_>| {
             days.borrow_mut().add(row.started_us, (row.started_us, row.started_us), 1, [(row.host, 1)]);
             ControlFlow::Continue(())
         };
-        let whole = |page: &Summary| days.borrow_mut().same(page.started_us);
         let sum = |page: &Summary| {
-            let hosts = page.hosts.iter().map(|(host, count)| (host.as_str(), u64::from(*count)));
-            days.borrow_mut().add(page.started_us.0, page.started_us, page.rows.into(), hosts);
+            let mut days = days.borrow_mut();
+            let is_one = days.same(page.started_us);
+            if is_one {
+                let hosts = page.hosts.iter().map(|(host, count)| (&**host, u64::from(*count)));
+                days.add(page.started_us.0, page.started_us, page.rows.into(), hosts);
+            }
+            is_one
         };
-        self.index().scan_pages(&filter, u64::MAX, whole, sum, &mut visit).map_err(|error| self.failed(error))?;
+        self.index().scan_pages(&filter, sum, visit).map_err(|error| self.failed(error))?;
         Ok(days.into_inner().groups())
     }
 

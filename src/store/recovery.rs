@@ -2,21 +2,18 @@
 //! stopped, a torn tail is cut off, damage is stepped over and kept aside, streams that were cut off become exchanges.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::fs::{self, File};
+use std::io;
 
 use super::blobs::{link_blob, sweep_tmp};
 use super::index::{Entry, FLUSH_ROWS, Index, IndexError, Position, row_of};
-use super::layout::{Layout, make_folder};
+use super::layout::Layout;
 use super::reader::interrupted;
-use super::segment::{Found, HEADER, Kind, Scan, decode, encode, read_record};
+use super::rescan::{ReplayError, replay};
+use super::segment::{Kind, encode, read_record};
 use super::writer::SegmentWriter;
 use crate::model::body::INLINE_MAX;
 use crate::model::{Body, BodyContent, BodyEnd, ExchangeId};
-
-/// While catching up, rows go into pages in larger batches.
-const BATCH_ROWS: usize = 8 * FLUSH_ROWS;
 
 /// What was repaired, for the user.
 #[derive(Debug, Default)]
@@ -24,7 +21,7 @@ pub(super) struct Repairs {
     texts: Vec<String>,
     /// How many exchanges an index had that is at odds with the journal, those that had only begun included.
     pub(super) known: u64,
-    read_only: bool,
+    pub(super) read_only: bool,
 }
 
 impl Repairs {
@@ -101,164 +98,6 @@ pub(super) fn catch_up(
         return Ok(Err(error));
     }
     Ok(Ok(end))
-}
-
-/// What can stop the reading of the journal.
-#[derive(Debug)]
-pub(super) enum ReplayError {
-    Disk(io::Error),
-    Index(IndexError),
-}
-
-impl From<io::Error> for ReplayError {
-    fn from(error: io::Error) -> Self {
-        ReplayError::Disk(error)
-    }
-}
-
-impl From<IndexError> for ReplayError {
-    fn from(error: IndexError) -> Self {
-        ReplayError::Index(error)
-    }
-}
-
-impl From<ReplayError> for io::Error {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Disk(error) => error,
-            ReplayError::Index(error) => io::Error::other(error.to_string()),
-        }
-    }
-}
-
-/// Reads the journal from a place on; returns its end, where the next record goes.
-pub(super) fn replay(
-    layout: &Layout,
-    index: &Index,
-    from: Position,
-    repairs: &mut Repairs,
-) -> Result<Position, ReplayError> {
-    let segments: Vec<u32> = layout.segments()?.into_iter().filter(|number| *number >= from.0).collect();
-    let mut end = from;
-    for (place, &number) in segments.iter().enumerate() {
-        let start = if number == from.0 { from.1 } else { 0 };
-        let last = place + 1 == segments.len();
-        end = (number, segment(layout, index, number, start, last, repairs)?);
-    }
-    Ok(end)
-}
-
-/// One segment; returns its length without a torn tail.
-fn segment(
-    layout: &Layout,
-    index: &Index,
-    number: u32,
-    start: u64,
-    last: bool,
-    repairs: &mut Repairs,
-) -> Result<u64, ReplayError> {
-    let path = layout.segment(number);
-    let mut file = File::open(&path)?;
-    let header = HEADER.len() as u64;
-    if start < header {
-        let mut found = Vec::new();
-        (&mut file).take(header).read_to_end(&mut found)?;
-        if found.len() < HEADER.len() && HEADER.starts_with(&found) {
-            return Ok(0);
-        }
-        if found != HEADER {
-            repairs
-                .say(format!("the first bytes of {} are damaged; its records were read all the same", path.display()));
-        }
-    }
-    let base = start.max(header);
-    file.seek(SeekFrom::Start(base))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let mut end = base + bytes.len() as u64;
-    for found in Scan::new(&bytes) {
-        match found {
-            Found::Record { offset, payload } => {
-                let at = base + offset as u64;
-                take(layout, index, (number, at), payload, repairs)?;
-                if index.waiting() >= BATCH_ROWS {
-                    index.flush()?;
-                }
-            }
-            Found::Damage(range) => damaged(layout, number, base, &bytes, range, repairs)?,
-            Found::Torn(range) if last => {
-                end = base + range.start as u64;
-                torn(layout, number, base, &bytes, range, repairs)?;
-            }
-            Found::Torn(range) => damaged(layout, number, base, &bytes, range, repairs)?,
-        }
-    }
-    index.apply(Vec::new(), (number, end));
-    Ok(end)
-}
-
-/// One record whose checksum holds.
-fn take(layout: &Layout, index: &Index, at: Position, payload: &[u8], repairs: &mut Repairs) -> io::Result<()> {
-    let after = (at.0, at.1 + (super::segment::FRAME + payload.len()) as u64);
-    match decode(payload) {
-        Ok((kind, exchange)) => {
-            let mut row = row_of(&exchange);
-            row.at = at;
-            index.apply(vec![Entry { kind, row }], after);
-        }
-        Err(cause) => {
-            let path = layout.segment(at.0);
-            repairs.say(format!(
-                "a record of {}, byte {}, cannot be read and was left out: {cause}",
-                path.display(),
-                at.1
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn damaged(
-    layout: &Layout,
-    number: u32,
-    base: u64,
-    bytes: &[u8],
-    range: Range<usize>,
-    repairs: &mut Repairs,
-) -> io::Result<()> {
-    let (path, at, size) = (layout.segment(number), base + range.start as u64, range.len());
-    let kept = keep(layout, number, at, &bytes[range], repairs)?;
-    repairs.say(format!("{} is damaged: {size} bytes from byte {at} were stepped over{kept}", path.display()));
-    Ok(())
-}
-
-fn torn(
-    layout: &Layout,
-    number: u32,
-    base: u64,
-    bytes: &[u8],
-    range: Range<usize>,
-    repairs: &mut Repairs,
-) -> io::Result<()> {
-    let (path, at, size) = (layout.segment(number), base + range.start as u64, range.len());
-    let kept = keep(layout, number, at, &bytes[range], repairs)?;
-    if !repairs.read_only {
-        OpenOptions::new().write(true).open(&path)?.set_len(at)?;
-    }
-    repairs
-        .say(format!("the last record of {} was not written whole: {size} bytes were cut off{kept}", path.display()));
-    Ok(())
-}
-
-/// Copies bytes that are no record into `quarantine/`; what is there already, from an earlier look, stays.
-fn keep(layout: &Layout, number: u32, at: u64, bytes: &[u8], repairs: &Repairs) -> io::Result<String> {
-    if repairs.read_only {
-        return Ok(String::new());
-    }
-    make_folder(&layout.quarantine())?;
-    let path = layout.quarantine().join(format!("{number:06}.log-{at}"));
-    super::layout::replace_file(&path, bytes)?;
-    Ok(format!("; they are kept as {}", path.display()))
 }
 
 /// Turns streams that were cut off into exchanges, and sweeps what nobody refers to. For the holder of the lock.

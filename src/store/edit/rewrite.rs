@@ -17,7 +17,8 @@ use crate::store::in_flight::blobs_of;
 use crate::store::index::{Index, Position};
 use crate::store::layout::{Layout, private, replace_file, sync_folder};
 use crate::store::reader::DiskHistory;
-use crate::store::recovery::{self, EDITED, Repairs};
+use crate::store::recovery::{EDITED, Repairs};
+use crate::store::rescan;
 use crate::store::segment::{FRAME, Found, HEADER, Kind, Scan, decode, encode};
 
 /// How long the files of the old index wait for those who still read it.
@@ -302,14 +303,14 @@ pub(super) fn new_index(history: &DiskHistory) -> Result<(), HistoryError> {
     let failed = |error: String| io::Error::other(format!("the index could not be made anew: {error}"));
     let index = Index::open(&path, old.store()).map_err(|error| failed(error.to_string()))?;
     // What is only half appended is left for the second look: nothing is repaired here.
-    recovery::replay(&layout, &index, (0, 0), &mut Repairs::read_only()).map_err(io::Error::from)?;
+    rescan::replay(&layout, &index, (0, 0), &mut Repairs::read_only()).map_err(io::Error::from)?;
     index.raise_highest(old.highest());
     index.flush().map_err(|error| failed(error.to_string()))?;
     step()?;
     let index = Arc::new(index);
     let next = index.clone();
     history.between(move |_, current| {
-        recovery::replay(&layout, &next, next.applied(), &mut Repairs::read_only())?;
+        rescan::replay(&layout, &next, next.applied(), &mut Repairs::read_only())?;
         next.raise_highest(current.index().highest());
         current.replace(next);
         Ok(())

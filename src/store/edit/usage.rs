@@ -42,11 +42,15 @@ pub(super) fn recorded(history: &DiskHistory) -> u64 {
 fn exchanges(index: &Index) -> Result<u64, IndexError> {
     let Ok(filter) = crate::store::filter::Filter::new(&Query::default()) else { return Ok(0) };
     let count = std::cell::Cell::new(0);
-    let mut visit = |_: &crate::store::index::StoredRow<'_>| {
+    let visit = |_: &crate::store::index::StoredRow<'_>| {
         count.set(count.get() + 1);
         std::ops::ControlFlow::Continue(())
     };
-    index.scan_pages(&filter, u64::MAX, |_| true, |page| count.set(count.get() + u64::from(page.rows)), &mut visit)?;
+    let sum = |page: &crate::store::index::Summary| {
+        count.set(count.get() + u64::from(page.rows));
+        true
+    };
+    index.scan_pages(&filter, sum, visit)?;
     Ok(count.get())
 }
 

@@ -1,25 +1,36 @@
 //! The only file that calls sled: one tree, key prefixes, values with a checksum and a version.
 //!
-//! Keys: `m` the [`Meta`]; `s` and page number the [`Summary`]; `p` and page number the rows; `i` and page number the
-//! ids. Page numbers are big-endian, so that pages lie in order.
+//! Keys: `m` the [`Meta`]; `s` and group number the summaries of a group of pages; `p` and page number the rows; `i` and
+//! page number the ids. Numbers are big-endian, so that pages lie in order. Rows and summaries are packed with zstd: a
+//! third of the size on disk, and of what sled keeps in memory.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::pages::Group;
 use super::row::Summary;
 use crate::model::ExchangeId;
 
 /// Of all values; an index of another version is made anew from the journal.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// sled's own default is 1 GiB.
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 4 << 20;
+/// sled looks whether its cache is too large when a shard of it, one of 256, was touched 64 times; a scan of a million
+/// exchanges touches each thirty times, and would keep all that it read. So a value that was read or written is touched
+/// so often that the leaf it lies in, with seven others, has had its 64.
+const TOUCHES: usize = 8;
+/// zstd's quickest level but for the negative ones.
+const LEVEL: i32 = 1;
+/// Nothing packed has more bytes than this for each that it is packed in.
+const RATIO_MAX: usize = 1 << 16;
 /// How long another process may still be letting go of the files.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -32,8 +43,8 @@ pub(super) struct Meta {
     pub(super) applied: (u32, u64),
     /// The highest number ever seen.
     pub(super) highest: u64,
-    /// How many rows all pages hold; compared with the summaries at opening.
-    pub(super) rows: u64,
+    /// The groups of pages: number, which of its pages there are as bits, how many rows they have.
+    pub(super) groups: Vec<(u64, u32, u32)>,
     /// `open` records without a final one: id, number, place in the journal.
     pub(super) open: Vec<(ExchangeId, u64, (u32, u64))>,
 }
@@ -74,7 +85,7 @@ pub(super) struct PageParts {
     pub(super) page: u64,
     pub(super) rows: Vec<u8>,
     pub(super) ids: Vec<u8>,
-    pub(super) summary: Summary,
+    pub(super) summary: Arc<Summary>,
 }
 
 impl Db {
@@ -100,23 +111,15 @@ impl Db {
         self.value(b"m")?.map(|bytes| unpack(&bytes)).transpose()
     }
 
-    /// All summaries, by page.
-    pub(super) fn summaries(&self) -> Result<Vec<(u64, Summary)>, DbError> {
-        let read = || -> sled::Result<Vec<(sled::IVec, sled::IVec)>> { self.tree()?.scan_prefix(b"s").collect() };
-        let found = guarded(read)?;
-        found
-            .iter()
-            .map(|(key, value)| {
-                let page = key.get(1..).and_then(|page| page.try_into().ok()).map(u64::from_be_bytes);
-                let page = page.ok_or_else(|| DbError::Failed("a key of the index is damaged".into()))?;
-                Ok((page, unpack(value)?))
-            })
-            .collect()
+    /// The summaries of a group of pages.
+    pub(super) fn summaries(&self, group: u64) -> Result<Vec<Summary>, DbError> {
+        let packed = self.part(b's', group)?;
+        rmp_serde::from_slice(&unpressed(&packed)?).map_err(|error| DbError::Failed(error.to_string()))
     }
 
     /// The encoded rows of a page.
     pub(super) fn rows(&self, page: u64) -> Result<Vec<u8>, DbError> {
-        self.part(b'p', page)
+        unpressed(&self.part(b'p', page)?)
     }
 
     /// The ids of a page: 8 bytes of number and 16 of id each.
@@ -125,7 +128,9 @@ impl Db {
     }
 
     fn part(&self, prefix: u8, page: u64) -> Result<Vec<u8>, DbError> {
-        let value = self.value(&key(prefix, page))?;
+        let key = key(prefix, page);
+        let value = self.value(&key)?;
+        self.touch(&key)?;
         let value = value.ok_or_else(|| DbError::Failed(format!("page {page} of the index is missing")))?;
         Ok(unseal(&value)?.to_vec())
     }
@@ -138,20 +143,42 @@ impl Db {
         self.tree.as_ref().ok_or_else(|| sled::Error::Unsupported("the index is closed".into()))
     }
 
-    /// Writes pages and meta in one batch, and flushes.
-    pub(super) fn write(&self, pages: &[PageParts], meta: &Meta) -> Result<(), DbError> {
-        let mut batch = sled::Batch::default();
-        for parts in pages {
-            batch.insert(&key(b'p', parts.page), seal(&parts.rows));
-            batch.insert(&key(b'i', parts.page), seal(&parts.ids));
-            batch.insert(&key(b's', parts.page), pack(&parts.summary)?);
-        }
-        batch.insert(b"m", pack(meta)?);
+    /// Lets sled forget what is no longer read: see [`TOUCHES`].
+    fn touch(&self, key: &[u8]) -> Result<(), DbError> {
         guarded(|| {
             let tree = self.tree()?;
-            tree.apply_batch(batch)?;
-            tree.flush()
-        })?;
+            (0..TOUCHES).try_for_each(|_| tree.contains_key(key).map(drop))
+        })
+    }
+
+    /// Waits until everything is written.
+    pub(super) fn flush(&self) -> Result<(), DbError> {
+        guarded(|| self.tree()?.flush().map(drop))
+    }
+
+    /// Writes pages, the groups that they change, and meta in one batch; they may be on their way when this returns.
+    pub(super) fn write(
+        &self,
+        pages: &[PageParts],
+        groups: &BTreeMap<u64, Arc<Group>>,
+        meta: &Meta,
+    ) -> Result<(), DbError> {
+        let mut batch = sled::Batch::default();
+        for parts in pages {
+            batch.insert(&key(b'p', parts.page), seal(&pressed(&parts.rows)?));
+            batch.insert(&key(b'i', parts.page), seal(&parts.ids));
+        }
+        for (number, group) in groups {
+            let summaries: Vec<&Summary> = group.loaded().iter().map(Arc::as_ref).collect();
+            let bytes = rmp_serde::to_vec(&summaries).map_err(|error| DbError::Failed(error.to_string()))?;
+            batch.insert(&key(b's', *number), seal(&pressed(&bytes)?));
+        }
+        batch.insert(b"m", pack(meta)?);
+        guarded(|| self.tree()?.apply_batch(batch))?;
+        for parts in pages {
+            self.touch(&key(b'p', parts.page))?;
+            self.touch(&key(b'i', parts.page))?;
+        }
         Ok(())
     }
 }
@@ -194,6 +221,27 @@ fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, DbError> {
         Ok(Err(error)) => Err(DbError::Failed(error.to_string())),
         Err(_) => Err(DbError::Failed("the database engine gave up on its files".into())),
     }
+}
+
+/// Packed with zstd, behind the length before.
+pub(super) fn pressed(bytes: &[u8]) -> Result<Vec<u8>, DbError> {
+    let failed = |words: String| DbError::Failed(words);
+    let length = u32::try_from(bytes.len()).map_err(|_| failed("a page of the index is too large".into()))?;
+    let mut pressed = length.to_le_bytes().to_vec();
+    pressed.extend(zstd::bulk::compress(bytes, LEVEL).map_err(|error| failed(error.to_string()))?);
+    Ok(pressed)
+}
+
+/// What was packed.
+pub(super) fn unpressed(pressed: &[u8]) -> Result<Vec<u8>, DbError> {
+    let (length, packed) = pressed.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
+    let length = u32::from_le_bytes(*length) as usize;
+    let bytes = match length <= packed.len().saturating_mul(RATIO_MAX) {
+        true => zstd::bulk::decompress(packed, length).map_err(|error| error.to_string()),
+        false => Err("it claims too many bytes".into()),
+    };
+    let bytes = bytes.ok().filter(|bytes| bytes.len() == length);
+    bytes.ok_or_else(|| DbError::Failed("a page of the index cannot be unpacked".into()))
 }
 
 pub(super) fn seal(bytes: &[u8]) -> Vec<u8> {
@@ -246,6 +294,20 @@ mod tests {
             assert!(unseal(&damaged).is_err(), "byte {at}");
             assert!(unseal(&sealed[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn what_is_packed_comes_back_and_no_claim_of_a_length_is_believed() {
+        for bytes in [&b""[..], b"rows", &[7; 100_000]] {
+            let packed = pressed(bytes).unwrap();
+            assert_eq!(unpressed(&packed).unwrap(), bytes);
+            for claimed in [0, 3, u32::MAX] {
+                let mut wrong = packed.clone();
+                wrong[..4].copy_from_slice(&claimed.to_le_bytes());
+                assert!(claimed as usize == bytes.len() || unpressed(&wrong).is_err(), "{claimed}");
+            }
+        }
+        assert!(unpressed(&[1, 0, 0, 0, 9, 9]).is_err());
     }
 
     #[test]

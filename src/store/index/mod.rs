@@ -8,6 +8,8 @@
 mod db;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
+mod pages;
+mod recorded;
 mod row;
 mod words;
 
@@ -21,6 +23,8 @@ use std::time::Duration;
 #[cfg(test)]
 pub(super) use self::db::forge_version;
 use self::db::{Db, DbError, Meta, PageParts};
+use self::pages::{Group, Groups, Names, group_of};
+pub(super) use self::recorded::{Line, recorded_row};
 pub(super) use self::row::{StoredRow, Summary, class_bit, moment, row_of};
 pub(super) use self::words::literals;
 use super::filter::Filter;
@@ -82,30 +86,12 @@ struct Tail {
     closing: bool,
 }
 
-/// The summaries by page. Readers take the map as it is; it is copied only when a batch comes while one has it.
-type Summaries = Arc<BTreeMap<u64, Arc<Summary>>>;
-
-/// The summaries by page, and the sum of their rows, kept so that a batch costs the same however long the history.
-#[derive(Default)]
-struct Pages {
-    summaries: Summaries,
-    rows: u64,
-}
-
-impl Pages {
-    fn insert(&mut self, page: u64, summary: Summary) {
-        self.rows += u64::from(summary.rows);
-        if let Some(old) = Arc::make_mut(&mut self.summaries).insert(page, Arc::new(summary)) {
-            self.rows -= u64::from(old.rows);
-        }
-    }
-}
-
 /// The index. Shared by the journal's thread, the index's thread and the readers.
 pub(super) struct Index {
     tail: Mutex<Tail>,
     wake: Condvar,
-    pages: RwLock<Pages>,
+    groups: RwLock<Groups>,
+    names: Names,
     /// None where sled cannot write: then all rows stay in memory.
     db: Option<Db>,
     store: String,
@@ -119,34 +105,36 @@ impl Index {
     pub(super) fn open(path: &Path, store: &str) -> Result<Index, IndexError> {
         let db = Db::open(path)?;
         let mut tail = Tail::default();
-        let mut pages = Pages::default();
+        let mut groups = BTreeMap::new();
         if let Some(meta) = db.meta()? {
             if meta.store != store {
                 return Err(IndexError::Damaged("it belongs to another store".into()));
             }
-            db.summaries()?.into_iter().for_each(|(page, summary)| pages.insert(page, summary));
-            if pages.rows != meta.rows {
-                return Err(IndexError::Damaged(format!("it should have {} rows and has {}", meta.rows, pages.rows)));
-            }
+            let known = |(number, pages, rows): (u64, u32, u32)| (number, Arc::new(Group::known(pages, rows)));
+            groups = meta.groups.into_iter().map(known).collect();
             tail.applied = meta.applied;
             tail.highest = meta.highest;
             tail.open = meta.open.into_iter().map(|(id, number, at)| (id, (number, at))).collect();
         }
-        Ok(Index::new(Some(db), tail, pages, store))
+        Ok(Index::new(Some(db), tail, Arc::new(groups), store))
     }
 
     /// An index in memory only, for a store that cannot be written.
     pub(super) fn in_memory() -> Index {
-        Index::new(None, Tail::default(), Pages::default(), "")
+        Index::new(None, Tail::default(), Groups::default(), "")
     }
 
-    fn new(db: Option<Db>, tail: Tail, pages: Pages, store: &str) -> Index {
-        let (tail, pages) = (Mutex::new(tail), RwLock::new(pages));
-        Index { tail, wake: Condvar::new(), pages, db, store: store.to_owned() }
+    fn new(db: Option<Db>, tail: Tail, groups: Groups, store: &str) -> Index {
+        let (tail, groups) = (Mutex::new(tail), RwLock::new(groups));
+        Index { tail, wake: Condvar::new(), groups, names: Names::default(), db, store: store.to_owned() }
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn groups(&self) -> Groups {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Up to where the journal has been applied, the tail included.
@@ -167,7 +155,7 @@ impl Index {
 
     /// How many exchanges are in its pages.
     pub(super) fn paged(&self) -> u64 {
-        self.pages.read().unwrap_or_else(PoisonError::into_inner).rows
+        pages::rows(&self.groups())
     }
 
     /// The store that it belongs to.
@@ -249,31 +237,43 @@ impl Index {
         self.wake.notify_all();
     }
 
-    /// Puts the whole tail into pages, in one batch with the place in the journal. Without sled nothing is done.
+    /// As [`Index::put_away`], and waits until it is written.
     pub(super) fn flush(&self) -> Result<(), IndexError> {
+        self.put_away()?;
+        self.db.as_ref().map_or(Ok(()), Db::flush).map_err(IndexError::from)
+    }
+
+    /// Puts the whole tail into pages, in one batch with the place in the journal. Without sled nothing is done.
+    pub(super) fn put_away(&self) -> Result<(), IndexError> {
         let Some(db) = &self.db else { return Ok(()) };
         let (rows, mut meta) = {
             let tail = self.tail();
             let open = tail.open.iter().map(|(id, (number, at))| (*id, *number, *at)).collect();
-            let meta = Meta { store: self.store.clone(), applied: tail.applied, highest: tail.highest, rows: 0, open };
+            let (applied, highest) = (tail.applied, tail.highest);
+            let meta = Meta { store: self.store.clone(), applied, highest, groups: Vec::new(), open };
             (tail.rows.clone(), meta)
         };
         let mut by_page: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
         for row in rows.values() {
             by_page.entry(row.number / PAGE).or_default().push(row);
         }
-        let pages = by_page.into_iter().map(|(page, rows)| merged(db, page, self.has_page(page), &rows));
+        // Only this writes groups: what is there now stays until the end.
+        let groups = self.groups();
+        let pages = by_page.into_iter().map(|(page, rows)| merged(db, page, pages::has(&groups, page), &rows));
         let pages = pages.collect::<Result<Vec<_>, IndexError>>()?;
-        meta.rows = {
-            let known = self.pages.read().unwrap_or_else(PoisonError::into_inner);
-            let old = pages.iter().filter_map(|new| known.summaries.get(&new.page));
-            known.rows - old.map(|old| u64::from(old.rows)).sum::<u64>()
-                + pages.iter().map(|new| u64::from(new.summary.rows)).sum::<u64>()
-        };
-        db.write(&pages, &meta)?;
-        let mut known = self.pages.write().unwrap_or_else(PoisonError::into_inner);
-        pages.into_iter().for_each(|parts| known.insert(parts.page, parts.summary));
-        drop(known);
+        let mut changed: BTreeMap<u64, Arc<Group>> = BTreeMap::new();
+        for of_group in pages.chunk_by(|a, b| group_of(a.page) == group_of(b.page)) {
+            let number = group_of(of_group[0].page);
+            let before = groups.get(&number).cloned().unwrap_or_else(|| Arc::new(Group::known(0, 0)));
+            let new = of_group.iter().map(|parts| (parts.page, parts.summary.clone()));
+            changed.insert(number, Arc::new(before.with(number, new, db, &self.names)?));
+        }
+        let all = groups.iter().chain(&changed).map(|(number, group)| (*number, group.known_by()));
+        let all: BTreeMap<u64, (u32, u32)> = all.collect();
+        meta.groups = all.into_iter().map(|(number, (pages, rows))| (number, pages, rows)).collect();
+        db.write(&pages, &changed, &meta)?;
+        drop(groups);
+        Arc::make_mut(&mut *self.groups.write().unwrap_or_else(PoisonError::into_inner)).extend(changed);
         let mut tail = self.tail();
         for (number, row) in rows {
             // A row replaced meanwhile stays for the next batch.
@@ -284,15 +284,11 @@ impl Index {
         Ok(())
     }
 
-    fn has_page(&self, page: u64) -> bool {
-        self.pages.read().unwrap_or_else(PoisonError::into_inner).summaries.contains_key(&page)
-    }
-
-    /// Tail and summaries, taken in the order that lets no row slip between them: a row leaves the tail only after its
-    /// page's summary is there.
-    fn snapshot(&self) -> (BTreeMap<u64, Arc<Row>>, Summaries) {
+    /// Tail and pages, taken in the order that lets no row slip between them: a row leaves the tail only after its page
+    /// is there.
+    fn snapshot(&self) -> (BTreeMap<u64, Arc<Row>>, Groups) {
         let tail = self.tail().rows.clone();
-        (tail, self.pages.read().unwrap_or_else(PoisonError::into_inner).summaries.clone())
+        (tail, self.groups())
     }
 
     /// Visits the rows below `before` that pass, highest number first, until told to stop.
@@ -302,44 +298,55 @@ impl Index {
         before: u64,
         mut visit: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
-        self.scan_pages(filter, before, |_| false, |_| {}, &mut visit)
+        self.walk(filter, before, None, &mut visit)
     }
 
-    /// As [`Index::scan`], but a page for which `whole` says so is not read: its summary goes to `sum`. Only asked
-    /// for pages of which every row would be visited.
+    /// As [`Index::scan`], but a page of which every row would be visited is shown to `sum` first: when that says so,
+    /// the summary was enough, and the page is not read.
     pub(super) fn scan_pages(
         &self,
         filter: &Filter,
-        before: u64,
-        whole: impl Fn(&Summary) -> bool,
-        mut sum: impl FnMut(&Summary),
-        visit: &mut impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
+        mut sum: impl FnMut(&Summary) -> bool,
+        mut visit: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
-        let (tail, summaries) = self.snapshot();
+        self.walk(filter, u64::MAX, Some(&mut sum), &mut visit)
+    }
+
+    fn walk(
+        &self,
+        filter: &Filter,
+        before: u64,
+        mut sum: Option<&mut dyn FnMut(&Summary) -> bool>,
+        visit: &mut dyn FnMut(&StoredRow<'_>) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let (tail, groups) = self.snapshot();
         let Some(highest) = before.checked_sub(1) else { return Ok(()) };
         let mut below = highest / PAGE + 1;
         loop {
-            let paged = summaries.range(..below).next_back().map(|(page, _)| *page);
+            let paged = pages::last_below(&groups, below);
             let unpaged = tail.range(..below.saturating_mul(PAGE).min(before)).next_back().map(|(n, _)| n / PAGE);
             let Some(page) = paged.max(unpaged) else { return Ok(()) };
             below = page;
             let newest: BTreeMap<u64, &Row> =
                 tail.range(page * PAGE..=(page * PAGE + PAGE - 1).min(highest)).map(|(n, row)| (*n, &**row)).collect();
-            let summary = summaries.get(&page).filter(|summary| filter.may_match(summary));
-            if let Some(summary) = summary
-                && newest.is_empty()
-                && filter.takes_all()
-                && summary.numbers.1 <= highest
-                && whole(summary)
-            {
-                sum(summary);
-                continue;
+            let mut rows = Vec::new();
+            let bytes;
+            if let Some(db) = self.db.as_ref().filter(|_| paged == Some(page)) {
+                // Summaries are read only where they can spare the reading of rows.
+                let is_asked = sum.is_some() || !filter.takes_all();
+                let summary = if is_asked { pages::summary(&groups, page, db, &self.names)? } else { None };
+                let is_whole =
+                    |summary: &Summary| newest.is_empty() && filter.takes_all() && summary.numbers.1 <= highest;
+                if let (Some(summary), Some(sum)) = (summary.filter(|summary| is_whole(summary)), &mut sum)
+                    && sum(summary)
+                {
+                    continue;
+                }
+                if summary.is_none_or(|summary| filter.may_match(summary)) {
+                    bytes = db.rows(page)?;
+                    rows = parse_rows(&bytes)?;
+                }
             }
-            let bytes = match (&self.db, summary) {
-                (Some(db), Some(_)) => Some(db.rows(page)?),
-                _ => None,
-            };
-            let mut rows = bytes.as_deref().map(parse_rows).transpose()?.unwrap_or_default();
             rows.retain(|row| row.number <= highest && !newest.contains_key(&row.number));
             rows.extend(newest.values().map(|row| StoredRow::of(row)));
             rows.retain(|row| filter.matches(row));
@@ -357,22 +364,26 @@ impl Index {
         if let Some(row) = self.tail().rows.get(&number) {
             return Ok(Some(Row::clone(row)));
         }
-        let (Some(db), true) = (&self.db, self.has_page(number / PAGE)) else { return Ok(None) };
+        let (Some(db), true) = (&self.db, pages::has(&self.groups(), number / PAGE)) else { return Ok(None) };
         let bytes = db.rows(number / PAGE)?;
         Ok(parse_rows(&bytes)?.iter().find(|row| row.number == number).map(StoredRow::to_row))
     }
 
     /// Numbers and ids of the exchanges whose id, taken as a number, equals `value` in the bits of `mask`.
     pub(super) fn ids(&self, value: u128, mask: u128) -> Result<Vec<(u64, ExchangeId)>, IndexError> {
-        let (tail, summaries) = self.snapshot();
+        let (tail, groups) = self.snapshot();
         let fits = |id: u128| id & mask == value & mask;
         let mut found = BTreeMap::new();
-        for (&page, summary) in &*summaries {
-            let range =
-                u128::from_be_bytes(summary.ids.0.into_array())..=u128::from_be_bytes(summary.ids.1.into_array());
-            let Some(db) = self.db.as_ref().filter(|_| mask != u128::MAX || range.contains(&value)) else { continue };
-            for (number, id) in parse_ids(&db.ids(page)?).filter(|(_, id)| fits(*id)) {
-                found.insert(number, ExchangeId(uuid::Uuid::from_u128(id)));
+        if let Some(db) = &self.db {
+            for (page, summary) in pages::all(&groups, db, &self.names)? {
+                let range =
+                    u128::from_be_bytes(summary.ids.0.into_array())..=u128::from_be_bytes(summary.ids.1.into_array());
+                if mask == u128::MAX && !range.contains(&value) {
+                    continue;
+                }
+                for (number, id) in parse_ids(&db.ids(page)?).filter(|(_, id)| fits(*id)) {
+                    found.insert(number, ExchangeId(uuid::Uuid::from_u128(id)));
+                }
             }
         }
         let newest = tail.values().filter(|row| fits(row.id.0.as_u128()));
@@ -395,7 +406,7 @@ fn parts(page: u64, rows: Vec<StoredRow<'_>>) -> Result<PageParts, IndexError> {
     let summary = Summary::of(&rows).ok_or_else(|| IndexError::Damaged("a page without rows".into()))?;
     let ids = rows.iter().flat_map(|row| row.number.to_be_bytes().into_iter().chain(row.id.into_array())).collect();
     let rows = rmp_serde::to_vec(&rows).map_err(|error| IndexError::Damaged(error.to_string()))?;
-    Ok(PageParts { page, rows, ids, summary })
+    Ok(PageParts { page, rows, ids, summary: Arc::new(summary) })
 }
 
 fn parse_rows(bytes: &[u8]) -> Result<Vec<StoredRow<'_>>, IndexError> {

@@ -1,7 +1,7 @@
 //! A row as the index keeps it, and the summary of a page of rows. Rows borrow from the page's bytes: a scan of a
 //! million copies only what it returns.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -128,10 +128,11 @@ pub(in crate::store) struct Summary {
     pub(in crate::store) numbers: (u64, u64),
     pub(in crate::store) started_us: (i64, i64),
     pub(in crate::store) ids: (ByteArray<16>, ByteArray<16>),
-    pub(in crate::store) hosts: BTreeMap<String, u32>,
-    pub(in crate::store) sessions: Vec<String>,
-    pub(in crate::store) methods: Vec<String>,
-    pub(in crate::store) tags: Vec<String>,
+    /// The hosts with the number of calls to each.
+    pub(in crate::store) hosts: Vec<(Arc<str>, u32)>,
+    pub(in crate::store) sessions: Vec<Arc<str>>,
+    pub(in crate::store) methods: Vec<Arc<str>>,
+    pub(in crate::store) tags: Vec<Arc<str>>,
     /// Bit N: a status of the class N00; bit 0: no status.
     pub(in crate::store) classes: u16,
     /// The segments of the paths.
@@ -147,7 +148,7 @@ impl Summary {
             numbers: (first.number, first.number),
             started_us: (first.started_us, first.started_us),
             ids: (first.id, first.id),
-            hosts: BTreeMap::new(),
+            hosts: Vec::new(),
             sessions: Vec::new(),
             methods: Vec::new(),
             tags: Vec::new(),
@@ -159,9 +160,9 @@ impl Summary {
             widen(&mut summary.numbers, row.number);
             widen(&mut summary.started_us, row.started_us);
             widen(&mut summary.ids, row.id);
-            match summary.hosts.get_mut(row.host) {
-                Some(count) => *count += 1,
-                None => drop(summary.hosts.insert(row.host.to_owned(), 1)),
+            match summary.hosts.iter_mut().find(|(host, _)| &**host == row.host) {
+                Some((_, count)) => *count += 1,
+                None => summary.hosts.push((row.host.into(), 1)),
             }
             note(&mut summary.sessions, row.session);
             note(&mut summary.methods, row.method);
@@ -170,6 +171,12 @@ impl Summary {
             summary.words.add(row.path());
         }
         Some(summary)
+    }
+
+    /// Every name in it.
+    pub(in crate::store) fn names(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let hosts = self.hosts.iter_mut().map(|(host, _)| host);
+        hosts.chain(&mut self.sessions).chain(&mut self.methods).chain(&mut self.tags)
     }
 }
 
@@ -187,9 +194,9 @@ fn widen<T: PartialOrd + Copy>(range: &mut (T, T), value: T) {
     }
 }
 
-fn note(names: &mut Vec<String>, name: &str) {
-    if !names.iter().any(|known| known == name) {
-        names.push(name.to_owned());
+fn note(names: &mut Vec<Arc<str>>, name: &str) {
+    if !names.iter().any(|known| &**known == name) {
+        names.push(name.into());
     }
 }
 

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use crate::model::coding::{self, Coding, DecodeError};
 use crate::model::fields::text_of;
 use crate::model::{BodyEnd, ContentHash, ExchangeId, Fields};
+use crate::store::index::Line;
 
 /// An exchange.
 #[derive(Deserialize)]
@@ -36,14 +37,6 @@ pub(super) struct Message<'a> {
 pub(super) struct Interim<'a> {
     #[serde(borrow)]
     pub(super) fields: Vec<Line<'a>>,
-}
-
-/// A field line.
-#[derive(Deserialize)]
-pub(super) struct Line<'a> {
-    pub(super) name: &'a str,
-    #[serde(borrow, with = "serde_bytes")]
-    pub(super) value: &'a [u8],
 }
 
 /// A body.
