@@ -253,6 +253,17 @@ fn nothing_is_deleted_or_masked_unasked() {
 }
 
 #[test]
+fn only_a_rule_given_for_one_run_is_said_to_hold_for_it() {
+    let (retake, _origin) = recorded();
+    std::fs::write(retake.work().join("retake.toml"), "[mask]\nfields = [\"user-agent\", \"date\"]\n").unwrap();
+    let ran = retake.run(&["history", "mask", "--yes"]);
+    assert!(ran.code == 0 && ran.stdout.starts_with("masked ") && !ran.stdout.contains("masked 0 "), "{ran}");
+    assert!(!ran.stderr.contains("this run only"), "{ran}");
+    let ran = retake.run(&["history", "mask", "--rule", "field=content-type", "--yes"]);
+    assert!(ran.code == 0 && !ran.stdout.contains("masked 0 ") && ran.stderr.contains("this run only"), "{ran}");
+}
+
+#[test]
 fn tags_go_on_and_off_and_what_is_deleted_is_gone() {
     let (retake, origin) = recorded();
     let said = |args: &[&str]| retake.ok(&[&["history"], args].concat());

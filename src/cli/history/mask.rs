@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, settings: &MaskRules, args: &HistoryMaskArg
     context.printer.data(format_args!("{verb} {values} in {}", edit::exchanges(report.exchanges)));
     if args.how.dry_run {
         context.printer.say("next: the same without `--dry-run`");
-    } else if report.values > 0 {
+    } else if report.values > 0 && !args.rules.is_empty() {
         context
             .printer
             .say("rules given with `--rule` hold for this run only: `[mask]` in retake.toml makes them stay");

@@ -203,7 +203,7 @@ impl Text<'_> {
             ("index", usage.index, "derived from the journal".to_owned()),
             ("call logs", usage.runs, "of replays".to_owned()),
             ("quarantine", usage.quarantine, "damaged things kept aside".to_owned()),
-            ("other", usage.other, String::new()),
+            ("other", usage.other, "settings of the store".to_owned()),
         ];
         for (name, bytes, note) in parts.iter().filter(|(_, bytes, _)| *bytes > 0) {
             self.context.printer.data(format_args!("{:>10}  {name:<10}  {DIM}{note}{DIM:#}", size(*bytes)));

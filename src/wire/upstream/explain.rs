@@ -35,7 +35,10 @@ fn deepest(error: &(dyn Error + 'static)) -> String {
     while let Some(inner) = next(current) {
         current = inner;
     }
-    crate::report::terminal::clean(&current.to_string()).into_owned()
+    let said = current.to_string();
+    // rustls ends this one with the address of its manual, for programmers.
+    let said = if said.contains("close_notify") { "TLS ended without its close_notify" } else { said.as_str() };
+    crate::report::terminal::clean(said).into_owned()
 }
 
 /// A cause that settles the matter.
@@ -104,6 +107,19 @@ mod tests {
         let failure = explain(&error, &origin);
         assert_eq!(failure.kind, FailureKind::Tls);
         assert!(failure.message.contains("api.example.com:443"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_tls_connection_cut_off_is_told_without_an_address_for_programmers() {
+        let said = "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/manual";
+        let error = io::Error::new(io::ErrorKind::UnexpectedEof, said);
+        let failure = explain(&error, &"https://api.example.com".parse().unwrap());
+        assert_eq!(failure.kind, FailureKind::Closed);
+        assert!(
+            failure.message.contains("close_notify") && !failure.message.contains("docs.rs"),
+            "{}",
+            failure.message
+        );
     }
 
     #[test]
