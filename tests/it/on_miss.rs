@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::harness::http::{Answer, Client};
-use crate::harness::{Origin, Retake, Server, clients, skip};
+use crate::harness::{Origin, Retake, Server, clients, eventually, skip};
 
 /// A collection over an origin: `/json` answers otherwise than the origin, `/kept` never leaves, `/twice` is used up
 /// after one call, `/once` too, and goes nowhere then.
@@ -114,8 +114,8 @@ fn what_was_missing_is_recorded() {
     let server = retake.replay(&["shop", "--on-miss", "record"]);
     assert_eq!(proxied(&server, &origin, "/json").text(), "mocked");
     assert_eq!(proxied(&server, &origin, "/odd").status(), 200);
-    let run = retake.json(&["calls", "list", "--json"]);
-    assert_eq!(run.len(), 2);
+    // The log is written beside the answers, several times a second.
+    eventually("both calls are logged", || (retake.json(&["calls", "list", "--json"]).len() == 2).then_some(()));
     let rows = retake.json(&["history", "list", "--json"]);
     assert_eq!(rows.len(), 1, "only what missed");
     let url = rows[0]["url"].as_str().unwrap().to_owned();
