@@ -18,12 +18,16 @@ pub(super) type Place = (usize, usize);
 /// So many scenarios that a fresh value may stand for are compared with its answers.
 const FRESH: usize = 256;
 
+/// Stands for every loopback host.
+const LOOPBACK: &str = "localhost";
+
 /// Finds committed stubs and scenarios. Disabled scenarios are found like the others: what a person switched off must
 /// not come back as new.
 pub(super) struct Committed<'a> {
     pub(super) existing: Existing<'a>,
     literal: HashMap<(String, String), Vec<usize>>,
-    patterns: HashMap<String, Vec<usize>>,
+    /// By method and host; all loopback hosts are one.
+    patterns: HashMap<(String, String), Vec<usize>>,
     scenarios: HashMap<(usize, RequestKey), Vec<usize>>,
     /// The same, with all fresh values alike.
     alike: HashMap<(usize, RequestKey), Vec<usize>>,
@@ -68,7 +72,8 @@ impl<'a> Committed<'a> {
                 let key = (stub.method.clone(), without_placeholders(stub.path.as_str()).into_owned());
                 found.literal.entry(key).or_default().push(at);
             } else {
-                found.patterns.entry(stub.method.clone()).or_default().push(at);
+                let host = if stub.origin.is_loopback() { LOOPBACK } else { &stub.origin.host };
+                found.patterns.entry((stub.method.clone(), host.to_owned())).or_default().push(at);
             }
         }
         found
@@ -101,7 +106,8 @@ impl<'a> Committed<'a> {
     pub(super) fn stubs_for(&self, request: &RequestRecord, path: &str) -> Vec<usize> {
         let path = without_placeholders(path);
         let literal = self.literal.get(&(request.method.clone(), path.clone().into_owned())).into_iter().flatten();
-        let patterns = self.patterns.get(&request.method).into_iter().flatten();
+        let host = if request.origin.authority.is_loopback() { LOOPBACK } else { request.origin.host() };
+        let patterns = self.patterns.get(&(request.method.clone(), host.to_owned())).into_iter().flatten();
         let fits = |at: &usize| {
             let stub = self.stub(*at);
             stub.origin.matches(&request.origin)

@@ -14,7 +14,7 @@ use crate::model::{Shape, media};
 const SHOWN: usize = 60;
 
 /// The first difference between committed answers and recorded ones.
-pub(super) fn conflict(committed: &[ResponseSpec], recorded: &[(&Answer, Step)], lens: &Lens<'_>) -> Conflict {
+pub(super) fn conflict(committed: &[ResponseSpec], recorded: &[(Answer, Step)], lens: &Lens<'_>) -> Conflict {
     let lens = &lens.across_recordings();
     let of = |at: &str, committed: String, recorded: String| Conflict {
         at: at.to_owned(),

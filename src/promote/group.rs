@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::answer::Fingerprint;
+use super::bucket::FieldLists;
 use super::committed::Place;
-use super::promoter::FieldLists;
 use super::request::{Candidate, DECIDING, comparable};
 use crate::collection::FieldLine;
 use crate::model::{ContentHash, ExchangeId};

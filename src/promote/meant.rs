@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::bucket::{Bucket, Buckets};
 use super::committed::{Committed, Place};
 use super::group::{self, Sample, Step};
 use super::merge::committed_steps;
-use super::promoter::{Bucket, Buckets};
 use crate::model::ExchangeId;
 
 /// By when its first request started.

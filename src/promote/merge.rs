@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::answer::{Answer, Fingerprint, fingerprint};
+use super::bucket::{Bucket, FieldLists};
 use super::canonical::Lens;
 use super::committed::{Committed, Place};
 use super::difference;
@@ -11,7 +12,7 @@ use super::endpoint::Endpoint;
 use super::group::{self, Group, Sample, Step};
 use super::meant;
 use super::names::{self, Traits};
-use super::promoter::{Bucket, FieldLists, Promoter};
+use super::promoter::Promoter;
 use super::report::{Change, Report, Sampled, ScenarioLine, Stale, StubLine};
 use super::{BodyFile, BodySource, Options, Promotion};
 use crate::collection::{
@@ -28,8 +29,10 @@ pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
     // Each bucket goes when its scenarios are made, so that they are not in memory twice.
     for ((endpoint, _), bucket) in buckets {
         let place = bucket.fits.first().map(|_| meant.get(&bucket.first).copied().flatten());
-        let bucket: Rc<Bucket> = Rc::new(*bucket);
-        for group in merge.settle(&committed, &bucket, place) {
+        let mut bucket = *bucket;
+        let samples = std::mem::take(&mut bucket.samples);
+        let bucket = Rc::new(bucket);
+        for group in merge.settle(&committed, &bucket, samples, place) {
             new.entry(endpoint.clone()).or_default().push(Fresh { bucket: bucket.clone(), group });
         }
     }
@@ -115,8 +118,13 @@ impl<'o> Merge<'o> {
     /// Compares one bucket with the committed scenarios that it hits; returns the groups that are new scenarios.
     ///
     /// `meant` is the one of several that a fresh value stands for, or none if it stands for none of them.
-    fn settle(&mut self, committed: &Committed<'_>, bucket: &Bucket, meant: Option<Option<Place>>) -> Vec<Group> {
-        let mut samples = bucket.samples.clone();
+    fn settle(
+        &mut self,
+        committed: &Committed<'_>,
+        bucket: &Bucket,
+        mut samples: Vec<Sample>,
+        meant: Option<Option<Place>>,
+    ) -> Vec<Group> {
         samples.sort_by_key(Sample::order);
         if let Some(meant) = meant.filter(|_| bucket.is_fresh) {
             samples.iter_mut().for_each(|sample| sample.committed = meant);
@@ -173,7 +181,7 @@ impl<'o> Merge<'o> {
     fn differ(&mut self, committed: &Committed<'_>, place: Place, bucket: &Bucket, samples: &[Sample]) {
         let scenario = committed.scenario(place);
         let steps = group::steps(samples);
-        let recorded: Vec<(&Answer, Step)> =
+        let recorded: Vec<(Answer, Step)> =
             steps.iter().map(|step| (bucket.answers.get(&step.answer), *step)).collect();
         let conflict = difference::conflict(scenario.steps(), &recorded, &committed.answers_lens(place));
         if !self.options.replace {
@@ -222,7 +230,7 @@ impl<'o> Merge<'o> {
             change,
             calls: samples.len() as u64,
             steps: group::steps(samples).len(),
-            status: bucket.answers.get(&samples[0].answer).spec.status,
+            status: bucket.answers.status(&samples[0].answer),
             number: samples[0].number,
             default: is_default,
             conflict,
@@ -288,7 +296,7 @@ impl<'o> Merge<'o> {
         let rank: Vec<u8> = scenarios
             .iter()
             .map(|fresh| {
-                let status = fresh.bucket.answers.get(&fresh.group.samples[0].answer).spec.status;
+                let status = fresh.bucket.answers.status(&fresh.group.samples[0].answer);
                 let is_first = statuses.insert(status);
                 if is_wanted(fresh) { 0 } else { 2 - u8::from(is_first) }
             })
@@ -315,14 +323,16 @@ impl<'o> Merge<'o> {
         let committed: Vec<_> = stub.scenarios.iter().map(traits_of).collect();
         let mut taken: HashSet<String> = stub.scenarios.iter().map(|scenario| scenario.name.to_lowercase()).collect();
         let fresh = |fresh: &Fresh| {
-            let mut request = fresh.bucket.spec.clone();
+            let mut request = fresh.bucket.spec();
             request.fields.clone_from(&fresh.group.fields);
             let body = fresh.bucket.body.as_ref().and_then(|plan| plan.inline());
-            let first = fresh.bucket.answers.get(&fresh.group.samples[0].answer);
-            Traits::of(&request, body, first.spec.status, &lens)
+            let status = fresh.bucket.answers.status(&fresh.group.samples[0].answer);
+            Traits::of(&request, body, status, &lens)
         };
         let new: Vec<_> = scenarios.iter().map(fresh).collect();
         let names = names::scenarios(&new, &committed, &mut taken);
+        drop(new);
+        self.collection.stubs[at].stub.scenarios.reserve_exact(scenarios.len());
         for (fresh, name) in scenarios.into_iter().zip(names) {
             let scenario = self.scenario(at, name, &fresh);
             let stub = &mut self.collection.stubs[at].stub;
@@ -334,7 +344,7 @@ impl<'o> Merge<'o> {
 
     fn scenario(&mut self, at: usize, name: String, fresh: &Fresh) -> Scenario {
         let file = self.collection.stubs[at].path.clone();
-        let mut request = fresh.bucket.spec.clone();
+        let mut request = fresh.bucket.spec();
         request.fields.clone_from(&fresh.group.fields);
         request.body = fresh.bucket.body.as_ref().map(|plan| {
             let path = |extension: &str| names::body_file(&file, &name, Some("request"), extension, &mut self.files);
@@ -376,7 +386,7 @@ impl<'o> Merge<'o> {
                 Some(spec)
             });
             let times = std::num::NonZeroU32::new(step.times).filter(|times| times.get() > 1);
-            responses.push(ResponseSpec { times, body: body.clone(), ..answer.spec.clone() });
+            responses.push(ResponseSpec { times, body: body.clone(), ..answer.spec });
         }
         responses
     }

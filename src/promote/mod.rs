@@ -8,6 +8,7 @@
 
 mod answer;
 mod body;
+mod bucket;
 mod canonical;
 mod committed;
 mod difference;

@@ -1,115 +1,25 @@
 //! Takes exchanges one at a time, and keeps of each only what its scenario needs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use jiff::Timestamp;
-
-use super::answer::{self, Answer, Fingerprint};
+use super::answer;
 use super::body::Plan;
+use super::bucket::{Bucket, Buckets, FieldLists};
 use super::canonical::Lens;
 use super::committed::{Committed, Place};
 use super::endpoint::{self, Endpoint, Loopback};
 use super::group::Sample;
 use super::merge;
 use super::report::{HostLine, LeftOut, Lossy, Reason};
-use super::request::{self, Candidate, Compared, RequestKey};
+use super::request::{self, Compared, RequestKey};
 use super::survey::Findings;
 use super::{Existing, Options, Promotion, Recorded};
 use crate::collection::{Collection, MatchParts, PathPattern, RequestSpec, RuleSide};
-use crate::model::{Exchange, ExchangeId, Outcome, RequestRecord, ResponseRecord};
+use crate::model::{Exchange, Outcome, RequestRecord, ResponseRecord};
 
 /// How many lossy steps are named.
 const NAMED: usize = 100;
-
-/// Alike requests by their endpoint and key.
-pub(super) type Buckets = BTreeMap<(Rc<Endpoint>, RequestKey), Box<Bucket>>;
-
-/// Alike requests to one endpoint, fields aside.
-pub(super) struct Bucket {
-    /// What the first of them asks for.
-    pub(super) spec: RequestSpec,
-    /// Its body.
-    pub(super) body: Option<Plan>,
-    /// When that one was.
-    pub(super) first: (Timestamp, ExchangeId),
-    /// The exchanges, sorted only at the end.
-    pub(super) samples: Vec<Sample>,
-    /// The different answers, each as it was first given.
-    pub(super) answers: Answers,
-    /// The committed scenarios that they are exact hits of; several, where a fresh value may stand for any of them.
-    pub(super) fits: BTreeSet<Place>,
-    /// They are so by a value that stands for a recorded one.
-    pub(super) is_fresh: bool,
-}
-
-/// The different answers of a bucket, each with the sample that gave it first. Most buckets have one.
-#[derive(Default)]
-pub(super) struct Answers {
-    all: Vec<(Sample, Answer)>,
-    /// Where each is, once there are many.
-    known: HashMap<Fingerprint, usize>,
-}
-
-/// So many answers are looked through one by one.
-const FEW: usize = 8;
-
-impl Answers {
-    /// The answer with this fingerprint, which some sample has.
-    pub(super) fn get(&self, fingerprint: &Fingerprint) -> &Answer {
-        // Every sample of the bucket brought its own.
-        &self.all[self.find(fingerprint).unwrap_or_default()].1
-    }
-
-    fn find(&self, fingerprint: &Fingerprint) -> Option<usize> {
-        if self.all.len() > FEW {
-            return self.known.get(fingerprint).copied();
-        }
-        self.all.iter().position(|first| first.0.answer == *fingerprint)
-    }
-
-    fn add(&mut self, sample: &Sample, answer: Answer) {
-        match self.find(&sample.answer) {
-            Some(at) if self.all[at].0.order() < sample.order() => {}
-            Some(at) => self.all[at] = (sample.clone(), answer),
-            None => {
-                self.all.reserve_exact(if self.all.len() < FEW { 1 } else { self.all.len() });
-                self.all.push((sample.clone(), answer));
-                let from = if self.all.len() == FEW + 1 { 0 } else { self.all.len() - 1 };
-                if self.all.len() > FEW {
-                    self.known.extend((from..self.all.len()).map(|at| (self.all[at].0.answer, at)));
-                }
-            }
-        }
-    }
-}
-
-/// The different lists of fields that may decide, for all buckets together: most calls of a client have the same.
-#[derive(Default)]
-pub(super) struct FieldLists {
-    all: Vec<Rc<[Candidate]>>,
-    known: HashMap<Rc<[Candidate]>, usize>,
-}
-
-impl FieldLists {
-    fn id(&mut self, list: Vec<Candidate>) -> usize {
-        if let Some(id) = self.known.get(list.as_slice()) {
-            return *id;
-        }
-        let list: Rc<[Candidate]> = list.into();
-        self.all.push(list.clone());
-        self.known.insert(list, self.all.len() - 1);
-        self.all.len() - 1
-    }
-}
-
-impl std::ops::Index<usize> for FieldLists {
-    type Output = [Candidate];
-
-    fn index(&self, at: usize) -> &[Candidate] {
-        &self.all[at]
-    }
-}
 
 /// Calls to one host.
 #[derive(Default)]
@@ -244,8 +154,8 @@ impl<'a> Promoter<'a> {
         let bucket = self
             .buckets
             .entry((endpoint, key))
-            .or_insert_with(|| Box::new(Bucket::new(sample.order(), spec.clone(), plan.clone())));
-        bucket.add(sample, answer, spec, plan);
+            .or_insert_with(|| Box::new(Bucket::new(sample.order(), &spec, plan.clone())));
+        bucket.add(sample, answer, &spec, plan);
         bucket.fits.extend(found);
         bucket.is_fresh |= is_fresh;
     }
@@ -336,31 +246,5 @@ impl<'a> Promoter<'a> {
         promotion.report.lossy = lossy;
         promotion.report.hosts = hosts;
         promotion
-    }
-}
-
-impl Bucket {
-    fn new(first: (Timestamp, ExchangeId), spec: RequestSpec, body: Option<Plan>) -> Self {
-        Bucket {
-            spec,
-            body,
-            first,
-            // Most calls are made once.
-            samples: Vec::with_capacity(1),
-            answers: Answers::default(),
-            fits: BTreeSet::new(),
-            is_fresh: false,
-        }
-    }
-
-    fn add(&mut self, sample: Sample, answer: Answer, spec: RequestSpec, body: Option<Plan>) {
-        // Not the first that came in, but the first that was recorded speaks for all.
-        if sample.order() < self.first {
-            self.first = sample.order();
-            self.spec = spec;
-            self.body = body;
-        }
-        self.answers.add(&sample, answer);
-        self.samples.push(sample);
     }
 }

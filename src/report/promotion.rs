@@ -211,8 +211,9 @@ impl Shown<'_> {
         }
         for sampled in &self.report.sampled {
             let Sampled { stub, kept, left_out } = sampled;
-            lines
-                .push((Tone::Warn, format!("left out: {left_out} scenarios of {stub} beyond the sample, {kept} kept")));
+            let scenarios = if *left_out == 1 { "scenario" } else { "scenarios" };
+            let line = format!("left out: {left_out} {scenarios} of {stub} beyond the sample, {kept} kept");
+            lines.push((Tone::Warn, line));
         }
         for lossy in &self.report.lossy {
             lines.push((Tone::Warn, format!("lossy: {} {}: {}", lossy.number, lossy.call, lossy.what)));

@@ -31,7 +31,7 @@ const APIS: &[Api] = &[
     Api { name: "OAuth with refresh", served: 20, start: login::start, flow: login::flow },
     Api { name: "GraphQL", served: 19, start: films::start, flow: films::flow },
     Api { name: "forms, uploads, signed URLs", served: 30, start: shop::start, flow: shop::flow },
-    Api { name: "httpbin (PyPI)", served: 25, start: outside::httpbin, flow: outside::httpbin_flow },
+    Api { name: "httpbin (PyPI)", served: 28, start: outside::httpbin, flow: outside::httpbin_flow },
     Api { name: "json-server (npm)", served: 20, start: outside::json_server, flow: outside::json_server_flow },
 ];
 

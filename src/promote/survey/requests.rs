@@ -162,6 +162,9 @@ fn certain(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Optio
     let is_odd = |value: &Value| value.text.bytes().any(|byte| byte.is_ascii_digit()) && !value.text.contains(' ');
     let looks_odd = || column.values(world).all(|(_, value)| value.masked || is_odd(value));
     let creates = || column.values(world).all(|(fact, _)| fact.makes && fact.is_success());
+    if shape == Some(Shape::Traceparent) {
+        return Some(Verdict::any(shape, "the trace of the call"));
+    }
     let named = telling::is_always_fresh(column.name) && (is_random || looks_odd())
         || telling::is_fresh_if_random(column.name) && is_random
         || telling::is_fresh_in_creation(column.name) && is_random && creates();
@@ -173,7 +176,11 @@ fn certain(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Optio
     if named && !is_constant {
         return Some(Verdict::any(asked(shape, false), "made up for each call, as its name says"));
     }
-    None
+    // Recorded sessions are told apart, since each may have answers of its own.
+    (telling::is_session(column.name) && is_random).then(|| Verdict {
+        action: RuleAction::Fresh,
+        ..Verdict::any(asked(shape, false), "a session that the client makes up, as its name says")
+    })
 }
 
 /// Whether a value is the moment of its request, or says that it was made then.

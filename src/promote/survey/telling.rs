@@ -45,8 +45,11 @@ const ALWAYS_FRESH: [&str; 31] = [
 ];
 
 /// Names of values that are made up for the call where they look random.
-const FRESH_IF_RANDOM: [&str; 9] =
-    ["state", "random", "salt", "seed", "requesttoken", "idempotency", "dedupid", "ts", "t"];
+const FRESH_IF_RANDOM: [&str; 10] =
+    ["state", "random", "salt", "seed", "request", "requesttoken", "idempotency", "dedupid", "ts", "t"];
+
+/// Names of sessions: a random one that no answer gave was made up by the client, and stands for who it is.
+const SESSIONS: [&str; 6] = ["session", "sessionid", "sid", "sessionkey", "visitorid", "deviceid"];
 
 /// Names by which clients refer to what they create; random ones are made up for the call that creates.
 const FRESH_IN_CREATION: [&str; 19] = [
@@ -105,6 +108,11 @@ pub(super) fn is_always_fresh(name: &str) -> bool {
 /// Whether a value of this name is made up for each call, if it looks so.
 pub(super) fn is_fresh_if_random(name: &str) -> bool {
     FRESH_IF_RANDOM.contains(&plain(name).as_str())
+}
+
+/// Whether a value of this name names a session.
+pub(super) fn is_session(name: &str) -> bool {
+    SESSIONS.contains(&plain(name).as_str())
 }
 
 /// Whether a value of this name is made up for each call that creates something, if it looks random.

@@ -580,3 +580,24 @@ fn what_is_doubtful_is_proposed_and_not_applied() {
     hits(&accepted, &[buy(2, &uuid(2, 1))]);
     assert!(again(&accepted, vec![buy(1, &uuid(1, 1))]).proposals.is_empty());
 }
+
+#[test]
+fn traces_are_always_new_and_sessions_are_told_apart() {
+    let take = |take: u8| {
+        let trace = format!("00-{take:02x}37796d53bb34d6b439d5141655b26{take}-d1ac46a3a258db6{take}-01");
+        let body = format!(r#"{{"name":"ada","seen":"{trace}"}}"#);
+        let session = |who: char| format!("/cart?session=Z6wP4094bHPpxRA{take}Pg2WEGTPvkHy{who}f");
+        vec![
+            json(1, "PATCH", "/me", 200, r#"{"ok":true}"#).sending("application/json", &body),
+            json(2, "GET", &session('a'), 200, r#"{"items":["tea"]}"#),
+            json(3, "GET", &session('b'), 404, r#"{"items":[]}"#),
+        ]
+    };
+    let first = promoted(&take(1));
+    assert_eq!(short(&first, "PATCH", "/me"), ["json /seen any traceparent"]);
+    hits(&first, &take(2)[..2]);
+    let index = index(&first);
+    for (recorded, status) in take(1)[1..].iter().zip([200, 404]) {
+        assert_eq!(statuses(&index, recorded), Some(vec![status]));
+    }
+}
