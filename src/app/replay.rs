@@ -132,8 +132,9 @@ pub fn start(
     // What a log or report masks need not be the same in another run.
     let masker = Masker::new(MaskKey(crate::store::random_key()), plan.mask.clone());
     let fallbacks = Fallbacks::open(&plan, &engine, run.as_deref(), address)?;
+    let settings = settings_blake3(&plan, &engine);
     let serve = Serve::new(engine, ports, plan.serve, masker, log, run.clone());
-    let serve = Arc::new(serve.with_ways(fallbacks.ways()));
+    let serve = Arc::new(serve.with_ways(fallbacks.ways()).with_settings(settings));
     let mut notices = Vec::new();
     let live = plan.live.then(|| live::watch(Arc::clone(&serve), plan.collections, edited));
     let live = live.transpose().unwrap_or_else(|error| {
@@ -154,6 +155,15 @@ pub fn start(
     };
     let tasks = servers.into_iter().map(run_one).collect();
     Ok(Running { serve, address, notices, fallbacks, live, control, also, run, shutdown, tasks })
+}
+
+/// BLAKE3 over what decides answers beside the collections: two runs with the same hash were told the same. Chance, and
+/// the values of variables, which may be secrets, are left out.
+fn settings_blake3(plan: &ReplayPlan, engine: &Engine) -> String {
+    let AnswerOptions { now, shift, delay, variables, .. } = &plan.answers;
+    let variables: Vec<&String> = variables.keys().collect();
+    let all = format!("{:?}", (engine.profile(), &plan.serve, now, shift, delay, variables));
+    blake3::hash(all.as_bytes()).to_hex().to_string()
 }
 
 fn open_log(plan: &ReplayPlan, address: SocketAddr, observe: Option<Observer>) -> (Option<String>, RunLog) {

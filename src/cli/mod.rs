@@ -18,6 +18,7 @@ mod record;
 mod replay;
 mod review;
 mod select;
+mod signals;
 mod state;
 #[cfg(test)]
 mod testing;

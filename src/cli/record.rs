@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Global, RecordArgs};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::Printer;
+use super::signals::Signals;
 use crate::app::child;
 use crate::app::record::{RecordError, RecordOptions, RunningRecorder};
 use crate::app::wiring::{self, Wiring};
@@ -119,28 +119,6 @@ fn ready(args: &RecordArgs, recorder: &RunningRecorder, printer: Printer) {
         printer.json(&Ready { url, ca, pid: std::process::id(), session: &recorder.session });
     } else {
         printer.data(&recorder.url);
-    }
-}
-
-/// What ends a recorder without a command.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, CliError> {
-        let cannot = |error| CliError::failure(format_args!("signals cannot be heard: {error}"));
-        let interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-        let terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-        Ok(Signals { interrupt, terminate })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }
 

@@ -1,17 +1,19 @@
 //! `retake replay`
 
+mod report;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Global, ProfileArg, ReplayArgs};
 use super::calls;
 use super::collections::{self, load_error};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BOLD, DIM, Printer};
+use super::signals::Signals;
 use crate::app::child::{self, ChildExit};
 use crate::app::live::Told;
 use crate::app::replay::{ReplayPlan, Running, StartError, name_of, start};
@@ -20,12 +22,13 @@ use crate::collection::Profile;
 use crate::replay::answer::AnswerOptions;
 use crate::replay::fallback::OnMissRules;
 use crate::replay::serve::ServeOptions;
-use crate::report::receipt::Receipt;
+use crate::report::receipt::{Limits, Receipt};
 use crate::report::terminal::clean;
 use crate::settings::{Settings, inherited};
 use crate::store::running::{self, Kind};
 use crate::store::runs::{CallRecord, CallResult, Observer};
 use crate::tls::{Ca, TrustFiles, UpstreamTrust, write_trust_files};
+use report::Report;
 
 pub(super) fn run(args: ReplayArgs, global: &Global, printer: Printer) -> Outcome {
     let settings = collections::settings(global)?;
@@ -60,21 +63,25 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
     let observe = observer(args, verbose, printer);
     let running =
         start(plan, ca, Some(observe), Some(edited(printer))).map_err(|error| not_started(error, settings, &listen))?;
+    // Before the ready line: whoever waits for it may send a signal at once.
+    let signals = args.command.is_empty().then(Signals::listen).transpose()?;
     announce(args, &running, &trust, printer);
     let no_proxy = wiring::no_proxy_of_replay(serves_loopback(&running));
     let registration = running::register(&settings.store, &entry(args, &running, &trust, &no_proxy));
-    let (receipt, ended) = if args.command.is_empty() {
-        (until_signal(running).await?, None)
-    } else {
-        let ended = run_command(args, &running, &trust, &no_proxy).await;
-        (running.stop().await, Some(ended?))
+    let (receipt, ended) = match signals {
+        Some(signals) => (until_signal(running, signals).await, None),
+        None => {
+            let ended = run_command(args, &running, &trust, &no_proxy).await;
+            (running.stop().await, Some(ended?))
+        }
     };
     drop(registration);
     printer.say(format_args!("\n{}", receipt.text().trim_end()));
+    let limits = Limits { fail_unused: args.fail_unused, max_inexact: args.max_inexact };
     for report in reports {
-        report.write(&receipt)?;
+        report.write(&receipt, &limits)?;
     }
-    Ok(exit_code(&receipt, ended, args.max_inexact))
+    Ok(exit_code(&receipt, ended, &limits))
 }
 
 fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<ReplayPlan, CliError> {
@@ -244,59 +251,22 @@ async fn run_command(
     ended.map_err(|error| CliError::new(Exit(error.exit_code()), error))
 }
 
-/// Serves until SIGINT or SIGTERM, then drains; a second one stops at once.
-async fn until_signal(running: Running) -> Result<Receipt, CliError> {
-    let listen = |kind| signal(kind).map_err(|error| CliError::failure(format!("signals cannot be received: {error}")));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+/// Serves until a signal, then drains; a second one stops at once.
+async fn until_signal(running: Running, mut signals: Signals) -> Receipt {
+    signals.next().await;
     let receipt = running.receipt();
     tokio::select! {
-        receipt = running.stop() => Ok(receipt),
-        _ = interrupt.recv() => Ok(receipt),
-        _ = terminate.recv() => Ok(receipt),
+        receipt = running.stop() => receipt,
+        () = signals.next() => receipt,
     }
 }
 
-/// The child's own non-zero code wins; a run with a miss, or that served nothing, is no pass.
-fn exit_code(receipt: &Receipt, ended: Option<ChildExit>, max_inexact: Option<u64>) -> Exit {
-    let own = ended.map_or(0, |ended| ended.code);
-    let inexact = max_inexact.is_some_and(|max| receipt.inexact > max);
-    if own != 0 {
-        Exit(own)
-    } else if receipt.missed > 0 || receipt.served == 0 || inexact {
-        Exit::FOUND
-    } else {
-        Exit::SUCCESS
-    }
-}
-
-/// A file to write the receipt to.
-struct Report {
-    json: bool,
-    path: PathBuf,
-}
-
-impl Report {
-    fn parse(text: &str) -> Result<Report, CliError> {
-        let bad = || CliError::usage(format!("`--report {text}` is not FORMAT=FILE with text or json as the format"));
-        let (format, path) = text.split_once('=').filter(|(_, path)| !path.is_empty()).ok_or_else(bad)?;
-        match format {
-            "text" => Ok(Report { json: false, path: path.into() }),
-            "json" => Ok(Report { json: true, path: path.into() }),
-            _ => Err(bad()),
-        }
-    }
-
-    fn write(&self, receipt: &Receipt) -> Result<(), CliError> {
-        let text =
-            if self.json { serde_json::to_string_pretty(receipt).map(|text| text + "\n") } else { Ok(receipt.text()) };
-        let written = text.map_err(std::io::Error::from).and_then(|text| std::fs::write(&self.path, text));
-        written.map_err(|error| {
-            CliError::failure(format!("the receipt could not be written to {}: {error}", self.path.display()))
-        })
+/// The child's own non-zero code wins; a run that is no pass is exit code 3.
+fn exit_code(receipt: &Receipt, ended: Option<ChildExit>, limits: &Limits) -> Exit {
+    match ended.map_or(0, |ended| ended.code) {
+        0 if receipt.passes(limits) => Exit::SUCCESS,
+        0 => Exit::FOUND,
+        own => Exit(own),
     }
 }
 
@@ -308,7 +278,7 @@ mod tests {
     fn exit_codes() {
         let receipt = |served, missed, inexact| Receipt { served, missed, inexact, ..Receipt::default() };
         let ended = |code| Some(ChildExit { code, interrupted: false, forced: false });
-        for (receipt, ended, max, code) in [
+        for (receipt, ended, max_inexact, code) in [
             (receipt(1, 0, 0), ended(0), None, 0),
             (receipt(1, 1, 0), ended(0), None, 3),
             (receipt(0, 0, 0), ended(0), None, 3),
@@ -316,7 +286,8 @@ mod tests {
             (receipt(2, 0, 2), ended(0), Some(1), 3),
             (receipt(2, 0, 1), None, Some(1), 0),
         ] {
-            assert_eq!(exit_code(&receipt, ended, max), Exit(code));
+            let limits = Limits { fail_unused: false, max_inexact };
+            assert_eq!(exit_code(&receipt, ended, &limits), Exit(code));
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `retake verify`
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{FailOnArg, Global, VerifyArgs};
@@ -8,6 +7,7 @@ use super::collections;
 use super::exit::{CliError, Exit, Outcome};
 use super::history::style;
 use super::output::Printer;
+use super::signals::Signals;
 use crate::app::verify::{Against, VerifyPlan, verify};
 use crate::app::wiring;
 use crate::collection::FieldLine;
@@ -100,17 +100,13 @@ fn header(line: &str) -> Result<(Field, Vec<KnownSecret>), CliError> {
     Ok((field.0, secrets))
 }
 
-/// Ctrl-C, or an order to end, leads to the report of what is known; a second one ends the process.
+/// Ctrl-C, or an order to end, leads to the report of what is known.
 async fn until_stopped(plan: VerifyPlan, printer: Printer) -> Result<DriftReport, CliError> {
-    let listen = |kind| signal(kind).map_err(|error| CliError::failure(format!("signals cannot be received: {error}")));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let asked = stop.clone();
     let listening = tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
         asked.cancel();
     });
     let report = verify(plan, &stop, |done, all| printer.progress(&format!("{done} of {all} requests answered"))).await;

@@ -19,6 +19,7 @@ use crate::collection::{
 use crate::matching::{
     self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source, Standing, State,
 };
+use crate::report::receipt;
 use crate::store::collections::Loaded;
 
 /// The collections of one server, compiled, with their answers ready. What has happened lies in the [`Cursors`].
@@ -322,6 +323,14 @@ impl Engine {
             states.extend(gate.requires.iter().chain(&gate.next).cloned());
         }
         known
+    }
+
+    /// Scenarios that answered, with the number of their calls.
+    pub fn answered(&self) -> Vec<receipt::Answered> {
+        let slots = self.slots.iter().flatten().flatten();
+        let counted = slots.map(|slot| (slot, slot.counters.served.load(Ordering::Relaxed)));
+        let answered = counted.filter(|(_, count)| *count > 0);
+        answered.map(|(slot, count)| receipt::Answered { scenario: slot.label.to_string(), count }).collect()
     }
 
     /// Enabled scenarios that answered nothing.

@@ -80,6 +80,8 @@ pub struct Serve {
     tally: Tally,
     calls: AtomicU64,
     run: Option<String>,
+    /// BLAKE3 over what was said of this run beside the collections.
+    settings_blake3: String,
     /// Sockets that this process had opened towards origins before it began to serve.
     sockets_before: u64,
 }
@@ -152,6 +154,7 @@ impl Serve {
             tally: Tally::default(),
             calls: AtomicU64::new(0),
             run,
+            settings_blake3: String::new(),
             sockets_before: upstream::sockets_opened(),
         }
     }
@@ -159,6 +162,11 @@ impl Serve {
     /// Lets calls that nothing matches go these ways, where the rules say so.
     pub fn with_ways(self, ways: Ways) -> Self {
         Serve { ways, ..self }
+    }
+
+    /// Names the settings of this run, by a hash over them, in the receipt.
+    pub fn with_settings(self, settings_blake3: String) -> Self {
+        Serve { settings_blake3, ..self }
     }
 
     /// The engine that answers now.
@@ -240,12 +248,14 @@ impl Serve {
             run: self.run.clone(),
             collections: engine.names().to_vec(),
             served_blake3: engine.content_blake3().to_owned(),
+            settings_blake3: self.settings_blake3.clone(),
             profile: engine.profile().as_str().to_owned(),
             served: self.tally.served(),
             inexact: self.tally.inexact_hits(),
             missed: self.tally.missed(),
             misses,
             inexact_hits,
+            answered: engine.answered(),
             unused: engine.unused(),
             exhausted: engine.exhausted(),
             edits: self.edits().taken,
@@ -429,13 +439,14 @@ impl Serve {
         let status = self.miss_status(engine);
         let report = self.miss_report(engine, &reading, call, missed);
         let endpoint = format!("{} {}", call.method, reading.url.split('?').next().unwrap_or_default());
-        self.tally.miss(reading.number, endpoint, report.detail.clone());
+        let text = report.to_text();
+        self.tally.miss(reading.number, endpoint, report.detail.clone(), Some(&text));
         let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
         record.differences = vec![report.detail.clone()];
         record.request = Some(self.logged(call));
         record.miss = Some(id);
         record.report = serde_json::to_value(&report).ok();
-        record.report_text = Some(report.to_text());
+        record.report_text = Some(text);
         self.log.log(record);
         if engine.profile() == Profile::Postman {
             let empty = engine.index().is_empty();
@@ -476,7 +487,7 @@ impl Serve {
 
     fn refuse(&self, reading: Reading, method: &str, refused: refusal::Refused) -> Response<Body> {
         let reason = refused.detail();
-        self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone());
+        self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone(), None);
         let mut record = reading.record(method.to_owned(), refused.status().as_u16(), CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);
@@ -488,7 +499,7 @@ impl Serve {
         let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
         let (url, reason) = (shown(authority), shown(reason));
         let reading = self.reading(url, at);
-        self.tally.miss(reading.number, format!("CONNECT {}", reading.url), reason.clone());
+        self.tally.miss(reading.number, format!("CONNECT {}", reading.url), reason.clone(), None);
         let mut record = reading.record("CONNECT".to_owned(), 0, CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);

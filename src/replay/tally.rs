@@ -8,6 +8,8 @@ use crate::report::receipt::{InexactGroup, MissGroup};
 
 /// How many kinds of misses, and of inexact hits, are told apart. What comes after is counted together.
 const GROUPS: usize = 1_000;
+/// Of how many kinds of misses a report is kept.
+const REPORTS: usize = 100;
 
 /// Counters of one run. Exact hits cost one atomic addition.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct Groups {
     misses: HashMap<(String, String), (u64, u64)>,
+    /// Of the first groups, the report of a miss.
+    reports: HashMap<(String, String), String>,
     passed: HashMap<(String, String), (u64, u64)>,
     inexact: HashMap<(String, Vec<String>), (u64, u64)>,
     left_out: u64,
@@ -41,12 +45,19 @@ impl Tally {
         count(inexact, left_out, (scenario.to_owned(), differences.to_vec()), call);
     }
 
-    /// Counts a miss at `endpoint` (method and URL without query) for `reason`.
-    pub fn miss(&self, call: u64, endpoint: String, reason: String) {
+    /// Counts a miss at `endpoint` (method and URL without query) for `reason`, with its report where it has one.
+    pub fn miss(&self, call: u64, endpoint: String, reason: String, report: Option<&str>) {
         self.missed.fetch_add(1, Ordering::Relaxed);
         let mut groups = self.groups();
-        let Groups { misses, left_out, .. } = &mut *groups;
-        count(misses, left_out, (endpoint, reason), call);
+        let Groups { misses, reports, left_out, .. } = &mut *groups;
+        let key = (endpoint, reason);
+        if let Some(report) = report
+            && reports.len() < REPORTS
+            && !reports.contains_key(&key)
+        {
+            reports.insert(key.clone(), report.to_owned());
+        }
+        count(misses, left_out, key, call);
     }
 
     /// Counts a miss that went on to its origin.
@@ -85,7 +96,10 @@ impl Tally {
     /// The groups, most frequent first, and how many calls are in none.
     pub fn grouped(&self) -> (Vec<MissGroup>, Vec<InexactGroup>, u64) {
         let groups = self.groups();
-        let misses = miss_groups(&groups.misses);
+        let mut misses = miss_groups(&groups.misses);
+        for miss in &mut misses {
+            miss.report = groups.reports.get(&(miss.endpoint.clone(), miss.reason.clone())).cloned();
+        }
         let mut inexact: Vec<_> = groups
             .inexact
             .iter()
@@ -112,6 +126,7 @@ fn miss_groups(groups: &HashMap<(String, String), (u64, u64)>) -> Vec<MissGroup>
         reason: reason.clone(),
         count,
         first_call,
+        report: None,
     };
     let mut all: Vec<MissGroup> = groups.iter().map(group).collect();
     all.sort_by_key(|group| (std::cmp::Reverse(group.count), group.first_call));
@@ -137,13 +152,14 @@ mod tests {
     fn groups_are_counted_and_bounded() {
         let tally = Tally::default();
         for call in 1..=5 {
-            tally.miss(call, "GET https://a.test/x".into(), "no such endpoint".into());
+            tally.miss(call, "GET https://a.test/x".into(), "no such endpoint".into(), Some("report"));
         }
         for call in 0..GROUPS as u64 + 10 {
-            tally.miss(call + 6, format!("GET https://a.test/{call}"), "no such endpoint".into());
+            tally.miss(call + 6, format!("GET https://a.test/{call}"), "no such endpoint".into(), Some("report"));
         }
         let (misses, _, left_out) = tally.grouped();
         assert_eq!((misses[0].count, misses[0].first_call), (5, 1));
+        assert_eq!(misses.iter().filter(|miss| miss.report.is_some()).count(), REPORTS);
         assert_eq!((misses.len(), left_out), (GROUPS, 11));
         assert_eq!(tally.missed(), GROUPS as u64 + 15);
     }

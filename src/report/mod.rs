@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod explain;
 pub mod mask;
 pub mod miss;
+mod page;
 pub mod pending;
 pub mod promotion;
 pub mod receipt;

@@ -1,13 +1,19 @@
 //! The receipt of a replay run: what was served, what was not, and from what.
 
+mod html;
+mod junit;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::terminal::clean;
 
-/// What a run came to. The same content is written as text and as JSON.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// What a run came to. The same content is written as text, JSON, JUnit XML and HTML.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// The run's name; absent inside a test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -16,6 +22,10 @@ pub struct Receipt {
     pub collections: Vec<String>,
     /// BLAKE3 over the files of the collections, as read.
     pub served_blake3: String,
+    /// BLAKE3 over what was said of this run beside the collections: profile, cursors, misses, time, delays, and the names
+    /// of variables.
+    #[serde(default)]
+    pub settings_blake3: String,
     /// How requests were matched.
     pub profile: String,
     /// Calls that a scenario answered, exact and inexact.
@@ -30,6 +40,9 @@ pub struct Receipt {
     /// The inexact hits by scenario and differences, most frequent first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inexact_hits: Vec<InexactGroup>,
+    /// Scenarios that answered, exactly or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered: Vec<Answered>,
     /// Enabled scenarios that answered no call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unused: Vec<String>,
@@ -57,7 +70,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Misses of one endpoint for one reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MissGroup {
     /// Method and URL without query.
     pub endpoint: String,
@@ -67,10 +80,31 @@ pub struct MissGroup {
     pub count: u64,
     /// The first of them, a call number for `retake calls show`.
     pub first_call: u64,
+    /// The report of one of them, as text; of the first hundred groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+}
+
+/// A scenario that answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Answered {
+    /// `github: GET /users/{login}#octocat`
+    pub scenario: String,
+    /// How many calls.
+    pub count: u64,
+}
+
+/// What a run must hold to beside that no call misses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Every enabled scenario must have answered a call.
+    pub fail_unused: bool,
+    /// How many calls may have been answered inexactly.
+    pub max_inexact: Option<u64>,
 }
 
 /// Inexact hits of one scenario with the same differences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InexactGroup {
     /// The scenario that answered.
     pub scenario: String,
@@ -86,6 +120,29 @@ pub struct InexactGroup {
 const LINES: usize = 10;
 
 impl Receipt {
+    /// Whether the run is a pass: something was served, nothing missed, and the limits hold.
+    pub fn passes(&self, limits: &Limits) -> bool {
+        let inexact = limits.max_inexact.is_none_or(|max| self.inexact <= max);
+        let used = !limits.fail_unused || self.unused.is_empty();
+        self.missed == 0 && self.served > 0 && inexact && used
+    }
+
+    /// The receipt as JSON, as the published schema has it.
+    pub fn json(&self) -> String {
+        // Every key is a string, so that nothing can fail here.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// The receipt as JUnit XML: a test for each scenario that was called or not, and one for each kind of miss.
+    pub fn junit(&self, limits: &Limits) -> String {
+        junit::of(self, limits)
+    }
+
+    /// The receipt as one page of HTML that needs nothing else: light and dark, without a script.
+    pub fn html(&self, limits: &Limits) -> String {
+        html::of(self, limits)
+    }
+
     /// The receipt in a few lines for a terminal; nothing in it acts on one.
     pub fn text(&self) -> String {
         let mut out = String::new();
@@ -121,10 +178,19 @@ impl Receipt {
         if self.edits > 0 {
             let _ = writeln!(out, "  the files changed {} while they were served", count(self.edits, "time"));
         }
-        let _ =
-            writeln!(out, "  the files served: blake3 {}", self.served_blake3.get(..16).unwrap_or(&self.served_blake3));
+        let _ = writeln!(
+            out,
+            "  the files served: blake3 {}; settings: {}",
+            short(&self.served_blake3),
+            short(&self.settings_blake3)
+        );
         out
     }
+}
+
+/// Enough of a hash to tell two apart.
+fn short(hash: &str) -> &str {
+    hash.get(..16).unwrap_or(hash)
 }
 
 fn list<T>(out: &mut String, title: &str, items: &[T], line: impl Fn(&T) -> String) {
@@ -142,33 +208,4 @@ fn list<T>(out: &mut String, title: &str, items: &[T], line: impl Fn(&T) -> Stri
 
 fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_names_everything_and_stays_short() {
-        let receipt = Receipt {
-            collections: vec!["github".into()],
-            profile: "best".into(),
-            served: 3,
-            inexact: 1,
-            missed: 1,
-            misses: vec![MissGroup {
-                endpoint: "GET https://api.github.com/x\x1b[31m".into(),
-                reason: "no such endpoint".into(),
-                count: 1,
-                first_call: 4,
-            }],
-            unused: (0..12).map(|number| format!("github: GET /unused#{number}")).collect(),
-            served_blake3: "ab".repeat(32),
-            ..Receipt::default()
-        };
-        let text = receipt.text();
-        assert!(text.contains("3 served, 1 of them inexact; 1 missed"), "{text}");
-        assert!(text.contains("no such endpoint  (call 4)") && text.contains("… and 2 more"), "{text}");
-        assert!(!text.contains('\x1b'));
-    }
 }

@@ -2,11 +2,16 @@
 
 use crate::collection::schema::schema_of;
 use crate::report::drift::DriftReport;
+use crate::report::receipt::Receipt;
 
 /// The published files, relative to the project's folder, with the text that they must have.
-pub fn published() -> [(&'static str, String); 1] {
+pub fn published() -> [(&'static str, String); 2] {
     let drift = schema_of::<DriftReport>("What `retake verify --json` reports");
-    [("docs/schema/drift.schema.json", format!("{drift:#}\n"))]
+    let receipt = schema_of::<Receipt>("What `retake replay --report json=FILE` writes");
+    [
+        ("docs/schema/drift.schema.json", format!("{drift:#}\n")),
+        ("docs/schema/receipt.schema.json", format!("{receipt:#}\n")),
+    ]
 }
 
 #[cfg(test)]

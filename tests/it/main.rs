@@ -27,6 +27,7 @@ mod loops;
 mod matching;
 mod on_miss;
 mod peers;
+mod receipt;
 mod repeat;
 mod review;
 mod round_trip;

@@ -158,7 +158,7 @@ impl Planner<'_> {
         for segment in stub.path.segments() {
             match segment {
                 SegmentPattern::Literal(_) => {}
-                SegmentPattern::Capture(name) if scenario.request.captures.contains_key(name) => {}
+                other if other.capture().is_some_and(|name| scenario.request.captures.contains_key(name)) => {}
                 other => return Err(format!("`{other}` in its path may be anything, and no value was recorded")),
             }
         }

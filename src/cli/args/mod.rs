@@ -186,12 +186,15 @@ pub struct ReplayArgs {
     /// Status of the answer to a call that matched nothing [default: 501; 404 with the profile postman]
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..600))]
     pub miss_status: Option<u16>,
-    /// Write the receipt in this format to this file at the end, `text=FILE` or `json=FILE`; repeatable
+    /// Write the receipt in this format to this file at the end: text=FILE, json=FILE, junit=FILE or html=FILE; repeatable
     #[arg(long = "report", value_name = "FORMAT=FILE")]
     pub reports: Vec<String>,
     /// Fail when more than this many calls were answered inexactly
     #[arg(long, value_name = "N")]
     pub max_inexact: Option<u64>,
+    /// Fail when a scenario that is enabled answered no call
+    #[arg(long)]
+    pub fail_unused: bool,
     /// Let every answer wait, whatever the collections say: none, 2g, 3g, 300ms, 100ms..400ms, 'log-normal 120ms 0.5',
     /// recorded or recorded*0.5
     #[arg(long, value_name = "DELAY")]

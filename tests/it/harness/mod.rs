@@ -1,5 +1,6 @@
 //! What the tests are made of: the binary under test, origins to record, and clients.
 
+pub mod browser;
 pub mod clients;
 pub mod http;
 pub mod origin;
