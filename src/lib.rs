@@ -28,7 +28,7 @@ pub mod store;
 pub mod tls;
 pub mod wire;
 
-pub use app::mock::{Missed, Mock, Replay};
+pub use app::mock::{Asked, Called, Missed, Mock, Replay, Verify};
 
 #[cfg(feature = "cli")]
 pub mod cli;

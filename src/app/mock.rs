@@ -1,7 +1,13 @@
 //! Replay inside a Rust test.
 
+mod expectation;
+mod verify;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use expectation::Called;
+pub use verify::{Asked, Verify};
 
 use super::replay::{self, ReplayPlan, Running, StartError, name_of};
 use crate::collection::{Delay, Profile};
@@ -33,6 +39,12 @@ use crate::tls::Ca;
 /// let mut answer = String::new();
 /// client.read_to_string(&mut answer).await?;
 /// assert!(answer.ends_with("Keep it simple."));
+///
+/// // What the client did; each of these panics with the calls that came near.
+/// let calls = mock.verify();
+/// calls.called("GET", "/zen").times(1);
+/// calls.called("DELETE", "/{anything}").never();
+/// calls.in_order([retake::Called::new("GET", "/zen")]);
 ///
 /// mock.finish().await?; // Err with the miss report, if any call missed
 /// # Ok(())
@@ -103,7 +115,7 @@ impl Replay {
             also_listen: Vec::new(),
             profile: self.profile,
             answers: self.answers,
-            serve: ServeOptions::default(),
+            serve: ServeOptions { keep_requests: true, ..ServeOptions::default() },
             trust: Default::default(),
             mask: MaskRules::default(),
             store: None,
@@ -148,6 +160,13 @@ impl Mock {
     /// What was served and missed so far.
     pub fn receipt(&self) -> Receipt {
         self.running.receipt()
+    }
+
+    /// The calls so far, to be asked about: who was called, how often, with what, in which order. Of more than 10 000 calls
+    /// the last are known. Whatever a client has seen answered is among them.
+    pub fn verify(&self) -> Verify {
+        let serve = self.running.serve();
+        Verify::new(serve.log().flush(), serve.masker().clone())
     }
 
     /// Stops the server, and tells whether every call matched.

@@ -103,6 +103,7 @@ fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<
             cursor: args.cursor.clone(),
             on_miss,
             cors: args.cors,
+            keep_requests: false,
         },
         trust: UpstreamTrust { extra_roots: args.upstream_ca.clone(), insecure: args.insecure.clone() },
         mask: settings.mask.clone(),

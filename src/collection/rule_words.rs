@@ -10,7 +10,7 @@ pub fn rule_title(stub: Option<&StubKey>, rule: &Rule) -> String {
     format!("{place} {}", rule_words(rule))
 }
 
-/// [`rule_title`] without where it holds.
+/// A rule in words, without where it holds.
 pub fn rule_words(rule: &Rule) -> String {
     let item = item_words(rule.place, &rule.name);
     let side = if rule.side == RuleSide::Response { " of answers" } else { "" };

@@ -51,6 +51,7 @@ pub use index::{Index, Ranked};
 pub use ladder::Rung;
 pub use near::{Miss, Near, PathFault, Reason, Standing};
 pub use order::Decider;
+pub use paths::path_fits;
 pub use state::{FreshValue, State, Untouched};
 pub use steering::Steering;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::collection::{SegmentPattern, SegmentRegex};
+use crate::collection::{PathPattern, SegmentPattern, SegmentRegex};
 use crate::model::path;
 
 use super::placeholder;
@@ -31,7 +31,12 @@ pub(super) fn segment_key(segment: &str) -> Cow<'_, str> {
     normal
 }
 
-/// Whether a pattern accepts a path in comparable form.
+/// Whether a pattern accepts a path, as written.
+pub fn path_fits(pattern: &PathPattern, path: &str) -> bool {
+    accepts(pattern.segments(), &comparable(path))
+}
+
+/// The same for the segments of a pattern, and a path in comparable form.
 pub(super) fn accepts(pattern: &[SegmentPattern], path: &str) -> bool {
     let mut segments = path::segments(path);
     for part in pattern {

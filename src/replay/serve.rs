@@ -59,6 +59,8 @@ pub struct ServeOptions {
     pub on_miss: OnMissRules,
     /// Pages of other origins may call, whatever the collections say.
     pub cors: bool,
+    /// The call log has the requests of exact hits, too.
+    pub keep_requests: bool,
 }
 
 /// Answers calls from collections. Opens no upstream socket and makes no look-up: nothing here can. What misses goes
@@ -180,7 +182,7 @@ impl Serve {
     }
 
     /// What masks the log.
-    pub(super) fn masker(&self) -> &Masker {
+    pub fn masker(&self) -> &Masker {
         &self.masker
     }
 
@@ -417,7 +419,7 @@ impl Serve {
             self.tally.inexact(reading.number, label, &differences);
         }
         let result = if exact { CallResult::Exact } else { CallResult::Inexact };
-        let request = (!exact).then(|| self.logged(&call));
+        let request = (!exact || self.options.keep_requests).then(|| self.logged(&call));
         let mut record = reading.record(call.method, status, result);
         record.scenario = Some(Arc::clone(label));
         record.step = step;

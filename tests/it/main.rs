@@ -12,6 +12,7 @@
 
 mod access;
 mod answers;
+mod assertions;
 mod calls;
 mod cli;
 mod durability;

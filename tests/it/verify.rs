@@ -169,6 +169,8 @@ fn secrets_come_from_the_environment_and_what_is_not_safe_stays_here() {
             json!({ "path": "/me", "scenarios": scenario(masked) }),
             json!({ "path": "/open", "scenarios": scenario(json!({})) }),
             json!({ "path": "/any/{id}", "scenarios": scenario(json!({})) }),
+            json!({ "path": "/find", "scenarios": scenario(json!({ "matchers":
+                [{ "place": "query", "name": "q", "is": { "prefix": "a" } }] })) }),
             json!({ "method": "POST", "path": "/orders", "scenarios": scenario(json!({ "media_type": "application/json", "body": { "json": { "n": 1 } } })) }),
         ],
     );
@@ -195,10 +197,11 @@ fn secrets_come_from_the_environment_and_what_is_not_safe_stays_here() {
     let left = reasons(&report);
     assert!(left[0].contains("set RETAKE_SECRET_AUTHORIZATION"), "{left:?}");
     assert!(left[1].contains("`{id}` in its path may be anything"), "{left:?}");
-    assert!(left[2].contains("`--unsafe` sends it"), "{left:?}");
+    assert!(left[2].contains("a matcher asks for `query q`"), "{left:?}");
+    assert!(left[3].contains("`--unsafe` sends it"), "{left:?}");
     args.push("--unsafe");
     let (code, report) = run(&args, &[("TEAM_KEY", "red-team-key"), ("RETAKE_SECRET_AUTHORIZATION", "s3cr3t-of-mine")]);
-    assert_eq!((code, report["compared"].as_u64(), reasons(&report).len()), (0, Some(3), 1), "{report}");
+    assert_eq!((code, report["compared"].as_u64(), reasons(&report).len()), (0, Some(3), 2), "{report}");
     assert_eq!(report["verdict"], "compatible");
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::collection::{OriginPattern, START, Scenario, SegmentPattern, Stub};
+use crate::collection::{OriginPattern, Place as RulePlace, PlacedMatcher, START, Scenario, SegmentPattern, Stub};
 use crate::model::fields::is_hop_by_hop;
 use crate::model::origin::split_scheme;
 use crate::model::{Authority, Fields, Origin, path};
@@ -155,6 +155,10 @@ impl Planner<'_> {
         if scenario.steps().iter().all(|step| step.fault.is_some()) || stub.fault.is_some() {
             return Err("its answers are made to fail".to_owned());
         }
+        if let Some(matcher) = scenario.request.matchers.iter().find(|matcher| !has_example(stub, scenario, matcher)) {
+            let place = format!("{} {}", matcher.place.as_str(), matcher.name);
+            return Err(format!("a matcher asks for `{}`, and no value was recorded", place.trim_end()));
+        }
         for segment in stub.path.segments() {
             match segment {
                 SegmentPattern::Literal(_) => {}
@@ -209,6 +213,18 @@ impl Planner<'_> {
             missing.extend(labels);
             Vec::new()
         })
+    }
+}
+
+/// Whether a scenario has a value where a matcher of its looks.
+fn has_example(stub: &Stub, scenario: &Scenario, matcher: &PlacedMatcher) -> bool {
+    match matcher.place {
+        // What its path has is looked at by itself.
+        RulePlace::Path => true,
+        RulePlace::Query => stub.query_of(scenario).iter().any(|pair| pair.decoded().0 == matcher.name),
+        RulePlace::Field => stub.fields_of(scenario).iter().any(|line| line.0.is(&matcher.name)),
+        RulePlace::Cookie => stub.fields_of(scenario).iter().any(|line| line.0.is("cookie")),
+        RulePlace::Json | RulePlace::Form | RulePlace::Body => scenario.request.body.is_some(),
     }
 }
 
