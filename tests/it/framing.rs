@@ -213,16 +213,22 @@ fn the_body_of_an_answered_request_is_never_taken_for_the_next_request() {
 #[test]
 fn nothing_after_an_upgrade_goes_on_before_the_origin_agreed() {
     let retake = Retake::new();
-    let got = Arc::new(Mutex::new(Vec::new()));
+    // By connection: once the first is answered the second request may come, on one of its own.
+    let got = Arc::new(Mutex::new(Vec::<Vec<u8>>::new()));
     let seen = Arc::clone(&got);
     let origin = Origin::raw(move |mut stream| {
         let seen = Arc::clone(&seen);
         async move {
             let mut piece = [0; 8192];
+            let connection = {
+                let mut seen = seen.lock().unwrap();
+                seen.push(Vec::new());
+                seen.len() - 1
+            };
             // Long enough for the second request to come, if it were sent on.
             let until = tokio::time::Instant::now() + Duration::from_millis(400);
             while let Ok(Ok(read @ 1..)) = tokio::time::timeout_at(until, stream.read(&mut piece)).await {
-                seen.lock().unwrap().extend_from_slice(&piece[..read]);
+                seen.lock().unwrap()[connection].extend_from_slice(&piece[..read]);
             }
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno").await;
         }
@@ -236,7 +242,7 @@ fn nothing_after_an_upgrade_goes_on_before_the_origin_agreed() {
     );
     client.send(request.as_bytes()).unwrap();
     assert_eq!(client.answer("GET").unwrap().text(), "no");
-    let first = String::from_utf8_lossy(&got.lock().unwrap()).into_owned();
+    let first = String::from_utf8_lossy(&got.lock().unwrap()[0]).into_owned();
     assert!(first.contains("/chat"), "{first}");
     assert_eq!(first.matches("HTTP/1.1").count(), 1, "one request on that connection before its answer: {first}");
 }
