@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::FORMAT_VERSION;
 use super::answering::{Delay, ShiftDates};
 use super::body::BodySpec;
 use super::pending::Refusal;
@@ -50,6 +51,25 @@ pub struct Manifest {
     /// Reserved: frozen copies by tag.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub releases: serde_json::Map<String, Value>,
+}
+
+impl Manifest {
+    /// A manifest of which nothing but the collection's name is said.
+    pub fn new(name: String) -> Manifest {
+        Manifest {
+            schema: None,
+            version: FORMAT_VERSION,
+            name,
+            origins: Vec::new(),
+            settings: Settings::default(),
+            variables: serde_json::Map::new(),
+            rules: Vec::new(),
+            refused: Vec::new(),
+            server_stubs: Vec::new(),
+            environments: serde_json::Map::new(),
+            releases: serde_json::Map::new(),
+        }
+    }
 }
 
 /// How a collection is served.

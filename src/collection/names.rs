@@ -167,25 +167,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::collection::{Defaults, MatchParts, PathPattern};
+    use crate::collection::PathPattern;
 
     fn stub(method: &str, origin: &str, path: &str) -> Stub {
-        Stub {
-            schema: None,
-            version: 1,
-            method: method.to_owned(),
-            origin: origin.parse().unwrap(),
-            path: path.parse().unwrap_or_else(|_| PathPattern::literal(path)),
-            defaults: Defaults::default(),
-            parts: MatchParts::default(),
-            on_miss: None,
-            rules: Vec::new(),
-            delay: None,
-            fault: None,
-            shift_dates: None,
-            priority: 0,
-            scenarios: Vec::new(),
-        }
+        let pattern = path.parse().unwrap_or_else(|_| PathPattern::literal(path));
+        Stub::new(method.to_owned(), origin.parse().unwrap(), pattern)
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::key::StubKey;
 use super::manifest::Manifest;
-use super::stub::{Defaults, MatchParts, Stub};
-use super::{Collection, FORMAT_VERSION, StubFile, file_name};
+use super::stub::Stub;
+use super::{Collection, StubFile, file_name};
 
 /// The first of `name`, `name-2`, `name-3`… that is free.
 pub(super) fn free_name(name: &str, taken: impl Fn(&str) -> bool) -> String {
@@ -22,22 +22,7 @@ pub(super) fn stub_at(collection: &mut Collection, key: &StubKey) -> usize {
         return at;
     }
     list_origin(&mut collection.manifest, key);
-    let stub = Stub {
-        schema: None,
-        version: FORMAT_VERSION,
-        method: key.method.clone(),
-        origin: key.origin.clone(),
-        path: key.path.clone(),
-        defaults: Defaults::default(),
-        parts: MatchParts::default(),
-        on_miss: None,
-        rules: Vec::new(),
-        delay: None,
-        fault: None,
-        shift_dates: None,
-        priority: 0,
-        scenarios: Vec::new(),
-    };
+    let stub = Stub::new(key.method.clone(), key.origin.clone(), key.path.clone());
     insert(collection, stub)
 }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::FORMAT_VERSION;
 use super::answering::{Delay, Fault, ShiftDates};
 use super::body::BodySpec;
 use super::manifest::{OnMiss, OriginPattern};
@@ -87,6 +88,26 @@ pub struct Stub {
 }
 
 impl Stub {
+    /// A stub without scenarios, of which nothing else is said.
+    pub fn new(method: String, origin: OriginPattern, path: PathPattern) -> Stub {
+        Stub {
+            schema: None,
+            version: FORMAT_VERSION,
+            method,
+            origin,
+            path,
+            defaults: Defaults::default(),
+            parts: MatchParts::default(),
+            on_miss: None,
+            rules: Vec::new(),
+            delay: None,
+            fault: None,
+            shift_dates: None,
+            priority: 0,
+            scenarios: Vec::new(),
+        }
+    }
+
     /// Flattens the bodies of its answers, for who only serves them: a tree takes several times the memory of its text.
     /// Those of templates stay.
     pub fn flatten_answers(&mut self) {

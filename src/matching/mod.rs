@@ -184,9 +184,7 @@ pub(crate) mod tests {
     //! Collections and calls in a line each, for the tests of this layer and above.
 
     use super::*;
-    use crate::collection::{
-        BodySpec, Manifest, OriginPattern, PathPattern, QueryPair, RequestSpec, ResponseSpec, StubFile,
-    };
+    use crate::collection::{BodySpec, Manifest, QueryPair, RequestSpec, ResponseSpec, StubFile};
 
     /// A stub with one scenario: `METHOD [ORIGIN] PATH | NAME[*] [{capture=value}] [?query] [Field:value] [BODY]`.
     /// `*` makes it the default; the body is JSON, or else a form if it has a `=`, or else text.
@@ -199,22 +197,7 @@ pub(crate) mod tests {
         };
         let scenario = scenario(tail.trim());
         let words: String = path.chars().map(|it| if it == '/' { '-' } else { it }).collect();
-        let mut stub = Stub {
-            schema: None,
-            version: 1,
-            method: head[0].into(),
-            origin: origin.parse::<OriginPattern>().expect("an origin"),
-            path: path.parse::<PathPattern>().expect("a path"),
-            defaults: Default::default(),
-            parts: Default::default(),
-            on_miss: None,
-            rules: Vec::new(),
-            delay: None,
-            fault: None,
-            shift_dates: None,
-            priority: 0,
-            scenarios: Vec::new(),
-        };
+        let mut stub = Stub::new(head[0].into(), origin.parse().expect("an origin"), path.parse().expect("a path"));
         let host = stub.origin.host.clone();
         let file = format!("stubs/{host}/{}{words}-{}.json", head[0].to_lowercase(), scenario.name);
         stub.scenarios.push(scenario);
@@ -288,19 +271,8 @@ pub(crate) mod tests {
         let origins = if origins.is_empty() { &["https://a.test"] } else { origins };
         let mut files: Vec<StubFile> = stubs.iter().map(|text| stub(text)).collect();
         files.sort_by(|one, other| one.path.cmp(&other.path));
-        let manifest = Manifest {
-            schema: None,
-            version: 1,
-            name: "test".into(),
-            origins: origins.iter().map(|origin| origin.parse().expect("an origin")).collect(),
-            settings: Default::default(),
-            variables: Default::default(),
-            rules: Vec::new(),
-            refused: Vec::new(),
-            server_stubs: Vec::new(),
-            environments: Default::default(),
-            releases: Default::default(),
-        };
+        let origins = origins.iter().map(|origin| origin.parse().expect("an origin")).collect();
+        let manifest = Manifest { origins, ..Manifest::new("test".into()) };
         source(Collection { manifest, stubs: files })
     }
 

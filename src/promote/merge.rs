@@ -16,8 +16,8 @@ use super::promoter::Promoter;
 use super::report::{Change, Report, Sampled, ScenarioLine, Stale, StubLine};
 use super::{BodyFile, BodySource, Options, Promotion};
 use crate::collection::{
-    BodySpec, Collection, FORMAT_VERSION, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario,
-    Settings, Stub, StubFile, check, file_name,
+    BodySpec, Collection, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario, Stub, StubFile,
+    check, file_name,
 };
 
 /// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller.
@@ -56,20 +56,7 @@ pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
 
 /// A collection without stubs.
 pub fn empty(name: &str) -> Collection {
-    let manifest = Manifest {
-        schema: None,
-        version: FORMAT_VERSION,
-        name: name.to_owned(),
-        origins: Vec::new(),
-        settings: Settings::default(),
-        variables: serde_json::Map::new(),
-        rules: Vec::new(),
-        refused: Vec::new(),
-        server_stubs: Vec::new(),
-        environments: serde_json::Map::new(),
-        releases: serde_json::Map::new(),
-    };
-    Collection { manifest, stubs: Vec::new() }
+    Collection { manifest: Manifest::new(name.to_owned()), stubs: Vec::new() }
 }
 
 /// A scenario to be added.
@@ -255,23 +242,9 @@ impl<'o> Merge<'o> {
         if !self.collection.manifest.origins.contains(&origin) {
             self.collection.manifest.origins.push(origin.clone());
         }
-        let stub = Stub {
-            schema: None,
-            version: FORMAT_VERSION,
-            method,
-            origin,
-            // It was made by `endpoint::path_pattern`, so it reads back; a literal is the same pattern for the rest.
-            path: path.parse().unwrap_or_else(|_| PathPattern::literal(path)),
-            defaults: Default::default(),
-            parts: Default::default(),
-            on_miss: None,
-            rules,
-            delay: None,
-            fault: None,
-            shift_dates: None,
-            priority: 0,
-            scenarios: Vec::new(),
-        };
+        // It was made by `endpoint::path_pattern`, so it reads back; a literal is the same pattern for the rest.
+        let pattern = path.parse().unwrap_or_else(|_| PathPattern::literal(path));
+        let stub = Stub { rules, ..Stub::new(method, origin, pattern) };
         let path = file_name(&stub, |path| self.files.contains(&path.to_lowercase()));
         self.files.insert(path.to_lowercase());
         self.collection.stubs.push(StubFile { path, stub: stub.into() });

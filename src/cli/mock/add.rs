@@ -9,8 +9,8 @@ use crate::cli::args::ScenarioAddArgs;
 use crate::cli::collections::{shown, write_error};
 use crate::cli::exit::{CliError, Exit, Outcome};
 use crate::collection::{
-    Collection, Defaults, FORMAT_VERSION, FieldLine, Manifest, MatchParts, OriginPattern, PathPattern, QueryPair,
-    RequestSpec, ResponseSpec, Scenario, Settings, Stub, StubFile, check, file_name, nearest,
+    Collection, Defaults, FieldLine, Manifest, MatchParts, OriginPattern, PathPattern, QueryPair, RequestSpec,
+    ResponseSpec, Scenario, Stub, StubFile, check, file_name, nearest,
 };
 use crate::model::{Field, origin, path};
 use crate::store::collections::{MANIFEST, write};
@@ -23,19 +23,7 @@ pub(super) fn collection(context: &Context, name: &str, origins: &[String]) -> O
     }
     let origins = origins.iter().map(|text| parse_origin(text)).collect::<Result<Vec<_>, _>>()?;
     let title = root.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
-    let manifest = Manifest {
-        schema: None,
-        version: FORMAT_VERSION,
-        name: title,
-        origins,
-        settings: Settings::default(),
-        variables: serde_json::Map::new(),
-        rules: Vec::new(),
-        refused: Vec::new(),
-        server_stubs: Vec::new(),
-        environments: serde_json::Map::new(),
-        releases: serde_json::Map::new(),
-    };
+    let manifest = Manifest { origins, ..Manifest::new(title) };
     let collection = Collection { manifest, stubs: Vec::new() };
     if let Some((_, problem)) = check::collection(&collection).into_iter().next() {
         return Err(CliError::usage(problem.message));
@@ -82,22 +70,7 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
         if !collection.manifest.origins.contains(&origin) {
             collection.manifest.origins.push(origin.clone());
         }
-        let stub = Stub {
-            schema: None,
-            version: FORMAT_VERSION,
-            method,
-            origin,
-            path,
-            defaults,
-            parts,
-            on_miss: None,
-            rules: Vec::new(),
-            delay: None,
-            fault: None,
-            shift_dates: None,
-            priority: 0,
-            scenarios: Vec::new(),
-        };
+        let stub = Stub { defaults, parts, ..Stub::new(method, origin, path) };
         let is_same = |file: &&StubFile| {
             (&file.stub.method, &file.stub.origin, file.stub.path.segments())
                 == (&stub.method, &stub.origin, stub.path.segments())
