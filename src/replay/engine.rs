@@ -125,24 +125,27 @@ pub enum EngineError {
 #[allow(clippy::large_enum_variant, reason = "a hit is the usual case, and lives as long as its answer is made")]
 pub enum Answered<'a> {
     /// A scenario answers.
-    Hit {
-        /// The collection, by position.
-        collection: usize,
-        /// The answer, ready to send.
-        ready: &'a Ready,
-        /// The scenario: `github: GET /users/{login}#octocat`.
-        label: &'a Arc<str>,
-        /// The step of its sequence, from 1; `None` where there is only one.
-        step: Option<u32>,
-        /// How well it matched.
-        evaluation: Evaluation,
-        /// What of the request is a secret, if anything.
-        secrets: Option<&'a SecretPlaces>,
-        /// From what it was chosen, best first; empty unless asked for.
-        ranked: Vec<Ranked>,
-    },
+    Hit(Chosen<'a>),
     /// None does.
     Miss(Miss),
+}
+
+/// The scenario that answers a call.
+pub struct Chosen<'a> {
+    /// The collection, by position.
+    pub collection: usize,
+    /// The answer, ready to send.
+    pub ready: &'a Ready,
+    /// The scenario: `github: GET /users/{login}#octocat`.
+    pub label: &'a Arc<str>,
+    /// The step of its sequence, from 1; `None` where there is only one.
+    pub step: Option<u32>,
+    /// How well it matched.
+    pub evaluation: Evaluation,
+    /// What of the request is a secret, if anything.
+    pub secrets: Option<&'a SecretPlaces>,
+    /// From what it was chosen, best first; empty unless asked for.
+    pub ranked: Vec<Ranked>,
 }
 
 impl Engine {
@@ -296,7 +299,7 @@ impl Engine {
             Selection::Hit(Hit { at, evaluation }) => {
                 let slot = self.slot(at);
                 let step = slot.advance(at.collection, &evaluation, &view.step);
-                Answered::Hit {
+                Answered::Hit(Chosen {
                     collection: at.collection,
                     ready: &slot.steps[step],
                     label: &slot.label,
@@ -304,7 +307,7 @@ impl Engine {
                     evaluation,
                     secrets: slot.secrets.as_deref(),
                     ranked,
-                }
+                })
             }
         }
     }

@@ -12,11 +12,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Around;
 use super::cors;
 use super::cursor::{CursorBy, Cursors};
 use super::delay;
-use super::engine::{Answered, Engine, ServerAnswer};
+use super::engine::{Answered, Chosen, Engine, ServerAnswer};
 use super::fallback::{self, OnMissRules, ReadBody, Ways};
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready};
@@ -269,96 +268,109 @@ impl Serve {
     }
 
     /// Answers a call whose body was read.
-    fn answer_read(&self, mut call: Call<()>, body: Result<ReadBody, refusal::Refused>) -> Next {
-        self.learn_secrets(&call);
+    fn answer_read(&self, mut arrived: Call<()>, body: Result<ReadBody, refusal::Refused>) -> Next {
+        self.learn_secrets(&arrived);
         let served = self.served.load();
-        let (mut path, mut prefix) = (std::mem::take(&mut call.path), String::new());
-        let cursor = self.cursors.by().name(&call, &mut path, &mut prefix);
-        let Call {
-            started_at, started, client, local, route, method, mut query, version, mut fields, mut head, ..
-        } = call;
-        let Meant { target, path, base } = served.origins.meant(route, path, prefix, local.port());
-        let preflight = cors::is_preflight(&method, &head.headers);
-        // A browser sends no key with its question whether it may call.
-        let asks_for_key = base.is_some() && served.engine.access().is_private();
-        let admitted = !asks_for_key || {
-            let opens = served.engine.access().admits(&mut fields, &mut head.headers, &mut query);
-            opens || (preflight && self.allows_pages(&served.engine, None))
+        let is_preflight = cors::is_preflight(&arrived.method, &arrived.head.headers);
+        let (reading, mut call, admitted) = self.take(&served, &mut arrived, is_preflight);
+        let raw = match if admitted { body } else { Err(refusal::Refused::Private) } {
+            Ok(body) => {
+                call.body = body.decoded;
+                body.raw
+            }
+            Err(refused) => return Next::Answer(self.refuse(reading, &call.method, refused)),
         };
-        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let url = self.url(&target, &path, query.as_deref());
-        let mut reading = Reading { number, at: started_at, started, url, base, steering: Vec::new(), cursor };
-        let (is_head, http1) = (method == http::Method::HEAD, version != HttpVersion::Http2);
-        let steering = Steering::take(&mut fields);
-        reading.steering = steering.fields();
-        let body = if admitted { body } else { Err(refusal::Refused::Private) };
-        let (body, raw) = match body {
-            Ok(body) => (body.decoded, body.raw),
-            Err(refused) => return Next::Answer(self.refuse(reading, method.as_str(), refused)),
-        };
-        let name = method.as_str().to_owned();
-        let at = served.engine.around().moment(started_at);
-        let call = matching::Call { method: name, target, path, query, fields, body, steering, at };
         if let Some(stub) = self.server_stub(&served.engine) {
-            let asked = Asked { head: is_head, http1, accept_encoding: None };
-            let mut response = self.server_stub_answers(reading, call, stub, asked, served.engine.around());
+            let mut response = self.server_stub_answers(reading, call, stub, asked(&arrived, None), &served.engine);
             if self.allows_pages(&served.engine, Some(stub.collection)) {
-                cors::allow(&head.headers, &mut response);
+                cors::allow(&arrived.head.headers, &mut response);
             }
             return Next::Answer(response);
         }
-        let explain = self.options.explain_headers || head.headers.contains_key("x-retake-explain");
+        let explain = self.options.explain_headers || arrived.head.headers.contains_key("x-retake-explain");
         match served.engine.answer(&call, &self.cursors, reading.cursor.as_ref(), explain) {
-            Answered::Hit { collection, ready, label, step, evaluation, secrets, ranked } => {
-                if let Some(places) = secrets {
-                    reading.url = self.url_without(places, &call);
-                }
-                let accept_encoding = head.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-                let asked = Asked { head: is_head, http1, accept_encoding };
-                let mut response = served.hit(ready, asked, &call, reading.base.as_ref());
-                if self.allows_pages(&served.engine, Some(collection)) {
-                    cors::allow(&head.headers, &mut response);
-                }
-                let differences = if evaluation.is_exact() { Vec::new() } else { differences(&evaluation) };
-                mark(&mut response, label, step, &evaluation, &differences, explain);
-                for (name, text) in explain::fields(served.engine.index(), &call, served.engine.profile(), &ranked) {
-                    response.headers_mut().insert(name, value(&text));
-                }
-                self.log_hit(reading, call, label, step, &evaluation, differences, response.status().as_u16());
-                Next::Answer(response)
+            Answered::Hit(chosen) => Next::Answer(self.hit(&served, reading, call, chosen, &arrived, explain)),
+            Answered::Miss(_) if is_preflight && self.allows_pages(&served.engine, None) => {
+                Next::Answer(self.preflight(reading, arrived.method.as_str(), &arrived.head.headers))
             }
-            Answered::Miss(_) if preflight && self.allows_pages(&served.engine, None) => {
-                Next::Answer(self.preflight(reading, method.as_str(), &head.headers))
-            }
-            Answered::Miss(miss) => {
-                let engine = &served.engine;
-                let decided = self.options.on_miss.decide(engine.index(), &call, &miss);
-                let way = decided.and_then(|(what, origin)| Some((what, origin, self.ways.of(what)?)));
-                let Some((what, origin, way)) = way else {
-                    return Next::Answer(self.miss(engine, reading, &call, &miss, &head.headers));
-                };
-                let why = self.miss_report(engine, &reading, &call, &miss).detail;
-                fallback::aim(&mut head, &call, &origin, reading.base.is_some());
-                let logged = self.logged(&call);
-                let matching::Call { path, query, fields, .. } = call;
-                let call = Call {
-                    started_at,
-                    started,
-                    client,
-                    local,
-                    tunnel_credentials: None,
-                    route: wire::Route::Proxied(origin.clone()),
-                    method,
-                    path,
-                    query,
-                    version,
-                    fields,
-                    head,
-                    body: raw,
-                };
-                Next::Pass(Box::new(Passing { way, call, origin, reading, what, why, logged }))
-            }
+            Answered::Miss(miss) => self.missed(&served.engine, reading, call, &miss, arrived, raw),
         }
+    }
+
+    /// What a call means here, without its body: where it goes, what it asks of the mock, and whether it is let in.
+    /// Route, path, query and fields move out of `arrived`.
+    fn take(&self, served: &Served, arrived: &mut Call<()>, is_preflight: bool) -> (Reading, matching::Call, bool) {
+        let (mut path, mut prefix) = (std::mem::take(&mut arrived.path), String::new());
+        let cursor = self.cursors.by().name(arrived, &mut path, &mut prefix);
+        let route = std::mem::replace(&mut arrived.route, wire::Route::Plain { host: None, tls: false });
+        let Meant { target, path, base } = served.origins.meant(route, path, prefix, arrived.local.port());
+        let (mut query, mut fields) = (arrived.query.take(), std::mem::take(&mut arrived.fields));
+        // A browser sends no key with its question whether it may call.
+        let asks_for_key = base.is_some() && served.engine.access().is_private();
+        let admitted = !asks_for_key || {
+            let opens = served.engine.access().admits(&mut fields, &mut arrived.head.headers, &mut query);
+            opens || (is_preflight && self.allows_pages(&served.engine, None))
+        };
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let url = self.url(&target, &path, query.as_deref());
+        let steering = Steering::take(&mut fields);
+        let (started_at, started) = (arrived.started_at, arrived.started);
+        let reading = Reading { number, at: started_at, started, url, base, steering: steering.fields(), cursor };
+        let method = arrived.method.as_str().to_owned();
+        let at = served.engine.around().moment(started_at);
+        (reading, matching::Call { method, target, path, query, fields, body: Bytes::new(), steering, at }, admitted)
+    }
+
+    /// Answers a call by the scenario that was chosen for it.
+    fn hit(
+        &self,
+        served: &Served,
+        mut reading: Reading,
+        call: matching::Call,
+        chosen: Chosen<'_>,
+        arrived: &Call<()>,
+        explain: bool,
+    ) -> Response<Body> {
+        if let Some(places) = chosen.secrets {
+            reading.url = self.url_without(places, &call);
+        }
+        let headers = &arrived.head.headers;
+        let accept_encoding = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+        let mut response = served.hit(chosen.ready, asked(arrived, accept_encoding), &call, reading.base.as_ref());
+        if self.allows_pages(&served.engine, Some(chosen.collection)) {
+            cors::allow(headers, &mut response);
+        }
+        let differences = if chosen.evaluation.is_exact() { Vec::new() } else { differences(&chosen.evaluation) };
+        mark(&mut response, &chosen, &differences, explain);
+        for (name, text) in explain::fields(served.engine.index(), &call, served.engine.profile(), &chosen.ranked) {
+            response.headers_mut().insert(name, value(&text));
+        }
+        self.log_hit(reading, call, &chosen, differences, response.status().as_u16());
+        response
+    }
+
+    /// What becomes of a call that nothing matched: the report, or the way to its origin.
+    fn missed(
+        &self,
+        engine: &Engine,
+        reading: Reading,
+        call: matching::Call,
+        miss: &Miss,
+        mut arrived: Call<()>,
+        raw: Bytes,
+    ) -> Next {
+        let decided = self.options.on_miss.decide(engine.index(), &call, miss);
+        let way = decided.and_then(|(what, origin)| Some((what, origin, self.ways.of(what)?)));
+        let Some((what, origin, way)) = way else {
+            return Next::Answer(self.miss(engine, reading, &call, miss, &arrived.head.headers));
+        };
+        let why = self.miss_report(engine, &reading, &call, miss).detail;
+        fallback::aim(&mut arrived.head, &call, &origin, reading.base.is_some());
+        let logged = self.logged(&call);
+        (arrived.path, arrived.query, arrived.fields) = (call.path, call.query, call.fields);
+        (arrived.route, arrived.tunnel_credentials) = (wire::Route::Proxied(origin.clone()), None);
+        let (call, ()) = arrived.replace_body(raw);
+        Next::Pass(Box::new(Passing { way, call, origin, reading, what, why, logged }))
     }
 
     /// Remembers the credentials that a call carries in its fields, so that they are masked wherever they come back,
@@ -391,27 +403,25 @@ impl Serve {
         call: matching::Call,
         stub: &ServerAnswer,
         asked: Asked<'_>,
-        around: &Around,
+        engine: &Engine,
     ) -> Response<Body> {
         self.tally.exact();
-        let response = stub.ready.response(asked, &call, around);
+        let response = stub.ready.response(asked, &call, engine.around());
         let mut record = reading.record(call.method, response.status().as_u16(), CallResult::Exact);
         record.scenario = Some(Arc::clone(&stub.label));
         self.log.log(record);
         response
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one line of the log has that many parts")]
     fn log_hit(
         &self,
         reading: Reading,
         call: matching::Call,
-        label: &Arc<str>,
-        step: Option<u32>,
-        evaluation: &Evaluation,
+        chosen: &Chosen<'_>,
         differences: Vec<String>,
         status: u16,
     ) {
+        let Chosen { label, evaluation, step, .. } = chosen;
         let exact = evaluation.is_exact();
         if exact {
             self.tally.exact();
@@ -422,7 +432,7 @@ impl Serve {
         let request = (!exact || self.options.keep_requests).then(|| self.logged(&call));
         let mut record = reading.record(call.method, status, result);
         record.scenario = Some(Arc::clone(label));
-        record.step = step;
+        record.step = *step;
         record.score = Some(evaluation.score);
         record.differences = differences;
         record.request = request;
@@ -736,25 +746,24 @@ fn differences(evaluation: &Evaluation) -> Vec<String> {
 }
 
 /// Adds our own fields: an inexact hit is named always, an exact one only on request.
-fn mark(
-    response: &mut Response<Body>,
-    label: &str,
-    step: Option<u32>,
-    evaluation: &Evaluation,
-    differences: &[String],
-    explain: bool,
-) {
+fn mark(response: &mut Response<Body>, chosen: &Chosen<'_>, differences: &[String], explain: bool) {
     let headers = response.headers_mut();
     if !differences.is_empty() {
         headers.insert("x-retake-inexact", value(&differences.join("; ")));
     }
     if explain {
-        headers.insert("x-retake-scenario", value(label));
-        headers.insert("x-retake-score", value(&format!("{:.1}", evaluation.score)));
-        if let Some(step) = step {
+        headers.insert("x-retake-scenario", value(chosen.label));
+        headers.insert("x-retake-score", value(&format!("{:.1}", chosen.evaluation.score)));
+        if let Some(step) = chosen.step {
             headers.insert("x-retake-step", HeaderValue::from(step));
         }
     }
+}
+
+/// In which form the answer to a call goes out.
+fn asked<'a>(arrived: &Call<()>, accept_encoding: Option<&'a str>) -> Asked<'a> {
+    let (head, http1) = (arrived.method == http::Method::HEAD, arrived.version != HttpVersion::Http2);
+    Asked { head, http1, accept_encoding }
 }
 
 /// A text as a field value: visible ASCII, the rest escaped, cut to a length that every client takes.

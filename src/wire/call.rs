@@ -62,8 +62,13 @@ pub struct Call<B = hyper::body::Incoming> {
 impl<B> Call<B> {
     /// The call without its body, and the body.
     pub fn split(self) -> (Call<()>, B) {
+        self.replace_body(())
+    }
+
+    /// The same call with another body, and the body that it had.
+    pub fn replace_body<C>(self, body: C) -> (Call<C>, B) {
         let Call { started_at, started, client, local, tunnel_credentials, route, method, .. } = self;
-        let Call { path, query, version, fields, head, body, .. } = self;
+        let Call { path, query, version, fields, head, body: before, .. } = self;
         let call = Call {
             started_at,
             started,
@@ -77,9 +82,9 @@ impl<B> Call<B> {
             version,
             fields,
             head,
-            body: (),
+            body,
         };
-        (call, body)
+        (call, before)
     }
 }
 
