@@ -331,10 +331,9 @@ impl Change {
             }
             Change::SetDefault { stub, .. } => format!("default {stub}"),
             Change::SetEnd { stub, scenario, .. } => format!("end {stub}#{scenario}"),
-            Change::SetPath { stubs, .. } => {
-                let mut stubs: Vec<_> = stubs.iter().map(ToString::to_string).collect();
-                stubs.sort();
-                format!("path {}", stubs.join(", "))
+            Change::SetPath { stubs, path } => {
+                let whole = stubs.first().map(|key| repath::whole(key, path).to_string());
+                format!("path {}", whole.unwrap_or_default())
             }
             Change::SetRequest { stub, scenario, .. } => format!("request {stub}#{scenario}"),
             Change::CopyScenario { to, name, .. } => format!("scenario {to}#{name}"),
@@ -356,13 +355,27 @@ impl Change {
         id
     }
 
+    /// Takes in what an older change about the same thing speaks of besides: of paths, the stubs.
+    pub fn absorb(&mut self, older: &Change) {
+        if let (Change::SetPath { stubs, .. }, Change::SetPath { stubs: known, .. }) = (self, older) {
+            let new: Vec<_> = known.iter().filter(|key| !stubs.contains(key)).cloned().collect();
+            stubs.extend(new);
+            stubs.sort_by_key(ToString::to_string);
+        }
+    }
+
     /// Takes away what does not make it another change.
     fn strip(&mut self) {
         match self {
             Change::AddRule { rule, .. } => (rule.why, rule.off, rule.except) = (None, false, Vec::new()),
             Change::Answer { source, .. } => *source = None,
             Change::AddScenario { scenario, .. } => scenario.source = None,
-            Change::SetPath { stubs, .. } => stubs.sort_by_key(ToString::to_string),
+            // Whatever stubs there are by now, and whatever the captures are called: it is about this path.
+            Change::SetPath { stubs, path } => {
+                stubs.truncate(1);
+                stubs.iter_mut().for_each(|key| *key = repath::whole(key, path));
+                *path = repath::unnamed(path);
+            }
             Change::Together { changes } => changes.iter_mut().for_each(Change::strip),
             _ => {}
         }

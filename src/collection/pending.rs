@@ -67,9 +67,16 @@ pub enum Standing {
 impl Pending {
     /// A change that waits from now on.
     pub fn new(collection: &Collection, change: Change, from: Proposer, why: String, evidence: Vec<String>) -> Pending {
-        let old = change.now(collection);
-        let (id, title) = (change.id(), change.title());
-        Pending { version: FORMAT_VERSION, id, title, from, why, evidence, old, change, files: BTreeMap::new() }
+        let id = change.id();
+        let (title, old, files) = (String::new(), None, BTreeMap::new());
+        let mut pending = Pending { version: FORMAT_VERSION, id, title, from, why, evidence, old, change, files };
+        pending.tell(collection);
+        pending
+    }
+
+    /// Says anew what the change does, and what it would put something else for.
+    pub fn tell(&mut self, collection: &Collection) {
+        (self.title, self.old) = (self.change.title(), self.change.now(collection));
     }
 
     /// The path of its file in the collection's folder.

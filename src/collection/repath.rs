@@ -34,6 +34,24 @@ pub(super) fn apply(collection: &mut Collection, keys: &[StubKey], path: &PathPa
     Ok(true)
 }
 
+/// What the stub of the new path is known by, whatever its captures are called.
+pub(super) fn whole(part: &StubKey, path: &PathPattern) -> StubKey {
+    StubKey { path: unnamed(path), ..part.clone() }
+}
+
+/// The path with numbers in place of the names of its captures.
+pub(super) fn unnamed(path: &PathPattern) -> PathPattern {
+    let mut count = 0;
+    let segment = |segment: &SegmentPattern| match segment {
+        SegmentPattern::Capture(_) => {
+            count += 1;
+            SegmentPattern::Capture(format!("n{count}"))
+        }
+        other => other.clone(),
+    };
+    PathPattern::from_segments(path.segments().iter().map(segment).collect())
+}
+
 /// Only stubs of one method and origin can be one.
 fn alike(first: &StubKey, keys: &[StubKey]) -> Result<(), ChangeError> {
     for key in keys {

@@ -49,6 +49,7 @@ pub use evaluation::{
 pub use graphql::{looks_like as looks_like_graphql, tokens as graphql_tokens};
 pub use index::{Index, Ranked};
 pub use ladder::Rung;
+pub use multipart::{MultiPart, parse as multipart_parts};
 pub use near::{Miss, Near, PathFault, Reason, Standing};
 pub use order::Decider;
 pub use paths::path_fits;

@@ -11,24 +11,33 @@ const MAX_PARTS: usize = 10_000;
 
 /// A part of a multipart body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MultiPart {
-    name: String,
+pub struct MultiPart {
+    /// The name of a form's part; empty without one.
+    pub name: String,
     /// Position among the parts of that name.
     position: usize,
-    file_name: Option<String>,
-    media_type: String,
-    content: Vec<u8>,
+    /// The name of the file that it is.
+    pub file_name: Option<String>,
+    /// Its media type without parameters; empty without one.
+    pub media_type: String,
+    /// What follows its fields.
+    pub content: Vec<u8>,
 }
 
 impl MultiPart {
+    /// The content, if it is text.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.content).ok()
+    }
+
     /// The content, if it has this name and is text.
     pub(super) fn text_of(&self, name: &str) -> Option<&str> {
-        std::str::from_utf8(&self.content).ok().filter(|_| self.name == name)
+        self.text().filter(|_| self.name == name)
     }
 }
 
 /// The parts, sorted by name and position; none if the body is not what its boundary says.
-pub(super) fn parse(content_type: Option<&str>, body: &[u8]) -> Option<Vec<MultiPart>> {
+pub fn parse(content_type: Option<&str>, body: &[u8]) -> Option<Vec<MultiPart>> {
     let named = content_type.and_then(|value| media::parameter(value, "boundary"));
     let boundary = match named {
         Some(boundary) => format!("--{boundary}"),

@@ -51,6 +51,7 @@ pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
     let mut promotion = merge.finish(before, selected, promoted);
     (promotion.report.rules, promotion.report.links) = (findings.rules.clone(), findings.links.clone());
     promotion.proposals = super::proposal::doubtful(&promotion.report.rules, &promotion.collection);
+    promotion.proposals.extend(super::proposal::paths(&findings.paths, &promotion.collection));
     promotion
 }
 

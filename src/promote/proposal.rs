@@ -1,10 +1,13 @@
 //! What a promotion found and does not decide by itself: changes that wait for a person.
 
 use super::report::Change as Became;
-use super::survey::{Confidence, RuleLine};
+use super::survey::{Confidence, PathLine, RuleLine};
 use super::{BodyFile, Promotion};
 use crate::collection::{Change, Collection, EndPolicy, ResponseSpec, Scenario, Stub, StubKey};
 use crate::model::Origin;
+
+/// More patterns are not proposed at a time.
+const PATHS: usize = 100;
 
 /// A finding, as a change of the collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,14 +75,7 @@ pub(super) fn doubtful(rules: &[RuleLine], collection: &Collection) -> Vec<Propo
     let proposal = |line: &RuleLine| {
         let stub = match &line.key {
             None => None,
-            Some((origin, method, path)) => {
-                let is_it = |stub: &&Stub| {
-                    let is_origin = stub.origin.to_string() == *origin
-                        || origin.parse::<Origin>().is_ok_and(|origin| stub.origin.matches(&origin));
-                    is_origin && stub.method == *method && stub.path.as_str() == path
-                };
-                Some(StubKey::of(collection.stubs.iter().map(|file| &*file.stub).find(is_it)?))
-            }
+            Some((origin, method, path)) => Some(StubKey::of(stub(collection, origin, method, path)?)),
         };
         Some(Proposal {
             change: Change::AddRule { stub, rule: line.rule.clone() },
@@ -90,6 +86,35 @@ pub(super) fn doubtful(rules: &[RuleLine], collection: &Collection) -> Vec<Propo
         })
     };
     rules.iter().filter(|line| line.confidence != Confidence::Certain).filter_map(proposal).collect()
+}
+
+/// The patterns that the promotion is not sure of, as proposals for the stubs of `collection`; what was refused is left out.
+pub(super) fn paths(lines: &[PathLine], collection: &Collection) -> Vec<Proposal> {
+    let proposal = |line: &PathLine| {
+        let stubs = line.from.iter().filter_map(|path| stub(collection, &line.origin, &line.method, path));
+        let stubs: Vec<StubKey> = stubs.map(StubKey::of).collect();
+        let change = Change::SetPath { stubs, path: line.path.clone() };
+        let is_open = matches!(&change, Change::SetPath { stubs, .. } if !stubs.is_empty());
+        (is_open && !change.is_refused(collection)).then(|| Proposal {
+            change,
+            why: line.why.clone(),
+            evidence: line.evidence.clone(),
+            confidence: line.confidence,
+            bodies: Vec::new(),
+        })
+    };
+    lines.iter().filter_map(proposal).take(PATHS).collect()
+}
+
+/// The stub of an endpoint as the survey knows it.
+fn stub<'c>(collection: &'c Collection, origin: &str, method: &str, path: &str) -> Option<&'c Stub> {
+    let parsed = origin.parse::<Origin>().ok();
+    let is_it = |stub: &&Stub| {
+        let is_origin =
+            || stub.origin.to_string() == origin || parsed.as_ref().is_some_and(|origin| stub.origin.matches(origin));
+        stub.method == method && stub.path.as_str() == path && is_origin()
+    };
+    collection.stubs.iter().map(|file| &*file.stub).find(is_it)
 }
 
 fn answer(stub: StubKey, recorded: Scenario) -> Change {

@@ -258,6 +258,11 @@ impl Shown<'_> {
         lines.push((Tone::Warn, format!("{more}{verb} for a decision: {then}")));
         for pending in proposed.iter().take(PROPOSED) {
             lines.push((Tone::Plain, format!("  ? {}", pending.title)));
+            // Rules were explained above.
+            if self.explain && !matches!(pending.change, crate::collection::Change::AddRule { .. }) {
+                lines.push((Tone::Dim, format!("      {}", pending.why)));
+                lines.extend(pending.evidence.iter().map(|sample| (Tone::Dim, format!("        {sample}"))));
+            }
         }
         if proposed.len() > PROPOSED {
             lines.push((Tone::Dim, format!("  and {} more", proposed.len() - PROPOSED)));

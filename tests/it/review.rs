@@ -1,6 +1,8 @@
 //! What surrounds a promotion: which exchanges, what a dry run shows, changes that wait for a decision, secrets that stop
 //! a write, and writes that are all or nothing.
 
+mod paths;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,11 @@ use crate::harness::{Retake, heavy, skip};
 /// A recorded call: method, URL, status, answer.
 type Call<'a> = (&'a str, &'a str, u16, &'a str);
 
+/// What an answer is, by how it begins.
+fn media_type(text: &str) -> &'static str {
+    if text.starts_with(['{', '[']) { "application/json" } else { "text/plain" }
+}
+
 /// Puts calls into the history, as another tool would have recorded them, as they are.
 fn recorded(retake: &Retake, calls: &[Call<'_>]) {
     // No two logs at the same time: they would be taken for one.
@@ -29,8 +36,8 @@ fn recorded(retake: &Retake, calls: &[Call<'_>]) {
             "request": {"method": method, "url": url, "httpVersion": "HTTP/1.1", "headers": [], "queryString": [],
                 "cookies": [], "headersSize": -1, "bodySize": 0},
             "response": {"status": status, "statusText": "", "httpVersion": "HTTP/1.1", "cookies": [], "redirectURL": "",
-                "headers": [{"name": "Content-Type", "value": "text/plain"}], "headersSize": -1, "bodySize": text.len(),
-                "content": {"size": text.len(), "mimeType": "text/plain", "text": text}},
+                "headers": [{"name": "Content-Type", "value": media_type(text)}], "headersSize": -1, "bodySize": text.len(),
+                "content": {"size": text.len(), "mimeType": media_type(text), "text": text}},
             "timings": {"send": 0, "wait": 1, "receive": 0},
         })
     };

@@ -4,6 +4,7 @@
 
 mod answers;
 mod clock;
+mod doubts;
 mod endpoints;
 mod facts;
 mod findings;
@@ -27,6 +28,7 @@ use facts::{Budget, Fact, Tables};
 use findings::Finding;
 use flow::Origins;
 
+pub(super) use doubts::PathLine;
 pub use findings::Confidence;
 pub(super) use outcome::EndpointKey;
 pub use outcome::{Findings, LinkLine, RuleLine};
@@ -88,11 +90,13 @@ impl<'a> Survey<'a> {
         };
         let origins = Origins::new(&facts, &tables);
         let known = paths::KnownCaptures::new(existing.stubs.iter().map(|file| &file.stub.path));
-        let patterns = paths::patterns(&facts, &tables, &origins, &known);
+        let (patterns, doubts) = paths::patterns(&facts, &tables, &origins, &known);
         let endpoints = endpoints::endpoints(&mut facts, &mut tables, patterns, stubs);
         let (clock, told) = clock::aside(&facts, &tables);
         let world = World { facts: &facts, tables: &tables, origins: &origins, endpoints: &endpoints, clock, told };
-        outcome::outcome(&world, existing)
+        let mut findings = outcome::outcome(&world, existing);
+        findings.paths = doubts.lines(&world);
+        findings
     }
 }
 

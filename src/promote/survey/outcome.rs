@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::answers::Made;
+use super::doubts::PathLine;
 use super::endpoints::{Endpoint, World};
 use super::findings::{Confidence, Finding};
 use super::telling;
@@ -78,6 +79,8 @@ pub struct Findings {
     pub(crate) rules: Vec<RuleLine>,
     /// For people.
     pub(crate) links: Vec<LinkLine>,
+    /// Patterns that may be right.
+    pub(crate) paths: Vec<PathLine>,
 }
 
 impl Findings {

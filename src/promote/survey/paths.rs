@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::doubts::Doubts;
 use super::facts::{Fact, Tables};
 use super::flow::Origins;
 use super::telling;
@@ -17,8 +18,14 @@ const KINDS: usize = 24;
 /// So many alike answers to words make a pattern where no answer repeats its word.
 const WORDS: usize = 3;
 
-/// The pattern of each fact, in the order of the facts.
-pub(super) fn patterns(facts: &[Fact], tables: &Tables, origins: &Origins, known: &KnownCaptures) -> Vec<PathPattern> {
+/// The pattern of each fact, in the order of the facts, and what may be a pattern besides.
+pub(super) fn patterns(
+    facts: &[Fact],
+    tables: &Tables,
+    origins: &Origins,
+    known: &KnownCaptures,
+) -> (Vec<PathPattern>, Doubts) {
+    let mut doubts = Doubts::default();
     let mut found: Vec<Vec<SegmentPattern>> = vec![Vec::new(); facts.len()];
     let mut by_origin: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
     for (at, fact) in facts.iter().enumerate() {
@@ -31,12 +38,12 @@ pub(super) fn patterns(facts: &[Fact], tables: &Tables, origins: &Origins, known
         for group in level {
             let prefix = found[group[0]].clone();
             let place = Level { facts, tables, origins, known, depth, prefix: &prefix };
-            next.extend(place.split(&group, &mut found));
+            next.extend(place.split(&group, &mut found, &mut doubts));
         }
         level = next;
         depth += 1;
     }
-    found.into_iter().map(PathPattern::from_segments).collect()
+    (found.into_iter().map(PathPattern::from_segments).collect(), doubts)
 }
 
 /// The captures of committed patterns, by origin-independent prefix: the pattern before the capture, and its name.
@@ -67,7 +74,7 @@ impl KnownCaptures {
 
 /// What a segment may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
+pub(super) enum Class {
     Empty,
     Masked,
     /// Clearly an id.
@@ -92,27 +99,27 @@ fn class(text: &str, shape: Option<Shape>, masked: bool) -> Class {
 }
 
 /// One place in the paths: all that have the same pattern before it.
-struct Level<'a> {
-    facts: &'a [Fact],
-    tables: &'a Tables,
+pub(super) struct Level<'a> {
+    pub(super) facts: &'a [Fact],
+    pub(super) tables: &'a Tables,
     origins: &'a Origins,
     known: &'a KnownCaptures,
-    depth: usize,
-    prefix: &'a [SegmentPattern],
+    pub(super) depth: usize,
+    pub(super) prefix: &'a [SegmentPattern],
 }
 
 /// All calls with the same segment here.
-struct Child {
-    key: Key,
-    class: Class,
-    facts: Vec<usize>,
+pub(super) struct Child {
+    pub(super) key: Key,
+    pub(super) class: Class,
+    pub(super) facts: Vec<usize>,
     /// What successful calls were answered, by method and rest of the path.
-    kinds: BTreeMap<(Id, String), usize>,
+    pub(super) kinds: BTreeMap<(Id, String), usize>,
 }
 
 impl Level<'_> {
     /// Adds a segment to the pattern of each fact of the group; returns the groups of the next level.
-    fn split(&self, group: &[usize], found: &mut [Vec<SegmentPattern>]) -> Vec<Vec<usize>> {
+    fn split(&self, group: &[usize], found: &mut [Vec<SegmentPattern>], doubts: &mut Doubts) -> Vec<Vec<usize>> {
         let mut by_value: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
         for at in group {
             if let Some(segment) = self.facts[*at].segments.get(self.depth) {
@@ -124,6 +131,7 @@ impl Level<'_> {
         values.sort_by_key(|value| by_value[value][0]);
         let children: Vec<Child> = values.iter().map(|value| self.child(*value, &by_value[value])).collect();
         let ids = self.ids(&children);
+        doubts.look(self, &children, &ids);
         let name = if ids.is_empty() { String::new() } else { self.name(&children, &ids) };
         let mut next: Vec<Vec<usize>> = Vec::new();
         let mut captured = Vec::new();
@@ -211,7 +219,7 @@ impl Level<'_> {
     }
 
     /// Of these children the most that are answered alike.
-    fn alike_most(&self, children: &[Child], among: &[usize]) -> Vec<usize> {
+    pub(super) fn alike_most(&self, children: &[Child], among: &[usize]) -> Vec<usize> {
         let mut clusters: Vec<Vec<usize>> = Vec::new();
         for at in among {
             let fits = |cluster: &Vec<usize>| self.alike(&children[cluster[0]], &children[*at]) == Some(true);
@@ -226,7 +234,7 @@ impl Level<'_> {
     }
 
     /// Whether two children are answered alike in kind; `None` when no calls can be compared.
-    fn alike(&self, one: &Child, other: &Child) -> Option<bool> {
+    pub(super) fn alike(&self, one: &Child, other: &Child) -> Option<bool> {
         let mut seen = false;
         for (call, at) in &one.kinds {
             let Some(beside) = other.kinds.get(call) else { continue };
@@ -268,22 +276,29 @@ impl Level<'_> {
         if best.len() >= 2 {
             return best;
         }
-        let is_object = |at: &usize| {
-            let kinds = &children[*at].kinds;
-            !kinds.is_empty()
-                && kinds.values().all(|fact| {
-                    let skeleton = &self.facts[*fact].skeleton;
-                    skeleton.len() > 2 && skeleton.iter().all(|name| !self.tables.names.get(*name).starts_with("/*"))
-                })
-        };
         // The first segment is the name of a service, hardly ever of a thing.
-        let objects: Vec<usize> = words.iter().copied().filter(is_object).collect();
+        let objects: Vec<usize> = words.iter().copied().filter(|at| self.is_object(&children[*at])).collect();
         let alike = if self.depth > 0 { self.alike_most(children, &objects) } else { Vec::new() };
         if alike.len() >= WORDS && best.is_empty() { alike } else { Vec::new() }
     }
 
+    /// Whether all its answers are objects of some members.
+    pub(super) fn is_object(&self, child: &Child) -> bool {
+        !child.kinds.is_empty()
+            && child.kinds.values().all(|fact| {
+                let skeleton = &self.facts[*fact].skeleton;
+                skeleton.len() > 2 && skeleton.iter().all(|name| !self.tables.names.get(*name).starts_with("/*"))
+            })
+    }
+
+    /// Its segment as written.
+    pub(super) fn text(&self, child: &Child) -> &str {
+        let segment = child.facts.first().and_then(|fact| self.facts[*fact].segments.get(self.depth));
+        segment.map_or("", |segment| &self.tables.values.get(segment.value).text)
+    }
+
     /// The members by which all answers to a child's calls repeat its segment, the outermost first.
-    fn carriers(&self, child: &Child) -> Vec<&str> {
+    pub(super) fn carriers(&self, child: &Child) -> Vec<&str> {
         let mut common: Option<BTreeMap<&str, usize>> = None;
         for at in child.kinds.values() {
             let leaves = self.facts[*at].leaves.iter().filter(|leaf| leaf.key == child.key && !leaf.is_piece);
@@ -308,7 +323,7 @@ impl Level<'_> {
 
     /// The name of the capture: that of the member of the answers that carries the value, unless it is only `id`; else
     /// from the segment before.
-    fn name(&self, children: &[Child], ids: &HashSet<usize>) -> String {
+    pub(super) fn name(&self, children: &[Child], ids: &HashSet<usize>) -> String {
         let taken: Vec<&str> = self.prefix.iter().filter_map(capture).collect();
         if let Some(known) = self.known.after(self.prefix).filter(|known| !taken.contains(known)) {
             return known.to_owned();
@@ -364,7 +379,7 @@ fn word(name: &str) -> String {
 }
 
 /// The name, or with a number behind it if it is taken.
-fn free(name: &str, taken: &[&str]) -> String {
+pub(super) fn free(name: &str, taken: &[&str]) -> String {
     if !taken.contains(&name) {
         return name.to_owned();
     }

@@ -19,12 +19,12 @@ fn content(body: &crate::collection::BodySpec) -> Option<Content> {
     Some(Content::Small(text.into()))
 }
 
-fn again(first: &Promotion, traffic: Vec<Recorded>) -> Promotion {
+pub(super) fn again(first: &Promotion, traffic: Vec<Recorded>) -> Promotion {
     promote(Some(Existing { collection: &first.collection, content: &content }), traffic, options())
 }
 
 /// Promotes the first take, and checks that it is stable.
-fn promoted(traffic: &[Recorded]) -> Promotion {
+pub(super) fn promoted(traffic: &[Recorded]) -> Promotion {
     let promotion = promote(None, traffic.to_vec(), options());
     assert_eq!(crate::collection::check::collection(&promotion.collection), vec![]);
     let second = again(&promotion, traffic.to_vec());
@@ -68,7 +68,7 @@ fn statuses(index: &Index, recorded: &Recorded) -> Option<Vec<u16>> {
 }
 
 #[track_caller]
-fn hits(promotion: &Promotion, second: &[Recorded]) {
+pub(super) fn hits(promotion: &Promotion, second: &[Recorded]) {
     let index = index(promotion);
     for recorded in second {
         let request = &recorded.exchange.request;
@@ -85,7 +85,7 @@ fn hits(promotion: &Promotion, second: &[Recorded]) {
 }
 
 #[track_caller]
-fn misses(promotion: &Promotion, recorded: &Recorded) {
+pub(super) fn misses(promotion: &Promotion, recorded: &Recorded) {
     let found = statuses(&index(promotion), recorded);
     assert_eq!(found, None, "{}", recorded.exchange.request.url());
 }
@@ -96,7 +96,7 @@ fn rules<'p>(promotion: &'p Promotion, path: &str) -> Vec<&'p Rule> {
 }
 
 /// The rules of requests in short: `query ts any epoch-millis`.
-fn short(promotion: &Promotion, method: &str, path: &str) -> Vec<String> {
+pub(super) fn short(promotion: &Promotion, method: &str, path: &str) -> Vec<String> {
     let file =
         promotion.collection.stubs.iter().find(|file| file.stub.method == method && file.stub.path.as_str() == path);
     let file = file.unwrap_or_else(|| panic!("no {method} {path} in {:?}", paths(promotion)));
@@ -110,16 +110,16 @@ fn short(promotion: &Promotion, method: &str, path: &str) -> Vec<String> {
     file.stub.rules.iter().map(line).collect()
 }
 
-fn paths(promotion: &Promotion) -> Vec<String> {
+pub(super) fn paths(promotion: &Promotion) -> Vec<String> {
     promotion.collection.stubs.iter().map(|file| format!("{} {}", file.stub.method, file.stub.path)).collect()
 }
 
-fn json(number: u64, method: &str, path: &str, status: u16, answer: &str) -> Recorded {
+pub(super) fn json(number: u64, method: &str, path: &str, status: u16, answer: &str) -> Recorded {
     exchange(number, method, &format!("https://shop.test{path}"), status).answering("application/json", answer)
 }
 
 /// A UUID of version 4, the nth of a take.
-fn uuid(take: u64, n: u64) -> String {
+pub(super) fn uuid(take: u64, n: u64) -> String {
     uuid::Builder::from_random_bytes(*blake3::hash(format!("{take}-{n}").as_bytes()).as_bytes().first_chunk().unwrap())
         .into_uuid()
         .to_string()
