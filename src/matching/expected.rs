@@ -21,7 +21,7 @@ use super::pairs::{self, Pair};
 use super::paths;
 use super::placeholder;
 use super::received::{Received, combined};
-use super::rules::{Compiled, Rules};
+use super::rules::{Bodies, Compiled, Rules};
 use super::{Call, ScenarioRef};
 
 /// What all scenarios of a stub have in common.
@@ -38,7 +38,7 @@ pub(super) struct CompiledStub {
 
 impl CompiledStub {
     /// Compiles a stub with the rules of its collection.
-    pub(super) fn new(stub: &Stub, file: &str, collection: &[Rule]) -> Self {
+    pub(super) fn new(stub: &Stub, file: &str, collection: &[Rule], bodies: Bodies<'_>) -> Self {
         CompiledStub {
             method: stub.method.clone(),
             origin: stub.origin.clone(),
@@ -46,7 +46,7 @@ impl CompiledStub {
             specificity: paths::specificity(stub.path.segments()),
             file: file.to_owned(),
             parts: stub.parts,
-            rules: Rules::new(stub, collection),
+            rules: Rules::new(stub, collection, bodies),
         }
     }
 

@@ -108,7 +108,7 @@ impl Index {
         };
         let scenarios: Vec<_> = stub.scenarios.iter().enumerate().map(scenario).collect();
         let number = u32::try_from(self.stubs.len()).unwrap_or(u32::MAX);
-        let stub_of = CompiledStub::new(stub, &file.path, &manifest.rules);
+        let stub_of = CompiledStub::new(stub, &file.path, &manifest.rules, &*source.body);
         self.stubs.push(Entry {
             lookup: Lookup::new(&stub_of, &scenarios).map(Box::new),
             stub: stub_of,

@@ -180,7 +180,7 @@ mod tests {
         let rule = |name: &str, action| Rule::new(Place::Json, name, action);
         let mut stub = crate::matching::tests::stub("POST /p | it").stub;
         stub.rules = vec![rule("/meta", RuleAction::Ignore), rule("/items/*/id", RuleAction::Any)];
-        let rules = Rules::new(&stub, &[]);
+        let rules = Rules::new(&stub, &[], &|_| None);
         let run = |expected: &str, got: &str| {
             let mut result = PartResult::default();
             compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &rules, None, &mut result);

@@ -149,9 +149,21 @@ pub struct Candidate {
 impl Candidate {
     /// Compiles a scenario; the arguments are those of [`is_exact`].
     pub fn new(stub: &Stub, scenario: &Scenario, rules: &[Rule], body: Option<&Bytes>) -> Self {
+        Candidate::among(stub, scenario, rules, body, &|_| None)
+    }
+
+    /// The same, where bodies of the stub's other scenarios lie in files: `bodies` reads them, so that a value in one of
+    /// them is not taken for a fresh one.
+    pub fn among(
+        stub: &Stub,
+        scenario: &Scenario,
+        rules: &[Rule],
+        body: Option<&Bytes>,
+        bodies: &dyn Fn(&crate::collection::BodySpec) -> Option<Bytes>,
+    ) -> Self {
         let at = ScenarioRef { collection: 0, stub: 0, scenario: 0 };
         Candidate {
-            stub: expected::CompiledStub::new(stub, "", rules),
+            stub: expected::CompiledStub::new(stub, "", rules, bodies),
             scenario: expected::Expected::new(
                 stub,
                 scenario,

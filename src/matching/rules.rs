@@ -3,12 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::state::FreshValue;
-use super::{pairs, paths};
-use crate::collection::{Place, Rule, RuleAction, RuleSide, Scenario, Stub};
+use super::{multipart, pairs, paths};
+use crate::collection::{BodySpec, Place, RequestSpec, Rule, RuleAction, RuleSide, Scenario, Stub};
 use crate::model::Shape;
+use crate::model::media::Kind;
+
+/// Reads the bytes of a body.
+pub(super) type Bodies<'b> = &'b dyn Fn(&BodySpec) -> Option<Bytes>;
 
 /// Compiled rules about requests. A stub's own go before those of the collection; the first that names an item decides.
 #[derive(Debug, Default)]
@@ -102,7 +107,8 @@ pub(super) enum JsonAction<'a> {
 
 impl Rules {
     /// Compiles the rules of a stub and of its collection. Rules about answers and those that are off have no part.
-    pub(super) fn new(stub: &Stub, collection: &[Rule]) -> Self {
+    /// `bodies` reads the bodies of its scenarios' requests that lie in files.
+    pub(super) fn new(stub: &Stub, collection: &[Rule], bodies: Bodies<'_>) -> Self {
         let mut rules = Rules::default();
         for rule in stub.rules.iter().chain(collection) {
             // What must match is compiled apart, as conditions of the scenarios.
@@ -111,7 +117,7 @@ impl Rules {
             }
             let mut compiled = Compiled::new(rule);
             if rule.action == RuleAction::Fresh {
-                let recorded = stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule));
+                let recorded = stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule, bodies));
                 Arc::make_mut(&mut compiled.told_apart).extend(recorded);
             }
             let named = match rule.place {
@@ -195,8 +201,23 @@ fn named(rules: &[(String, Compiled)], is: impl Fn(&str) -> bool) -> Option<&Com
     rules.iter().find(|(name, _)| is(name)).map(|(_, compiled)| compiled)
 }
 
-/// The values that a scenario has in the place of a rule, as far as they stand in the stub's file.
-fn values(stub: &Stub, scenario: &Scenario, rule: &Rule) -> Vec<String> {
+/// The members or parts of that name in the body of a request.
+fn form_values(request: &RequestSpec, name: &str, bodies: Bodies<'_>) -> Vec<String> {
+    let Some(body) = &request.body else { return Vec::new() };
+    let bytes = match &body.text {
+        Some(text) => Bytes::copy_from_slice(text.as_bytes()),
+        None => bodies(body).unwrap_or_default(),
+    };
+    let media_type = request.media_type.as_deref();
+    if Kind::of(media_type) == Kind::Multipart {
+        let parts = multipart::parse(media_type, &bytes).unwrap_or_default();
+        return parts.iter().filter_map(|part| part.text_of(name)).map(str::to_owned).collect();
+    }
+    pairs::parse(&bytes).into_iter().filter(|pair| pair.name == name).map(|pair| pair.value).collect()
+}
+
+/// The values that a scenario has in the place of a rule.
+fn values(stub: &Stub, scenario: &Scenario, rule: &Rule, bodies: Bodies<'_>) -> Vec<String> {
     let request = &scenario.request;
     let body = request.body.as_ref();
     match rule.place {
@@ -217,10 +238,7 @@ fn values(stub: &Stub, scenario: &Scenario, rule: &Rule) -> Vec<String> {
             cookies.filter(|pair| pair.name == rule.name).map(|pair| pair.value).collect()
         }
         Place::Body => Vec::new(),
-        Place::Form => {
-            let text = body.and_then(|body| body.text.as_ref()).map(String::as_bytes).unwrap_or_default();
-            pairs::parse(text).into_iter().filter(|pair| pair.name == rule.name).map(|pair| pair.value).collect()
-        }
+        Place::Form => form_values(request, &rule.name, bodies),
         Place::Json => {
             let mut found = Vec::new();
             if let Some(json) = body.and_then(|body| body.json.as_ref()) {
@@ -289,7 +307,7 @@ mod tests {
     fn rules(stub_rules: &[Rule], collection: &[Rule]) -> Rules {
         let mut stub = stub("GET /p | it").stub;
         stub.rules = stub_rules.to_vec();
-        Rules::new(&stub, collection)
+        Rules::new(&stub, collection, &|_| None)
     }
 
     /// What is said of a pointer, in a word.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Content, is_placeholder};
 use crate::collection::{Place, Rule, RuleAction, RuleSide};
-use crate::matching::body_text;
+use crate::matching::{MultiPart, body_text, multipart_parts};
 use crate::model::media::{self, Kind};
 use crate::model::{ContentHash, Shape};
 
@@ -283,6 +283,9 @@ pub(super) fn push_request_body(out: &mut Vec<u8>, lens: &Lens<'_>, media_type: 
             push_pairs(out, lens, Place::Form, pairs);
         }
         Kind::Multipart => {
+            if let Some(parts) = multipart_parts(media_type, bytes) {
+                return push_parts(out, lens, &parts);
+            }
             let boundary = media_type.and_then(|media_type| media::parameter(media_type, "boundary"));
             push_text(out, &same_boundary(bytes, boundary.as_deref().unwrap_or_default()));
         }
@@ -292,6 +295,28 @@ pub(super) fn push_request_body(out: &mut Vec<u8>, lens: &Lens<'_>, media_type: 
         },
         Kind::Binary => push_text(out, bytes),
     }
+}
+
+/// Appends the parts of a multipart body, sorted by name: whatever the boundary, and those of one name in their order.
+fn push_parts(out: &mut Vec<u8>, lens: &Lens<'_>, parts: &[MultiPart]) {
+    for part in parts {
+        let seen = lens.seen(Place::Form, &part.name);
+        if seen == Seen::Nothing {
+            continue;
+        }
+        push_text(out, part.name.as_bytes());
+        if seen == Seen::Presence || part.text().is_some_and(|text| seen.hides(text)) {
+            out.push(PRESENT);
+            continue;
+        }
+        push_text(out, part.file_name.as_deref().unwrap_or("\0").as_bytes());
+        push_text(out, part.media_type.as_bytes());
+        match part.text() {
+            Some(text) => push_value(out, text),
+            None => push_text(out, &part.content),
+        }
+    }
+    out.push(b';');
 }
 
 /// Appends a response body. JSON that survives being read and written is compared by structure, the rest by its bytes.
@@ -394,6 +419,37 @@ mod tests {
         assert_eq!(without_placeholders(&text("aaaaaaaaaa")), without_placeholders(&text("bbbbbbbbbb")));
         assert_ne!(without_placeholders(&text("aaaaaaaaaa")), without_placeholders(&text("b")));
         assert_eq!(without_placeholders("retake-demo is no placeholder"), "retake-demo is no placeholder");
+    }
+
+    #[test]
+    fn parts_come_in_any_order_and_rules_act_on_them() {
+        let rules = [
+            Rule { shape: Some(Shape::Uuid), ..Rule::new(Place::Form, "trace", RuleAction::Any) },
+            Rule::new(Place::Form, "at", RuleAction::Ignore),
+        ];
+        let lens = Lens::new(RuleSide::Request, &rules);
+        let canonical = |parts: &[(&str, &str)]| {
+            let part = |(name, value): &(&str, &str)| {
+                format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+            };
+            let text = parts.iter().map(part).collect::<String>() + "--b--\r\n";
+            let mut out = Vec::new();
+            let content = Content::Small(text.into_bytes().into());
+            push_request_body(&mut out, &lens, Some("multipart/form-data; boundary=b"), &content);
+            out
+        };
+        let (one, other) = ("0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", "0193f3a2-7c1e-7d30-9a55-2f6f0c1be002");
+        let upload = canonical(&[("about", "a cat"), ("trace", one)]);
+        assert_eq!(upload, canonical(&[("trace", other), ("about", "a cat"), ("at", "now")]));
+        for different in [
+            &[("about", "a dog"), ("trace", one)][..],
+            &[("about", "a cat"), ("trace", "mine")],
+            &[("about", "a cat")],
+            &[("about\"; filename=\"a", "a cat"), ("trace", one)],
+        ] {
+            assert_ne!(upload, canonical(different), "{different:?}");
+        }
+        assert_ne!(canonical(&[("a", "1"), ("a", "2")]), canonical(&[("a", "2"), ("a", "1")]));
     }
 
     #[test]

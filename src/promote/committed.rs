@@ -8,7 +8,7 @@ use super::canonical::{Lens, without_placeholders};
 use super::endpoint::captures_of;
 use super::request::{self, Compared, RequestKey};
 use super::{Content, Existing, Recorded};
-use crate::collection::{RuleSide, Scenario, SegmentPattern, Stub};
+use crate::collection::{BodySpec, RuleSide, Scenario, SegmentPattern, Stub};
 use crate::matching::{Call, Candidate, Target};
 use crate::model::RequestRecord;
 
@@ -204,15 +204,16 @@ impl<'a> Committed<'a> {
     fn compile(&self, at: usize) -> Vec<Option<Candidate>> {
         let rules = &self.existing.collection.manifest.rules;
         let stub = self.stub(at);
+        let bodies = |body: &BodySpec| match (self.existing.content)(body)? {
+            Content::Small(bytes) => Some(bytes),
+            Content::Large { .. } => None,
+        };
         let compile = |scenario: &Scenario| {
             let body = match &scenario.request.body {
                 None => None,
-                Some(body) => match (self.existing.content)(body)? {
-                    Content::Small(bytes) => Some(bytes),
-                    Content::Large { .. } => return None,
-                },
+                Some(body) => Some(bodies(body)?),
             };
-            Some(Candidate::new(stub, scenario, rules, body.as_ref()))
+            Some(Candidate::among(stub, scenario, rules, body.as_ref(), &bodies))
         };
         stub.scenarios.iter().map(compile).collect()
     }

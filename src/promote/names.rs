@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::canonical::Lens;
 use super::is_placeholder;
 use crate::collection::{BodySpec, Place, RequestSpec};
+use crate::matching::multipart_parts;
 use crate::model::media::Kind;
 
 /// A scenario's name is at most this long.
@@ -101,6 +102,14 @@ fn members(
             form_urlencoded::parse(text.as_bytes()).filter(|(name, value)| lasts(Place::Form, name, value))
         {
             found.push((name.to_string(), format!("{name}-{value}")));
+        }
+    } else if let Some(text) = body.text.as_deref().filter(|_| Kind::of(media_type) == Kind::Multipart) {
+        for part in multipart_parts(media_type, text.as_bytes()).unwrap_or_default() {
+            // A file is told by its name.
+            let Some(value) = part.file_name.as_deref().or(part.text()) else { continue };
+            if lasts(Place::Form, &part.name, value) {
+                found.push((part.name.clone(), format!("{}-{value}", part.name)));
+            }
         }
     }
     found

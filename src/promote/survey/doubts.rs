@@ -274,11 +274,11 @@ mod tests {
 
     #[test]
     fn numbers_with_bare_answers_are_a_question() {
-        let gone = |number, path: &str| json(number, "DELETE", path, 204, "");
+        let none = |number, path: &str| json(number, "GET", path, 200, "[]");
         check(
-            &[gone(1, "/items/1"), gone(2, "/items/2")],
+            &[none(1, "/items/1/tags"), none(2, "/items/2/tags")],
             &[
-                "2 stubs become one, /items/{item_id}: numbers in one place, whose answers say too little to be compared",
+                "2 stubs become one, /items/{item_id}/tags: numbers in one place, whose answers say too little to be compared",
             ],
         );
     }

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::leaves::{Leaf, Shelf, Skeleton};
 use super::texts::{Id, Key, Names, Values};
 use crate::collection::Place;
+use crate::matching::{MultiPart, multipart_parts};
 use crate::model::media::{self, Kind};
 use crate::model::{Exchange, ExchangeId, ResponseRecord, path};
 use crate::promote::canonical::{self, Lens};
@@ -203,6 +204,20 @@ impl Tables {
                 }
                 Err(_) => (hash(bytes), None),
             },
+            Kind::Multipart if let Some(parts) = multipart_parts(media_type, bytes) => {
+                let mut rest = super::texts::key(&essence);
+                for MultiPart { name, file_name, media_type, content, .. } in &parts {
+                    let text = std::str::from_utf8(content).ok().filter(|_| file_name.is_none());
+                    if let Some(text) = text {
+                        self.item(items, Place::Form, name, text);
+                    }
+                    let told = format!("{name}\0{file_name:?}\0{media_type}");
+                    let content = if text.is_none() { hash(content) } else { 0 };
+                    // Parts may come in any order.
+                    rest = rest.wrapping_add(super::texts::key(&told).rotate_left(17) ^ content);
+                }
+                (rest, None)
+            }
             _ => {
                 let mut out = Vec::new();
                 canonical::push_request_body(&mut out, &Lens::default(), media_type, content);

@@ -145,10 +145,19 @@ fn upload(state: &mut State, world: &World, asked: &Asked<'_>) -> Response<Body>
         rest.split(['"', '\r']).next().unwrap_or_default().to_owned()
     };
     let (name, about) = (after("filename=\""), after("name=\"about\"\r\n\r\n"));
+    let order: u64 = after("name=\"order_id\"\r\n\r\n").parse().unwrap_or_default();
+    let Some(order) = state.orders.iter().find(|known| known["id"].as_u64() == Some(order)) else {
+        return services::json(world, 422, &json!({ "error": "no such order" }));
+    };
+    let item = order["item"].clone();
     let id = format!("f_{}", world.hex(16));
     world.note(id.clone());
     state.files.push((id.clone(), about.clone()));
-    services::json(world, 201, &json!({ "file": id, "name": name, "about": about, "stored_at": world.epoch() }))
+    services::json(
+        world,
+        201,
+        &json!({ "file": id, "name": name, "about": about, "for": item, "stored_at": world.epoch() }),
+    )
 }
 
 /// Two orders, their invoices, and some files.
@@ -186,18 +195,24 @@ pub fn flow(talk: &mut Talk<'_>) {
         }
         call(Sent::new("GET", &url));
     }
-    files(talk, &cookie);
+    files(talk, &cookie, &orders);
 }
 
 fn talk_clock(call: &mut dyn FnMut(Sent) -> crate::harness::http::Answer, job: &str) -> String {
     call(Sent::new("GET", &format!("/jobs/{job}"))).at("/url")
 }
 
-fn files(talk: &mut Talk<'_>, cookie: &str) {
-    for (name, about, content) in [("cat.txt", "a cat", "meow"), ("dog.txt", "a dog", "woof")] {
-        let boundary = talk.world.token(24);
+/// Uploads whose parts name an order, and are new each time; two differ in nothing but the order.
+fn files(talk: &mut Talk<'_>, cookie: &str, orders: &[String]) {
+    // A control character keeps a body out of the stub file.
+    let (cat, dog) = (("cat.txt", "a cat", "meow\u{1}"), ("dog.txt", "a dog", "woof"));
+    for ((name, about, content), order) in [(cat, &orders[0]), (dog, &orders[1]), (cat, &orders[1])] {
+        let (boundary, upload, sent_at) = (talk.world.token(24), talk.world.uuid(), talk.world.moment());
         let body = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"about\"\r\n\r\n{about}\r\n--{boundary}\r\n\
+             Content-Disposition: form-data; name=\"order_id\"\r\n\r\n{order}\r\n--{boundary}\r\n\
+             Content-Disposition: form-data; name=\"client_ref\"\r\n\r\n{upload}\r\n--{boundary}\r\n\
+             Content-Disposition: form-data; name=\"sent_at\"\r\n\r\n{sent_at}\r\n--{boundary}\r\n\
              Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/plain\r\n\r\n\
              {content}\r\n--{boundary}--\r\n"
         );
