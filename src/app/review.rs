@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::collection::{Change, ChangeError, Collection, Pending, Standing, check};
+use crate::collection::{Change, ChangeError, Collection, Pending, Proposer, Standing, check};
 use crate::redact::Guard;
 use crate::store::collections::{
     Batch, BodySource, LoadError, Loaded, NewBody, WriteError, WriteReport, Writer, load, load_pending,
@@ -178,6 +178,43 @@ fn own_files(change: &Change) -> Vec<&str> {
     steps.iter().filter_map(|step| step.body.as_ref()?.file.as_deref()).chain(request).collect()
 }
 
+/// A change that was put beside a collection, unless it is so already, was refused, or is not possible.
+#[derive(Debug)]
+pub struct Proposed {
+    /// The change.
+    pub pending: Pending,
+    /// How it stands to the collection.
+    pub standing: Standing,
+    /// The collection.
+    pub collection: std::sync::Arc<Collection>,
+}
+
+/// Lets a change that the report of a miss proposes wait for a decision.
+///
+/// # Errors
+/// A collection with faults, what looks like a secret, or the disk; nothing was written then.
+pub fn propose(
+    folder: &Path,
+    change: Change,
+    why: String,
+    evidence: Vec<String>,
+    guard: Guard,
+) -> Result<Proposed, ReviewError> {
+    // Before the lock, which would make the folder.
+    load(folder)?;
+    let writer = Writer::open(folder)?.guarded(guard);
+    let Loaded { collection, .. } = writer.load()?;
+    let pending = Pending::new(&collection, change, Proposer::Diff, why, evidence);
+    let standing = pending.standing(&collection);
+    let mut new = vec![pending.clone()];
+    let remove = put(&collection, &load_pending(folder)?, &mut new);
+    if !new.is_empty() {
+        let batch = Batch { pending: &new, remove: &remove, ..Batch::default() };
+        writer.change(&collection, Collection::clone(&collection), batch)?;
+    }
+    Ok(Proposed { pending, standing, collection })
+}
+
 /// What is to be written so that `new` waits beside a collection where `old` waits already: the files to be removed,
 /// those of older changes about the same thing. Of a path, a newer change speaks of the stubs of the older one, too. What is so already, was refused, or is not possible is left out of `new`.
 pub fn put(collection: &Collection, old: &[Pending], new: &mut Vec<Pending>) -> Vec<String> {
@@ -201,7 +238,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::collection::{Proposer, Stub, StubFile, file_name};
+    use crate::collection::{Stub, StubFile, file_name};
     use crate::redact::MaskRules;
 
     fn guard() -> Guard {

@@ -8,8 +8,7 @@ use super::args::Global;
 use super::exit::{CliError, Exit};
 use crate::collection::nearest;
 use crate::collection::{Scenario, Stub};
-use crate::matching::{Call, Target};
-use crate::model::Fields;
+use crate::matching::Call;
 use crate::report::collection::count;
 use crate::report::terminal::clean;
 use crate::settings::Settings;
@@ -108,28 +107,11 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// The request that a scenario asks for, as a call through the proxy.
 pub(in crate::cli) fn own_request(loaded: &Loaded, stub: &Stub, scenario: &Scenario) -> Result<Call, CliError> {
-    let mut fields: Fields = stub.fields_of(scenario).into_iter().map(|line| line.0.clone()).collect();
-    if let Some(media_type) = &scenario.request.media_type
-        && !fields.has("content-type")
-    {
-        fields.push("Content-Type", media_type.as_bytes());
-    }
     let body = match &scenario.request.body {
         None => Bytes::new(),
         Some(body) => loaded.body(body).map_err(|error| {
             CliError::usage(format!("the request body of `{}` could not be read: {error}", scenario.name))
         })?,
     };
-    let target = stub.example_target(scenario);
-    let (path, query) = crate::model::path::split_target(&target);
-    Ok(Call {
-        method: stub.method.clone(),
-        target: Target::Origin(stub.origin.example()),
-        path: path.to_owned(),
-        query: query.map(str::to_owned),
-        fields,
-        body,
-        at: jiff::Timestamp::now(),
-        ..Call::default()
-    })
+    Ok(Call { at: jiff::Timestamp::now(), ..Call::of(stub, scenario, body) })
 }

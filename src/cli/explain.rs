@@ -42,7 +42,7 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     let index = Index::new(vec![Source {
         name: args.collection.clone(),
         collection: Arc::clone(&loaded.collection),
-        body: Box::new(move |body| bodies.body(body).ok()),
+        body: Arc::new(move |body| bodies.body(body).ok()),
     }]);
     // The key lives as long as this report.
     let key = MaskKey(crate::store::random_key());
@@ -58,7 +58,8 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     Ok(if explanation.miss.is_some() { Exit::FOUND } else { Exit::SUCCESS })
 }
 
-fn print(printer: Printer, tone: Tone, line: &str) {
+/// One line of a report.
+pub(super) fn print(printer: Printer, tone: Tone, line: &str) {
     match tone {
         Tone::Plain => printer.data(line),
         Tone::Strong => printer.data(format_args!("{BOLD}{line}{BOLD:#}")),

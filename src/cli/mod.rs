@@ -5,6 +5,7 @@ mod ca;
 mod calls;
 mod collections;
 mod demo;
+mod diff;
 mod env;
 mod exit;
 mod explain;
@@ -65,6 +66,7 @@ fn run(cli: Cli, printer: Printer) -> Outcome {
         Command::State(args) => state::run(args, global, printer),
         Command::Explain(args) => explain::run(args, global, printer),
         Command::Calls(args) => calls::run(args, global, printer),
+        Command::Diff(args) => diff::run(&args, global, printer),
         Command::Verify(args) => verify::run(&args, global, printer),
         Command::Env(args) => env::run(args, global, printer),
         Command::Ca(args) => ca::run(args, global, printer),

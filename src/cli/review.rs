@@ -92,7 +92,8 @@ fn desks(name: Option<&str>, settings: &Settings) -> Result<Vec<Desk>, CliError>
     names.into_iter().map(desk).collect()
 }
 
-fn failed(settings: &Settings, name: &str, error: ReviewError) -> CliError {
+/// The error of a review as the user sees it.
+pub(super) fn failed(settings: &Settings, name: &str, error: ReviewError) -> CliError {
     match error {
         ReviewError::Load(error) => load_error(settings, name, error),
         ReviewError::Write(error) => write_error(error),
@@ -145,7 +146,8 @@ fn object(desk: &Desk, waiting: &Waiting, decided: Option<&Decided>) -> serde_js
     object
 }
 
-fn standing(standing: &Standing) -> &'static str {
+/// How a change stands, in a word.
+pub(super) fn standing(standing: &Standing) -> &'static str {
     match standing {
         Standing::Waits => "waits",
         Standing::Done => "done",
@@ -154,7 +156,8 @@ fn standing(standing: &Standing) -> &'static str {
     }
 }
 
-fn word(decided: &Decided) -> &'static str {
+/// What became of a change, in a word.
+pub(super) fn word(decided: &Decided) -> &'static str {
     match decided {
         Decided::Accepted(_) => "accepted",
         Decided::Rejected(_) => "rejected",

@@ -45,7 +45,7 @@ pub use names::{body_file_name, extension, file_name, media_type_of, slug};
 pub use pattern::{PathPattern, SegmentPattern, SegmentRegex};
 pub use pending::{PENDING, Pending, Proposer, Refusal, Standing};
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
-pub use rule_words::{matcher_words, rule_words};
+pub use rule_words::{item_words, matcher_words, rule_words};
 pub use shape::nearest;
 pub use shared::{JsonText, SharedStub};
 pub use state::{START, StateSpec};

@@ -42,7 +42,8 @@ pub fn matcher_words(matcher: &super::PlacedMatcher) -> String {
     format!("{} must be so: {}", item_words(matcher.place, &matcher.name), matcher.is.words())
 }
 
-fn item_words(place: Place, name: &str) -> String {
+/// What a rule or matcher looks at: the query's `page`.
+pub fn item_words(place: Place, name: &str) -> String {
     match place {
         Place::Path => format!("the path's `{name}`"),
         Place::Query => format!("the query's `{name}`"),

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use similar::{ChangeTag, TextDiff};
 
 /// Lines around a change.
@@ -13,7 +14,7 @@ const DEADLINE: Duration = Duration::from_millis(50);
 const MAX_SEARCHED: usize = 2 * 1024 * 1024;
 
 /// What a line of a difference is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LineKind {
     /// On both sides.
@@ -27,7 +28,7 @@ pub enum LineKind {
 }
 
 /// A line of a difference, without its line end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     /// What it is.
     pub kind: LineKind,

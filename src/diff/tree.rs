@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use similar::{Algorithm, DiffTag, capture_diff_slices_deadline};
 
 use super::json::{Leaf, Value, leaves};
@@ -15,8 +16,9 @@ const DEADLINE: Duration = Duration::from_millis(50);
 const KEYS: [&str; 5] = ["id", "key", "name", "uuid", "code"];
 
 /// How a place differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "BodyChangeKind")]
 pub enum Kind {
     /// On the left only.
     Removed,
@@ -29,17 +31,18 @@ pub enum Kind {
 }
 
 /// A difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BodyChange")]
 pub struct Change {
     /// What happened.
     pub kind: Kind,
     /// JSON pointer (RFC 6901) on the left; on the right for what was added.
     pub pointer: String,
     /// The value on the left, as JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// The value on the right, as JSON; the pointer there, of what was moved.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! One scenario compared with one call: items, tallies, score, and whether it qualifies.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::ladder::Rung;
 use super::rules::Compiled;
@@ -59,7 +60,7 @@ impl Part {
 }
 
 /// How an item compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Both sides agree, or a rule or placeholder holds.
@@ -73,20 +74,20 @@ pub enum Verdict {
 }
 
 /// An item that is not the same on both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Item {
     /// How it compares.
     pub verdict: Verdict,
     /// The name: of the capture, pair, field or part; a JSON pointer; or empty for a body as a whole.
     pub name: String,
     /// What the scenario has. JSON values as JSON. None for a body that is one item.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     /// What the call has.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
     /// `expected` is what a matcher asks for, in words.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub matcher: bool,
 }
 

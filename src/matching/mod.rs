@@ -89,6 +89,27 @@ pub struct Call {
     pub at: Timestamp,
 }
 
+impl Call {
+    /// The request that a scenario stands for, as a call through the proxy. `body` is what its request body stands for.
+    pub fn of(stub: &Stub, scenario: &Scenario, body: Bytes) -> Call {
+        let mut fields: Fields = stub.fields_of(scenario).into_iter().map(|line| line.0.clone()).collect();
+        if let Some(media_type) = scenario.request.media_type.as_ref().filter(|_| !fields.has("content-type")) {
+            fields.push("Content-Type", media_type.as_bytes());
+        }
+        let target = stub.example_target(scenario);
+        let (path, query) = crate::model::path::split_target(&target);
+        Call {
+            method: stub.method.clone(),
+            target: Target::Origin(stub.origin.example()),
+            path: path.to_owned(),
+            query: query.map(str::to_owned),
+            fields,
+            body,
+            ..Call::default()
+        }
+    }
+}
+
 /// The body of a scenario's request, resolved: what `collection::BodySpec` stands for, decoded.
 pub type RequestBody = Option<Bytes>;
 
@@ -99,7 +120,7 @@ pub struct Source {
     /// The files.
     pub collection: Arc<Collection>,
     /// Reads the bytes of a body spec of this collection.
-    pub body: Box<dyn Fn(&crate::collection::BodySpec) -> RequestBody + Send + Sync>,
+    pub body: Arc<dyn Fn(&crate::collection::BodySpec) -> RequestBody + Send + Sync>,
 }
 
 /// A scenario by its place: collection, stub and scenario by position.
@@ -295,7 +316,7 @@ pub(crate) mod tests {
             (_, Some(text)) => Some(Bytes::from(text.clone())),
             _ => None,
         };
-        Source { name: "test".into(), collection: Arc::new(collection), body: Box::new(body) }
+        Source { name: "test".into(), collection: Arc::new(collection), body: Arc::new(body) }
     }
 
     /// Every scenario that can be used up is.

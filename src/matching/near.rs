@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::collection::{Profile, SegmentPattern};
 use crate::model::path;
@@ -35,7 +36,7 @@ pub struct Miss {
 }
 
 /// The class of a miss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// No collection has stubs for the host.

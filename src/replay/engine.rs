@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -15,6 +16,7 @@ use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
 use crate::collection::{
     BodySpec, Collection, OnMiss, OriginPattern, Profile, ResponseSpec, START, Scenario, ServerStub, StateSpec, Stub,
+    answers_of,
 };
 use crate::matching::{
     self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source, Standing, State,
@@ -412,14 +414,20 @@ impl State for View<'_, '_, '_> {
 fn source(name: String, loaded: Loaded) -> Source {
     let collection: Arc<Collection> = Arc::clone(&loaded.collection);
     let body = move |spec: &BodySpec| -> matching::RequestBody { loaded.body(spec).ok() };
-    Source { name, collection, body: Box::new(body) }
+    Source { name, collection, body: Arc::new(body) }
 }
 
-/// Leaves of the answers the first status only: matching asks for it.
+/// Leaves of the answers the first status, which matching asks for, and how many there are, which reports tell.
 fn forget_answers(scenario: &mut Scenario) {
     let status = scenario.steps().first().map_or(0, |step| step.status);
-    scenario.response = Some(ResponseSpec::of_status(status));
-    scenario.responses = Vec::new();
+    let mut answer = ResponseSpec::of_status(status);
+    if scenario.response.is_none() {
+        answer.times = NonZeroU32::new(answers_of(scenario));
+        scenario.responses = vec![answer];
+    } else {
+        scenario.response = Some(answer);
+        scenario.responses = Vec::new();
+    }
 }
 
 /// What making the answers ready takes along.

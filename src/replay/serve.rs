@@ -476,7 +476,9 @@ impl Serve {
     fn miss_report(&self, engine: &Engine, reading: &Reading, call: &matching::Call, missed: &Miss) -> MissReport {
         let id = self.miss_id(reading.number);
         let status = self.miss_status(engine).as_u16();
-        MissReport::new(&miss::Context { index: engine.index(), call, id: &id, status, mask: &self.mask }, missed)
+        let (index, profile, logged) = (engine.index(), engine.profile(), self.run.is_some());
+        let (cursor, mask) = (reading.cursor.as_deref(), &self.mask);
+        MissReport::new(&miss::Context { index, call, id: &id, status, profile, logged, cursor, mask }, missed)
     }
 
     /// Sends a call on to its origin, counts and logs it, and keeps a plain client here.

@@ -141,7 +141,7 @@ pub struct RunnerUp {
 impl Explanation {
     /// Explains a call. Nothing counts as used up: a collection by itself has no state.
     pub fn new(index: &Index, call: &Call, profile: Profile, id: &str, status: u16, mask: &Mask) -> Self {
-        let context = miss::Context { index, call, id, status, mask };
+        let context = miss::Context { index, call, id, status, profile, logged: false, cursor: None, mask };
         let mut explanation = Explanation {
             method: call.method.clone(),
             url: miss::url(&context),

@@ -1,17 +1,22 @@
 //! The report of a call that matched nothing: one structure, rendered as text and as JSON.
 
 mod body;
+mod fix;
 mod text;
 
-use serde::Serialize;
+use std::borrow::Cow;
 
-use crate::collection::{Scenario, StateSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::collection::{PathPattern, Profile, Scenario, StateSpec, answers_of};
 use crate::diff::tree::Change;
 use crate::diff::{self, Line};
 use crate::matching::{Call, Index, Item, Miss, Near, Part, PathFault, Reason, Standing, Target, Verdict};
 use crate::model::path;
 
 use super::mask::Mask;
+pub use fix::Fix;
 pub use text::Tone;
 
 /// Differences listed of one part of one scenario.
@@ -22,7 +27,7 @@ const MAX_VALUE: usize = 200;
 const MAX_SERVED: usize = 10;
 
 /// A miss, as the client, the terminal and the call log are told. As JSON it is a problem document (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MissReport {
     /// The problem's type.
     #[serde(rename = "type")]
@@ -44,14 +49,15 @@ pub struct MissReport {
     /// The nearest scenarios, nearest first.
     pub near: Vec<NearReport>,
     /// The origins that are served, if the call's is not among them; at most ten.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<String>,
-    /// What would make the call a hit: each a command, or a sentence.
-    pub fix: Vec<String>,
+    /// What would make the call a hit, what loosens least first.
+    #[serde(default)]
+    pub fixes: Vec<Fix>,
 }
 
 /// A scenario that nearly answered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NearReport {
     /// The collection.
     pub collection: String,
@@ -66,35 +72,35 @@ pub struct NearReport {
 }
 
 /// One criterion of matching.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Criterion {
     /// `method`, `path`, `query`, `body`, `fields`, `state`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether it agrees.
     pub agrees: bool,
     /// In words: what was compared, or what is wrong.
     pub note: String,
     /// What the scenario has, where it is one value.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     /// What the call has.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
     /// The items that are not the same, secrets masked, long values cut where they differ.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Item>,
     /// Differences that are not listed.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub more: usize,
     /// The lines of a text body that differ.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<Line>,
     /// Of a body: what differs by place, with members of arrays paired by key or content, elements of XML by path,
     /// parts by name, fields of GraphQL by path; where that says it shorter than the items do.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
     /// The bodies were too large, or time ran out: there may be a smaller set of differences.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub coarse: bool,
 }
 
@@ -112,6 +118,12 @@ pub struct Context<'a> {
     pub id: &'a str,
     /// The status with which the miss is answered.
     pub status: u16,
+    /// By which profile the scenarios were compared.
+    pub profile: Profile,
+    /// The call stands in the log of a run, so that `retake diff` finds it by the id.
+    pub logged: bool,
+    /// The cursor that the call named.
+    pub cursor: Option<&'a str>,
     /// Masks what is shown.
     pub mask: &'a Mask,
 }
@@ -130,11 +142,16 @@ impl MissReport {
             miss: context.id.to_owned(),
             reason: miss.reason,
             method: call.method.clone(),
-            fix: fixes(context, miss, &url),
+            fixes: fix::fixes(context, miss, &url),
             url,
             near,
             served: miss.served.iter().take(MAX_SERVED).cloned().collect(),
         }
+    }
+
+    /// The call, as its run names it: `call:17`.
+    pub fn miss_name(&self) -> String {
+        format!("call:{}", self.miss.rsplit(':').next().unwrap_or_default())
     }
 
     /// The report as a problem document (RFC 9457).
@@ -181,7 +198,10 @@ fn detail(context: &Context<'_>, miss: &Miss) -> String {
         Reason::Query => "the nearest scenario has another query".to_owned(),
         Reason::Header => "the nearest scenario has other header fields".to_owned(),
         Reason::Body => "the nearest scenario has another body".to_owned(),
-        Reason::UsedUp => "the scenario that would answer has given all its answers".to_owned(),
+        Reason::UsedUp => {
+            let ended = miss.near.iter().find(|near| near.standing == Standing::UsedUp);
+            ended.map(|near| used_up(context.index.scenario(near.at))).unwrap_or_else(|| "used up".to_owned())
+        }
         Reason::WrongState => "the scenario that would answer does so in another state".to_owned(),
         Reason::Disabled => "the scenario that would answer is disabled".to_owned(),
         Reason::Steering => {
@@ -213,7 +233,18 @@ fn scenario_name(index: &Index, near: &Near) -> String {
 fn criterion(name: &'static str, agrees: bool, note: impl Into<String>) -> Criterion {
     let (note, differences, lines) = (note.into(), Vec::new(), Vec::new());
     let changes = Vec::new();
-    Criterion { name, agrees, note, expected: None, got: None, differences, more: 0, lines, changes, coarse: false }
+    Criterion {
+        name: Cow::Borrowed(name),
+        agrees,
+        note,
+        expected: None,
+        got: None,
+        differences,
+        more: 0,
+        lines,
+        changes,
+        coarse: false,
+    }
 }
 
 fn method(context: &Context<'_>, near: &Near) -> Criterion {
@@ -304,61 +335,21 @@ fn state(standing: Standing, scenario: &Scenario) -> Option<Criterion> {
         }
         Standing::Enabled => None,
         Standing::Disabled => Some(criterion("state", false, "disabled")),
-        Standing::UsedUp => Some(criterion("state", false, "used up: its sequence has ended")),
+        Standing::UsedUp => Some(criterion("state", false, used_up(scenario))),
     }
 }
 
-/// What would make the call a hit.
-fn fixes(context: &Context<'_>, miss: &Miss, url: &str) -> Vec<String> {
-    let call = context.call;
-    let first = miss.near.first();
-    let collection = first.map(|near| context.index.source(near.at).name.clone());
-    let collection = collection.or_else(|| context.index.names().next().map(str::to_owned)).unwrap_or_default();
-    let host = match &call.target {
-        Target::Origin(origin) => format!(" --host {}", quoted(origin.host())),
-        Target::Authority(authority) => format!(" --host {}", quoted(authority.host())),
-        Target::Any => String::new(),
-    };
-    let name = quoted(&collection);
-    let record = format!(
-        "record it: `retake record`, make the call through it, then `retake promote --day today{host} --into {name}`"
-    );
-    let Some(near) = first else {
-        return vec![record, format!("or by hand: `retake mock stub add {name} {} {}`", call.method, quoted(url))];
-    };
-    let which = quoted(&scenario_name(context.index, near));
-    let stub = &context.index.stub(near.at).stub;
-    let stub_name = quoted(&format!("{} {}", stub.method, stub.path));
-    match miss.reason {
-        Reason::Disabled => vec![format!("`retake mock enable {name} {which}`")],
-        Reason::UsedUp => vec![format!(
-            "set `\"end\": \"repeat-last\"` or `\"cycle\"` for that scenario in {}, or record one more answer",
-            context.index.stub(near.at).path
-        )],
-        Reason::WrongState => vec![format!(
-            "look at the `state` of that scenario in {}: `retake state list` shows the present one",
-            context.index.stub(near.at).path
-        )],
-        Reason::Value | Reason::Query | Reason::Body | Reason::Header => vec![
-            format!("`retake mock scenario add {name} {stub_name} --name NAME{} --body BODY`", asked(context, near)),
-            format!("or let it answer all: `retake mock default {name} {which}`"),
-            format!("or {record}"),
-        ],
-        _ if near.path.is_some_and(|fault| fault != PathFault::Other) => {
-            vec![
-                format!("correct the path in the call, or in {}", context.index.stub(near.at).path),
-                format!("or {record}"),
-            ]
-        }
-        _ => vec![record, format!("or by hand: `retake mock stub add {name} {} {}`", call.method, quoted(url))],
-    }
+/// `used up: this sequence had 3 answers, and this call asks for a 4th`
+fn used_up(scenario: &Scenario) -> String {
+    let answers = answers_of(scenario);
+    let had = if answers == 1 { "1 answer".to_owned() } else { format!("{answers} answers") };
+    format!("used up: this sequence had {had}, and this call asks for a {}", fix::ordinal(answers.saturating_add(1)))
 }
 
 /// The flags of `mock scenario add` that describe the call's request.
-fn asked(context: &Context<'_>, near: &Near) -> String {
+fn asked(context: &Context<'_>, pattern: &PathPattern) -> String {
     let mut flags = String::new();
-    let stub = &context.index.stub(near.at).stub;
-    for (segment, pattern) in path::segments(&context.call.path).zip(stub.path.segments()) {
+    for (segment, pattern) in path::segments(&context.call.path).zip(pattern.segments()) {
         if let Some(name) = pattern.capture() {
             let value = context.mask.value(Part::Captures, name, segment);
             flags += &format!(" --capture {}", quoted(&format!("{name}={value}")));

@@ -15,6 +15,7 @@ mod answers;
 mod assertions;
 mod calls;
 mod cli;
+mod diff;
 mod durability;
 mod faults;
 mod framing;

@@ -1,5 +1,6 @@
 //! What can be typed: the command line as clap reads it, resolved elsewhere.
 
+mod diff;
 mod filters;
 mod history;
 mod mock;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::replay::cursor::CursorBy;
 
+pub use diff::{DiffArgs, DiffFormat};
 pub use filters::*;
 pub use history::*;
 pub use mock::{
@@ -68,6 +70,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Look at the calls that replays answered
     Calls(CallsArgs),
+    /// Show the report of a miss again, and make the change that it proposes
+    Diff(DiffArgs),
     /// Look at sequences, named states and fresh values of a running replay, and set them
     State(StateArgs),
     /// Send the safe requests of a collection to the live API again, and tell what has changed

@@ -53,7 +53,7 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
     let source = Source {
         name: name.to_owned(),
         collection: Arc::clone(&collection),
-        body: Box::new(move |body| bodies.body(body).ok()),
+        body: Arc::new(move |body| bodies.body(body).ok()),
     };
     let index = Index::new(vec![source]);
     let (mut tested, mut wrong) = (0, 0);

@@ -10,7 +10,16 @@ fn report(sources: Vec<Source>, call: &Call) -> MissReport {
         panic!("a hit")
     };
     let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
-    let context = Context { index: &index, call, id: "call:17", status: 501, mask: &mask };
+    let context = Context {
+        index: &index,
+        call,
+        id: "call:17",
+        status: 501,
+        profile: Profile::Best,
+        logged: true,
+        cursor: None,
+        mask: &mask,
+    };
     MissReport::new(&context, &miss)
 }
 
@@ -35,15 +44,19 @@ nearest: POST /users/{login}/orders#tea  (score 33; test, stubs/a.test/post-user
       extra: /new=true
   ✗ fields  differs: Accept expected a/b, got c/d
 
-fix: `retake mock scenario add test 'POST /users/{login}/orders' --name NAME --capture login=octocat --query page=2 --query q=x --data @request-body --body BODY`
-     or let it answer all: `retake mock default test 'POST /users/{login}/orders#tea'`
-     or record it: `retake record`, make the call through it, then `retake promote --day today --host a.test --into test`
+fix 1: add a scenario for this call, with the answer of `tea` until you edit it
+       retake diff call:17 --apply 1
+fix 2: let `tea` answer every call of POST /users/{login}/orders that no other scenario answers
+       retake diff call:17 --apply 2
+fix 3: record the true answer: run this, make the call again, and then `retake promote --misses --into test`
+       retake replay test --on-miss record
 ";
     assert_eq!(report.to_text(), expected);
     let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
     assert_eq!(json["type"], "urn:retake:miss:body");
     assert_eq!(json["status"], 501);
     assert_eq!(json["reason"], "body");
+    assert_eq!(serde_json::from_value::<MissReport>(json.clone()).unwrap(), report);
     let body = &json["near"][0]["criteria"][3];
     assert_eq!((&body["name"], &body["agrees"]), (&"body".into(), &false.into()));
     assert_eq!(
@@ -61,8 +74,12 @@ retake: no scenario answers GET https://b.test/users/octocat
 no collection has stubs for https://b.test (no-such-host, call:17)
 served are: https://a.test
 
-fix: record it: `retake record`, make the call through it, then `retake promote --day today --host b.test --into test`
-     or by hand: `retake mock stub add test GET https://b.test/users/octocat`
+fix 1: answer GET https://b.test/users/{login} too, as GET /users/{login}#octocat of https://a.test does
+       retake diff call:17 --apply 1
+fix 2: record the true answer: run this, make the call again, and then `retake promote --misses --into test`
+       retake replay test --on-miss record
+fix 3: write the answer by hand, to begin with an empty 200
+       retake mock stub add test GET https://b.test/users/octocat && retake mock scenario add test 'GET /users/octocat' --name ok --status 200
 ";
     assert_eq!(report.to_text(), expected);
 }

@@ -62,9 +62,9 @@ impl MissReport {
             page.add(Tone::Dim, format!("  … and {} further away", self.near.len() - shown));
         }
         page.add(Tone::Plain, String::new());
-        for (at, fix) in self.fix.iter().enumerate() {
-            let lead = if at == 0 { "fix: " } else { "     " };
-            page.wrapped(lead, fix);
+        for fix in &self.fixes {
+            page.wrapped(Tone::Plain, &format!("fix {}: ", fix.number), &fix.title);
+            page.wrapped(Tone::Strong, "       ", &fix.command);
         }
         page.lines
     }
@@ -82,16 +82,16 @@ impl Page {
     }
 
     /// A text that must stay whole, since it is to be copied: up to four lines.
-    fn wrapped(&mut self, lead: &str, text: &str) {
+    fn wrapped(&mut self, tone: Tone, lead: &str, text: &str) {
         let clean = terminal::clean(text).into_owned();
         let limit = self.width.saturating_mul(4);
-        self.lines.push((Tone::Plain, format!("{lead}{}", terminal::cut(&clean, limit))));
+        self.lines.push((tone, format!("{lead}{}", terminal::cut(&clean, limit))));
     }
 
     fn near(&mut self, at: usize, near: &NearReport) {
         let lead = if at == 0 { "nearest" } else { "then" };
         // A score says nothing about a scenario that was shut out by its method or path.
-        let shut_out = near.criteria.iter().any(|told| !told.agrees && matches!(told.name, "method" | "path"));
+        let shut_out = near.criteria.iter().any(|told| !told.agrees && matches!(&*told.name, "method" | "path"));
         let score = if shut_out { String::new() } else { format!("score {}; ", near.score.round()) };
         self.add(Tone::Strong, format!("{lead}: {}  ({score}{}, {})", near.scenario, near.collection, near.file));
         let listed = if at == 0 { 8 } else { 2 };

@@ -1,0 +1,374 @@
+//! What might make a missed call a hit, cause by cause.
+
+use super::super::{asked, quoted};
+use super::request::{self, takes_any_body};
+use super::rules::{self, Forgiving};
+use super::{Desk, Does, Loosens, Proposal, words};
+use crate::collection::{
+    Change, EndPolicy, OriginPattern, PathPattern, Place, PortPattern, Profile, Rule, RuleAction, SegmentPattern,
+    StateSpec, StubKey, answers_of,
+};
+use crate::matching::{Call, Near, PathFault, Reason, Selection, Standing, Target, Untouched};
+use crate::model::{Shape, media::Kind};
+
+/// Near scenarios for which something is proposed.
+const MAX_NEAR: usize = 3;
+/// Larger bodies are not looked into.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Changes of a collection, by the reason of the miss.
+pub(super) fn changes(desk: &mut Desk<'_>) {
+    let all = desk.miss.near.len().min(MAX_NEAR);
+    match desk.miss.reason {
+        Reason::NoSuchHost => elsewhere(desk),
+        Reason::Method => {
+            if all > 0 {
+                other_stub(desk, 0);
+            }
+        }
+        Reason::NoSuchEndpoint => {
+            for at in 0..all {
+                // A detail of the path says it all.
+                if at > 0 && desk.near(0).path != Some(PathFault::Other) {
+                    break;
+                }
+                generalised(desk, at);
+                other_stub(desk, at);
+            }
+        }
+        Reason::Steering => named(desk),
+        Reason::NoScenario => {}
+        Reason::UsedUp | Reason::WrongState | Reason::Disabled => (0..all).for_each(|at| standing(desk, at)),
+        Reason::Value | Reason::Query | Reason::Header | Reason::Body => {
+            let enabled: Vec<usize> = (0..all).filter(|at| desk.near(*at).standing == Standing::Enabled).collect();
+            for (turn, at) in enabled.into_iter().enumerate() {
+                differing(desk, at);
+                if turn == 0 {
+                    one_more(desk, at);
+                    whatever(desk, at);
+                }
+            }
+        }
+    }
+}
+
+/// Rules that make a near scenario agree.
+fn differing(desk: &mut Desk<'_>, at: usize) {
+    let near = desk.near(at);
+    if desk.context.call.body.len() > MAX_BODY {
+        return;
+    }
+    let kind = Kind::of(desk.context.call.fields.text("content-type").as_deref());
+    let is_whole = desk.bench.is_whole(near.at);
+    for Forgiving { rules, loosens, is_unique } in rules::forgiving(&near.evaluation, kind) {
+        // Of a stub with very many scenarios not all are tried: only what cannot be another's value is let pass.
+        if !is_whole && !is_unique {
+            continue;
+        }
+        // Values that are made up are all alike to `any`; where several are recorded, `fresh` tells these apart.
+        let fresh = is_unique.then(|| rules.iter().map(|rule| Rule { action: RuleAction::Fresh, ..rule.clone() }));
+        let fresh = fresh.map(Iterator::collect::<Vec<_>>);
+        for rules in Some(rules).filter(|_| is_whole).into_iter().chain(fresh) {
+            let title = words::rules(desk, near, &rules, loosens > Loosens::MadeUp);
+            let own = desk.scenario(near).name.clone();
+            let key = desk.key(near);
+            if desk.offer(loosens, at, title, together(&key, rules), |hit| hit == own) {
+                return;
+            }
+        }
+    }
+}
+
+fn together(key: &StubKey, rules: Vec<Rule>) -> Change {
+    let mut changes: Vec<Change> =
+        rules.into_iter().map(|rule| Change::AddRule { stub: Some(key.clone()), rule }).collect();
+    match changes.len() {
+        1 => changes.remove(0),
+        _ => Change::Together { changes },
+    }
+}
+
+/// A scenario for this call, with the answer of the nearest.
+fn one_more(desk: &mut Desk<'_>, at: usize) {
+    let near = desk.near(at);
+    let key = desk.key(near);
+    let like = desk.scenario(near);
+    let request = request::request(desk.context, &key.path, like);
+    let loosens = if takes_any_body(&request) { Loosens::Values } else { Loosens::OneCall };
+    let call = if takes_any_body(&request) { "such calls with any body" } else { "this call" };
+    let name = request::name(desk.context, near, like);
+    let title = format!("add a scenario for {call}, with the answer of `{}` until you edit it", like.name);
+    let change = Change::CopyScenario {
+        stub: key.clone(),
+        scenario: like.name.clone(),
+        to: key,
+        name: name.clone(),
+        request: Box::new(request),
+    };
+    desk.offer(loosens, at, title, change, |hit| hit.starts_with(&name));
+}
+
+/// The near scenario as the default of its stub.
+fn whatever(desk: &mut Desk<'_>, at: usize) {
+    if desk.context.profile != Profile::Best {
+        return;
+    }
+    let near = desk.near(at);
+    let (key, name) = (desk.key(near), desk.scenario(near).name.clone());
+    let title = format!("let `{name}` answer every call of {} that no other scenario answers", key.short());
+    let change = Change::SetDefault { stub: key, scenario: Some(name.clone()) };
+    desk.offer(Loosens::Everything, at, title, change, |hit| hit == name);
+}
+
+/// What keeps a scenario that agrees from answering.
+fn standing(desk: &mut Desk<'_>, at: usize) {
+    let near = desk.near(at);
+    let (stub, own) = (desk.key(near), desk.scenario(near));
+    let (short, name, scenario) = (stub.short(), own.name.clone(), own.name.clone());
+    let is_own = |hit: &str| hit == own.name;
+    match near.standing {
+        Standing::Enabled => {}
+        Standing::Disabled => {
+            let title = format!("let {short}#{name} answer again: it is disabled");
+            desk.offer(Loosens::Nothing, at, title, Change::SetDisabled { stub, scenario, disabled: false }, is_own);
+        }
+        Standing::UsedUp => {
+            let answers = answers_of(own).saturating_add(1);
+            let title = format!("let {short}#{name} answer {answers} calls: the last answer is given once more");
+            let longer = Change::SetLength { stub: stub.clone(), scenario: name.clone(), answers };
+            desk.offer(Loosens::Nothing, at, title, longer, is_own);
+            let title = format!("let {short}#{name} go on with its last answer, however often it is asked");
+            let change = Change::SetEnd { stub, scenario, end: EndPolicy::RepeatLast };
+            desk.offer(Loosens::Nothing, at, title, change, is_own);
+        }
+        Standing::WrongState => {
+            let Some(state) = &own.state else { return };
+            if let Some(required) = &state.requires {
+                let collection = desk.collection(near);
+                // As `retake state list` names it.
+                let thing = state.of.clone().unwrap_or_else(|| collection.clone());
+                let title = format!("put `{thing}` into the state `{required}` in the running replay, and call again");
+                let cursor = desk.context.cursor.map(|name| format!(" --cursor {}", quoted(name))).unwrap_or_default();
+                let command = format!("retake state set {} {}{cursor}", quoted(&thing), quoted(required));
+                let does = Does::Command(command);
+                desk.found.push(Proposal { loosens: Loosens::Nothing, near: Some(at), title, collection, does });
+            }
+            let rest = StateSpec { requires: None, ..state.clone() };
+            let state = Some(rest).filter(|state| state.next.is_some());
+            let title = format!("let {short}#{name} answer in every state");
+            desk.offer(Loosens::Values, at, title, Change::SetState { stub, scenario, state }, is_own);
+        }
+    }
+}
+
+/// The answer of a near scenario under the method and path of the call.
+fn other_stub(desk: &mut Desk<'_>, at: usize) {
+    let near = desk.near(at);
+    let call = desk.context.call;
+    let key = desk.key(near);
+    let path = match near.path {
+        None => key.path.clone(),
+        Some(_) => request::pattern(&key.path, &call.path),
+    };
+    let to = StubKey { method: call.method.clone(), origin: key.origin.clone(), path };
+    let hint = match near.path {
+        None => format!(", or make the call with {}", key.method),
+        Some(PathFault::Other) => String::new(),
+        Some(_) => format!(", or correct the path in the call: {}", key.path),
+    };
+    copied(desk, at, to, &hint);
+}
+
+/// A near scenario, copied to another stub.
+fn copied(desk: &mut Desk<'_>, at: usize, to: StubKey, hint: &str) {
+    let near = desk.near(at);
+    let (stub, like) = (desk.key(near), desk.scenario(near));
+    let request = request::request(desk.context, &to.path, like);
+    let loosens = if takes_any_body(&request) { Loosens::Values } else { Loosens::OneCall };
+    let title = format!("answer {} too, as {}#{} does{hint}", to.short(), stub.short(), like.name);
+    let (scenario, name) = (like.name.clone(), like.name.clone());
+    let change = Change::CopyScenario { stub, scenario, to, name: name.clone(), request: Box::new(request) };
+    desk.offer(loosens, at, title, change, |hit| hit.starts_with(&name));
+}
+
+/// One literal segment of a near path becomes a capture with any value.
+fn generalised(desk: &mut Desk<'_>, at: usize) {
+    let near = desk.near(at);
+    let call = desk.context.call;
+    if near.path != Some(PathFault::Other) || !near.method || !desk.bench.is_whole(near.at) {
+        return;
+    }
+    let key = desk.key(near);
+    let theirs = PathPattern::literal(&call.path);
+    let Some((place, was, is)) = one_segment(key.path.segments(), theirs.segments()) else { return };
+    let capture = capture_name(key.path.segments(), place);
+    let mut segments = key.path.segments().to_vec();
+    segments[place] = SegmentPattern::Capture(capture.clone());
+    let path = PathPattern::from_segments(segments);
+    let shape = Shape::of(&was).filter(|shape| (shape.is_unique() || shape.is_moment()) && shape.fits(&is));
+    let rule = Rule { shape, ..Rule::new(Place::Path, capture.clone(), RuleAction::Any) };
+    let loosens = if shape.is_some_and(Shape::is_unique) { Loosens::MadeUp } else { Loosens::Values };
+    let name = desk.scenario(near).name.clone();
+    let what =
+        shape.map_or_else(|| "any value".to_owned(), |shape| format!("anything that looks like {}", shape.words()));
+    let title = format!("make {path} of {}, and take {what} for `{capture}`, so that `{name}` answers", key.short());
+    let new = StubKey { path: path.clone(), ..key.clone() };
+    let changes = vec![Change::SetPath { stubs: vec![key], path }, Change::AddRule { stub: Some(new), rule }];
+    desk.offer(loosens, at, title, Change::Together { changes }, |hit| hit == name);
+}
+
+/// The only segment in which two paths differ, if it is literal on both sides: its position, and both texts.
+fn one_segment(ours: &[SegmentPattern], theirs: &[SegmentPattern]) -> Option<(usize, String, String)> {
+    if ours.len() != theirs.len() {
+        return None;
+    }
+    let mut found = None;
+    for (at, (one, other)) in ours.iter().zip(theirs).enumerate() {
+        let (SegmentPattern::Literal(one), SegmentPattern::Literal(other)) = (one, other) else { continue };
+        if one == other {
+            continue;
+        }
+        if found.is_some() || one.is_empty() || other.is_empty() {
+            return None;
+        }
+        found = Some((at, one.clone(), other.clone()));
+    }
+    found
+}
+
+/// A name for the capture at a position: that of what stands before it, in the singular.
+fn capture_name(segments: &[SegmentPattern], at: usize) -> String {
+    let before = match at.checked_sub(1).and_then(|at| segments.get(at)) {
+        Some(SegmentPattern::Literal(text)) => text.as_str(),
+        _ => "",
+    };
+    let words: String =
+        before.chars().map(|it| if it.is_ascii_alphanumeric() { it.to_ascii_lowercase() } else { '_' }).collect();
+    let singular = words.strip_suffix("ies").map(|stem| format!("{stem}y"));
+    let singular = singular.unwrap_or_else(|| words.strip_suffix('s').unwrap_or(&words).to_owned());
+    let stem = if singular.starts_with(|it: char| it.is_ascii_alphabetic()) { singular } else { "value".to_owned() };
+    let taken = |name: &str| segments.iter().any(|segment| segment.capture() == Some(name));
+    let mut names = std::iter::once(stem.clone()).chain((2..).map(|number| format!("{stem}_{number}")));
+    names.find(|name| !taken(name)).unwrap_or(stem)
+}
+
+/// Another host that is served answers such a call: it answers for this host, too.
+fn elsewhere(desk: &mut Desk<'_>) {
+    let context = desk.context;
+    let Target::Origin(origin) = &context.call.target else { return };
+    let call = Call { target: Target::Any, ..context.call.clone() };
+    let Selection::Hit(hit) = context.index.select(&call, context.profile, &Untouched) else { return };
+    let stub = &context.index.stub(hit.at).stub;
+    let like = context.index.scenario(hit.at);
+    let mut to = StubKey::of(stub);
+    to.origin = OriginPattern::exactly(origin);
+    if to.origin.is_loopback() {
+        to.origin.port = PortPattern::Any;
+    }
+    let collection = context.index.source(hit.at).name.clone();
+    let title = format!(
+        "answer {} {}{} too, as {}#{} of {} does",
+        to.method,
+        to.origin,
+        to.path,
+        to.short(),
+        like.name,
+        stub.origin
+    );
+    let request = request::request(context, &to.path, like);
+    let change = Change::CopyScenario {
+        stub: StubKey::of(stub),
+        scenario: like.name.clone(),
+        to: to.clone(),
+        name: like.name.clone(),
+        request: Box::new(request),
+    };
+    if desk.bench.answers_after(hit.at, &change).is_some() {
+        let url = format!("{}{}", to.origin, to.path);
+        let by_hand = format!("retake mock stub add {} {} {}", quoted(&collection), to.method, quoted(&url));
+        let does = Does::Change(change, by_hand);
+        desk.found.push(Proposal { loosens: Loosens::OneCall, near: None, title, collection, does });
+    }
+}
+
+/// A scenario that is what the call asks for in `x-mock-*` fields.
+fn named(desk: &mut Desk<'_>) {
+    if desk.miss.near.is_empty() {
+        return;
+    }
+    let near = desk.near(0);
+    let (key, like) = (desk.key(near), desk.scenario(near));
+    let steering = &desk.context.call.steering;
+    let collection = desk.collection(near);
+    if let Some(name) = &steering.name {
+        let title = format!(
+            "add the scenario `{name}` to {}, with the answer of `{}` until you edit it",
+            key.short(),
+            like.name
+        );
+        let (stub, scenario, to, name) = (key.clone(), like.name.clone(), key.clone(), name.clone());
+        let request = Box::new(like.request.clone());
+        let change = Change::CopyScenario { stub, scenario, to, name: name.clone(), request };
+        desk.offer(Loosens::OneCall, 0, title, change, |hit| hit == name);
+    }
+    if let Some(code) = steering.code.as_deref().and_then(|code| code.parse::<u16>().ok()) {
+        let asked = asked(desk.context, &key.path);
+        let title = format!("add a scenario that answers {code} to {}", key.short());
+        let command = format!(
+            "retake mock scenario add {} {} --name status-{code}{asked} --status {code}",
+            quoted(&collection),
+            quoted(&key.short())
+        );
+        let does = Does::Command(command);
+        desk.found.push(Proposal { loosens: Loosens::OneCall, near: Some(0), title, collection, does });
+    }
+}
+
+/// What can be done beside changing what is there.
+pub(super) fn commands(desk: &mut Desk<'_>) {
+    let (context, miss) = (desk.context, desk.miss);
+    let first = miss.near.first();
+    let known = first.map(|near| context.index.source(near.at).name.clone());
+    let collection = known.or_else(|| context.index.names().next().map(str::to_owned)).unwrap_or_default();
+    let name = quoted(&collection);
+    let push = |desk: &mut Desk<'_>, title: String, command: String| {
+        let (collection, does) = (collection.clone(), Does::Command(command));
+        desk.found.push(Proposal { loosens: Loosens::Everything, near: None, title, collection, does });
+    };
+    match miss.reason {
+        Reason::UsedUp | Reason::WrongState | Reason::Disabled => {}
+        Reason::Steering => {
+            let title = "look which scenarios there are, and ask for one of these in the `x-mock-*` field".to_owned();
+            push(desk, title, format!("retake mock show {name}"));
+        }
+        _ => {
+            let title = format!(
+                "record the true answer: run this, make the call again, and then `retake promote --misses --into {name}`"
+            );
+            push(desk, title, format!("retake replay {name} --on-miss record"));
+            if matches!(miss.reason, Reason::NoSuchHost | Reason::NoSuchEndpoint | Reason::Method | Reason::NoScenario)
+            {
+                let (title, command) = by_hand(desk, &name, first);
+                push(desk, title, command);
+            }
+        }
+    }
+}
+
+/// An answer that is written by hand.
+fn by_hand(desk: &Desk<'_>, collection: &str, near: Option<&Near>) -> (String, String) {
+    let context = desk.context;
+    let call = context.call;
+    let literal = PathPattern::literal(&context.mask.target(&call.path, None));
+    let is_there = desk.miss.reason == Reason::NoScenario;
+    let stub = match near.filter(|_| is_there) {
+        Some(near) => desk.key(near).short(),
+        None => format!("{} {}", call.method, literal),
+    };
+    let url = desk.url.split('?').next().unwrap_or_default();
+    let asked = asked(context, &literal);
+    let add = format!("retake mock scenario add {collection} {} --name ok{asked} --status 200", quoted(&stub));
+    let make = format!("retake mock stub add {collection} {} {}", call.method, quoted(url));
+    let command = if is_there { add } else { format!("{make} && {add}") };
+    ("write the answer by hand, to begin with an empty 200".to_owned(), command)
+}

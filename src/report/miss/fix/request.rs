@@ -1,0 +1,121 @@
+//! What a new scenario for a missed call asks for: the call's own request, secrets masked.
+
+use crate::collection::body::style_of;
+use crate::collection::{
+    BodySpec, FieldLine, Matcher, PathPattern, Place, PlacedMatcher, QueryPair, RequestSpec, Scenario, SegmentPattern,
+    slug,
+};
+use crate::matching::{Near, Part};
+use crate::model::media::{self, Kind};
+use crate::model::{Field, path};
+
+use super::super::Context;
+
+/// Larger bodies are not written into a change: any body will do then.
+const MAX_INLINE: usize = 8 * 1024;
+/// Characters of a scenario's name.
+const MAX_NAME: usize = 40;
+
+/// The request of the call for a stub of this path; fields are those that the scenario lists.
+pub(super) fn request(context: &Context<'_>, path: &PathPattern, like: &Scenario) -> RequestSpec {
+    let (call, mask) = (context.call, context.mask);
+    let segments = path::segments(&call.path).zip(path.segments());
+    let captures = segments.filter_map(|(segment, pattern)| {
+        let name = pattern.capture()?;
+        Some((name.to_owned(), mask.value(Part::Captures, name, segment)))
+    });
+    let pairs = call.query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
+    let query = pairs.map(|pair| {
+        let masked = mask.target("", Some(pair));
+        QueryPair(masked.trim_start_matches('?').replace('#', "%23"))
+    });
+    let mut request = RequestSpec { captures: captures.collect(), query: query.collect(), ..RequestSpec::default() };
+    let mut names: Vec<&str> = Vec::new();
+    for line in &like.request.fields {
+        if !names.iter().any(|name| line.0.is(name)) {
+            names.push(&line.0.name);
+        }
+    }
+    for name in names {
+        let lines = call.fields.iter().filter(|field| field.is(name));
+        let masked = lines.map(|field| mask.value(Part::Fields, name, &field.text()));
+        request.fields.extend(masked.map(|value| FieldLine(Field::new(name, value.as_str()))));
+    }
+    if !call.body.is_empty() {
+        add_body(context, &mut request);
+    }
+    request
+}
+
+fn add_body(context: &Context<'_>, request: &mut RequestSpec) {
+    let call = context.call;
+    let written = call.fields.text("content-type");
+    request.media_type = match Kind::of(written.as_deref()) {
+        Kind::Multipart => written.as_deref().map(str::to_owned),
+        _ => written.as_deref().map(media::essence).filter(|essence| !essence.is_empty()),
+    };
+    if call.body.len() > MAX_INLINE {
+        let is = Matcher { present: true, ..Matcher::default() };
+        request.matchers.push(PlacedMatcher { place: Place::Body, name: String::new(), is });
+        return;
+    }
+    let masked = context.mask.body(written.as_deref(), &call.body);
+    request.body = Some(body(&masked, written.as_deref()));
+}
+
+/// The body as it stands in a stub file.
+fn body(bytes: &[u8], content_type: Option<&str>) -> BodySpec {
+    if Kind::of(content_type) == Kind::Json
+        && let Some((value, style)) = style_of(bytes)
+    {
+        return BodySpec { json: Some(value.into()), style, ..BodySpec::default() };
+    }
+    let odd = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(odd) && !text.contains('\u{feff}') => {
+            BodySpec { text: Some(text.to_owned()), ..BodySpec::default() }
+        }
+        _ => {
+            use base64::Engine;
+            let coded = base64::engine::general_purpose::STANDARD.encode(bytes);
+            BodySpec { base64: Some(coded), ..BodySpec::default() }
+        }
+    }
+}
+
+/// Whether the scenario takes whatever body comes, because that of the call is too large to be written down.
+pub(super) fn takes_any_body(request: &RequestSpec) -> bool {
+    request.matchers.iter().any(|matcher| matcher.place == Place::Body)
+}
+
+/// A name for the new scenario: what is new in the call, else that of the one that is nearest, which gets a number.
+pub(super) fn name(context: &Context<'_>, near: &Near, like: &Scenario) -> String {
+    let parts = [Part::Captures, Part::Query, Part::Body];
+    let items = parts.into_iter().flat_map(|part| near.evaluation.part(part).items.iter().map(move |it| (part, it)));
+    let value = |(part, item): (Part, &crate::matching::Item)| {
+        let got = item.got.as_deref().filter(|got| got.len() <= MAX_NAME && !item.name.is_empty())?;
+        let shown = context.mask.value(part, &item.name, got);
+        let last = item.name.rsplit('/').next().unwrap_or_default();
+        let words = if part == Part::Captures { slug(&shown) } else { slug(&format!("{last}-{shown}")) };
+        (shown == got && !words.is_empty() && words.len() <= MAX_NAME).then_some(words)
+    };
+    items.filter_map(value).next().unwrap_or_else(|| like.name.clone())
+}
+
+/// The call's path as a pattern, with the captures of a near one where they are at the same place.
+pub(super) fn pattern(near: &PathPattern, call: &str) -> PathPattern {
+    let literal = PathPattern::literal(call);
+    let (ours, theirs) = (near.segments(), literal.segments());
+    let ends_empty = |segments: &[SegmentPattern]| {
+        matches!(segments.last(), Some(SegmentPattern::Literal(last)) if last.is_empty()) && segments.len() > 1
+    };
+    let bare = |segments: &[SegmentPattern]| segments.len() - usize::from(ends_empty(segments));
+    if bare(ours) != bare(theirs) {
+        return literal;
+    }
+    let segments = theirs.iter().enumerate().map(|(at, segment)| match ours.get(at) {
+        Some(capture @ (SegmentPattern::Capture(_) | SegmentPattern::Regex(_))) if at < bare(ours) => capture.clone(),
+        _ => segment.clone(),
+    });
+    PathPattern::from_segments(segments.collect())
+}

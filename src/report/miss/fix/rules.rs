@@ -1,0 +1,145 @@
+//! The rule that makes one item of a call agree with a scenario.
+
+use super::Loosens;
+use crate::collection::{Place, Rule, RuleAction};
+use crate::matching::{Evaluation, Item, Part, Verdict};
+use crate::model::Shape;
+use crate::model::media::Kind;
+
+/// More rules than this are no small change.
+const MAX_RULES: usize = 3;
+/// What names of items have in them whose values are new in each call.
+const MADE_UP: [&str; 12] = [
+    "nonce",
+    "timestamp",
+    "cachebust",
+    "cache_bust",
+    "request_id",
+    "request-id",
+    "requestid",
+    "trace",
+    "correlation",
+    "idempotency",
+    "utm_",
+    "random",
+];
+
+/// Rules that together make a scenario agree, and how much they loosen.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Forgiving {
+    pub(super) rules: Vec<Rule>,
+    pub(super) loosens: Loosens,
+    /// Every rule asks for a shape that two values hardly share by chance.
+    pub(super) is_unique: bool,
+}
+
+/// What would make the scenario agree: first what takes away the contradictions only, then what takes away every
+/// difference. None of both where an item cannot be named by a rule, or where there are too many.
+pub(super) fn forgiving(evaluation: &Evaluation, kind: Kind) -> Vec<Forgiving> {
+    let listed: usize = Part::ALL.iter().map(|part| evaluation.part(*part).items.len()).sum();
+    let counted: u32 = Part::ALL.iter().map(|part| evaluation.part(*part).tally).map(|it| it.all() - it.same).sum();
+    if listed as u64 != u64::from(counted) {
+        return Vec::new();
+    }
+    let all: Vec<(Part, &Item)> = evaluation.differences().collect();
+    let contradicted: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|(part, item)| item.verdict == Verdict::Different && *part != Part::Fields)
+        .collect();
+    let some = (!contradicted.is_empty() && contradicted.len() < all.len()).then(|| together(&contradicted, kind));
+    let found = some.into_iter().chain([together(&all, kind)]);
+    found.flatten().filter(|forgiving| !forgiving.rules.is_empty()).collect()
+}
+
+fn together(items: &[(Part, &Item)], kind: Kind) -> Option<Forgiving> {
+    let mut found = Forgiving { rules: Vec::new(), loosens: Loosens::MadeUp, is_unique: true };
+    for (part, item) in items {
+        let (rule, loosens) = rule(*part, item, kind)?;
+        found.is_unique &= rule.shape.is_some_and(Shape::is_unique);
+        found.loosens = found.loosens.max(loosens);
+        match found.rules.iter_mut().find(|known| known.same_item(&rule)) {
+            // Elements of one array, or values of one name: what lets both pass.
+            Some(known) if *known != rule => {
+                found.loosens = found.loosens.max(Loosens::Values);
+                (known.action, known.shape) = (both(known.action, rule.action), None);
+                found.is_unique = false;
+            }
+            Some(_) => {}
+            None => found.rules.push(rule),
+        }
+    }
+    (found.rules.len() <= MAX_RULES).then_some(found)
+}
+
+fn both(one: RuleAction, other: RuleAction) -> RuleAction {
+    if one == RuleAction::Ignore || other == RuleAction::Ignore { RuleAction::Ignore } else { one }
+}
+
+fn rule(part: Part, item: &Item, kind: Kind) -> Option<(Rule, Loosens)> {
+    if item.matcher {
+        return None;
+    }
+    let (place, name) = place(part, &item.name, kind)?;
+    let [expected, got] = [&item.expected, &item.got].map(|value| value.as_deref().map(bare));
+    let shape = |value: &Option<String>| value.as_deref().and_then(Shape::of).filter(|it| is_made_up(*it));
+    let is_noise = || {
+        let lower = name.to_ascii_lowercase();
+        lower == "_" || MADE_UP.iter().any(|part| lower.contains(part))
+    };
+    let plain = |action| Rule::new(place, name.clone(), action);
+    match item.verdict {
+        Verdict::Different if expected.is_some() && got.is_some() => match shape(&expected) {
+            Some(looks) if shape(&got) == Some(looks) => {
+                Some((Rule { shape: Some(looks), ..plain(RuleAction::Any) }, Loosens::MadeUp))
+            }
+            _ => {
+                let loosens = if is_noise() { Loosens::MadeUp } else { Loosens::Values };
+                Some((plain(RuleAction::Any), loosens))
+            }
+        },
+        Verdict::Same => None,
+        _ => {
+            let made_up = is_noise() || shape(&got).or(shape(&expected)).is_some();
+            Some((plain(RuleAction::Ignore), if made_up { Loosens::MadeUp } else { Loosens::Values }))
+        }
+    }
+}
+
+fn is_made_up(shape: Shape) -> bool {
+    shape.is_unique() || shape.is_moment()
+}
+
+/// A value as it is: a JSON string without its quotes.
+fn bare(value: &str) -> String {
+    serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned())
+}
+
+/// Where a rule finds the item; none where no rule can.
+fn place(part: Part, name: &str, kind: Kind) -> Option<(Place, String)> {
+    let named = |place| (!name.is_empty()).then(|| (place, name.to_owned()));
+    match part {
+        Part::Captures => named(Place::Path),
+        Part::Query => named(Place::Query),
+        Part::Fields => match name.strip_prefix("Cookie ") {
+            Some(cookie) => Some((Place::Cookie, cookie.to_owned())),
+            None => named(Place::Field),
+        },
+        Part::Body => match kind {
+            Kind::Json if name.starts_with('/') => Some((Place::Json, of_all_elements(name))),
+            Kind::Form | Kind::Multipart if name != "media type" => named(Place::Form),
+            _ => None,
+        },
+    }
+}
+
+/// The pointer with `*` for positions in arrays: what is made up in one element is made up in all of them.
+fn of_all_elements(pointer: &str) -> String {
+    let last = pointer.rsplit('/').next().unwrap_or_default();
+    let is_position = |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
+    if is_position(last) {
+        return pointer.to_owned();
+    }
+    let tokens = pointer.split('/').map(|token| if is_position(token) { "*" } else { token });
+    tokens.collect::<Vec<_>>().join("/")
+}

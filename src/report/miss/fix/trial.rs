@@ -1,0 +1,221 @@
+//! A change, made on a copy of the stub that it touches: is the call answered then, and does every other scenario still
+//! answer its own request?
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::Context;
+use crate::collection::{BodySpec, Change, Collection, ResponseSpec, Scenario, Stub, StubFile, answers_of};
+use crate::matching::{Call, Index, Miss, RequestBody, ScenarioRef, Selection, Source, Standing, State, Untouched};
+
+/// Scenarios of a stub that are looked at; of a larger one some are left out.
+const MAX_SIBLINGS: usize = 48;
+/// What trials may cost together, in units of some 0.3 µs.
+const BUDGET: usize = 8_000;
+/// Bytes of request bodies in files that are read.
+const MAX_FILES: usize = 1024 * 1024;
+
+/// Tries changes, as long as the budget lasts. It is counted in work, not in time: the same miss has the same fixes.
+pub(super) struct Bench<'a> {
+    context: &'a Context<'a>,
+    miss: &'a Miss,
+    left: usize,
+    parts: HashMap<(usize, usize), Arc<Part>>,
+}
+
+/// The stub that changes touch, without its answers, and what its scenarios answer as it is.
+struct Part {
+    collection: Collection,
+    body: Reader,
+    /// The scenarios' own requests, and who answers them.
+    siblings: Vec<(Call, Option<String>)>,
+    /// Every scenario of the stub is there.
+    is_whole: bool,
+    cost: usize,
+}
+
+type Reader = Arc<dyn Fn(&BodySpec) -> RequestBody + Send + Sync>;
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(context: &'a Context<'a>, miss: &'a Miss) -> Self {
+        Bench { context, miss, left: BUDGET, parts: HashMap::new() }
+    }
+
+    /// Whether every scenario of the stub is looked at.
+    pub(super) fn is_whole(&mut self, at: ScenarioRef) -> bool {
+        self.part(at).is_some_and(|part| part.is_whole)
+    }
+
+    /// The scenario that answers the call after the change; none if nothing does, if another call would be answered by
+    /// another scenario than before, if the change was refused, or if trying it would take too long.
+    pub(super) fn answers_after(&mut self, at: ScenarioRef, change: &Change) -> Option<String> {
+        let part = self.part(at)?;
+        self.left = self.left.checked_sub(part.cost)?;
+        if change.is_refused(&part.collection) {
+            return None;
+        }
+        let mut after = part.collection.clone();
+        if !change.apply(&mut after).ok()? {
+            return None;
+        }
+        let standings = Standings::of(self.context, self.miss, at, change, &after);
+        let index = part.index(after);
+        let profile = self.context.profile;
+        let Selection::Hit(hit) = index.select(self.context.call, profile, &standings) else { return None };
+        let name = index.scenario(hit.at).name.clone();
+        // Who had no answer before, because it was disabled, may have one now.
+        let stay = |(call, before): &(Call, Option<String>)| {
+            before.is_none() || answered(&index, call, profile).as_deref() == before.as_deref()
+        };
+        part.siblings.iter().all(stay).then_some(name)
+    }
+
+    fn part(&mut self, at: ScenarioRef) -> Option<Arc<Part>> {
+        let place = (at.collection, at.stub);
+        if let Some(part) = self.parts.get(&place) {
+            return Some(Arc::clone(part));
+        }
+        let mut part = Part::of(self.context, at)?;
+        self.left = self.left.checked_sub(part.cost)?;
+        let index = part.index(part.collection.clone());
+        let stub = &part.collection.stubs[0].stub;
+        let own = stub.scenarios.iter().map(|scenario| {
+            let body = scenario.request.body.as_ref().and_then(|spec| (part.body)(spec)).unwrap_or_default();
+            Call { at: self.context.call.at, ..Call::of(stub, scenario, body) }
+        });
+        let profile = self.context.profile;
+        let siblings = own.map(|call| {
+            let before = answered(&index, &call, profile);
+            (call, before)
+        });
+        part.siblings = siblings.collect();
+        let part = Arc::new(part);
+        self.parts.insert(place, Arc::clone(&part));
+        Some(part)
+    }
+}
+
+fn answered(index: &Index, call: &Call, profile: crate::collection::Profile) -> Option<String> {
+    match index.select(call, profile, &Untouched) {
+        Selection::Hit(hit) => Some(index.scenario(hit.at).name.clone()),
+        Selection::Miss(_) => None,
+    }
+}
+
+impl Part {
+    fn of(context: &Context<'_>, at: ScenarioRef) -> Option<Part> {
+        let source = context.index.source(at);
+        let file = context.index.stub(at);
+        let all = file.stub.scenarios.len();
+        let picked = (0..all).filter(|position| *position == at.scenario || *position < MAX_SIBLINGS);
+        let scenarios: Vec<Scenario> = picked.map(|position| bare(&file.stub.scenarios[position])).collect();
+        let (files, mut size) = files(&scenarios, &source.body)?;
+        let inline = |spec: &BodySpec| {
+            let json = spec.json.as_ref().map_or(0, |json| json.text().len());
+            json + spec.text.as_ref().map_or(0, String::len) + spec.base64.as_ref().map_or(0, String::len)
+        };
+        size += scenarios.iter().filter_map(|scenario| scenario.request.body.as_ref()).map(inline).sum::<usize>();
+        let read = Arc::clone(&source.body);
+        let body = move |spec: &BodySpec| match &spec.file {
+            Some(file) => files.get(file).cloned(),
+            None => read(spec),
+        };
+        let compared = scenarios.len() * scenarios.len().min(8);
+        let cost = 50 + compared + 4 * scenarios.len() + (size + context.call.body.len()) / 50;
+        let is_whole = scenarios.len() == all;
+        let stub = StubFile { path: file.path.clone(), stub: with(&file.stub, scenarios).into() };
+        let collection = Collection { manifest: source.collection.manifest.clone(), stubs: vec![stub] };
+        Some(Part { collection, body: Arc::new(body), siblings: Vec::new(), is_whole, cost })
+    }
+
+    fn index(&self, collection: Collection) -> Index {
+        let name = collection.manifest.name.clone();
+        Index::new(vec![Source { name, collection: Arc::new(collection), body: Arc::clone(&self.body) }])
+    }
+}
+
+/// The request bodies that are files; none if they are too large to be read here.
+fn files(scenarios: &[Scenario], read: &Reader) -> Option<(HashMap<String, Bytes>, usize)> {
+    let (mut files, mut size) = (HashMap::new(), 0);
+    for spec in scenarios.iter().filter_map(|scenario| scenario.request.body.as_ref()) {
+        let Some(file) = &spec.file else { continue };
+        let bytes = read(spec)?;
+        size += bytes.len();
+        if size > MAX_FILES {
+            return None;
+        }
+        files.insert(file.clone(), bytes);
+    }
+    Some((files, size))
+}
+
+/// A scenario without its answers: how many there are, and the status of the first.
+fn bare(scenario: &Scenario) -> Scenario {
+    let status = scenario.steps().first().map_or(200, |step| step.status);
+    let mut answer = ResponseSpec::of_status(status);
+    let is_sequence = scenario.response.is_none();
+    answer.times = std::num::NonZeroU32::new(answers_of(scenario)).filter(|_| is_sequence);
+    Scenario {
+        name: scenario.name.clone(),
+        default: scenario.default,
+        disabled: scenario.disabled,
+        priority: scenario.priority,
+        state: scenario.state.clone(),
+        source: scenario.source.clone(),
+        id: scenario.id.clone(),
+        request: scenario.request.clone(),
+        end: scenario.end,
+        response: (!is_sequence).then(|| answer.clone()),
+        responses: if is_sequence { vec![answer] } else { Vec::new() },
+    }
+}
+
+/// The stub with these scenarios. Not by copying it: it may have thousands.
+fn with(stub: &Stub, scenarios: Vec<Scenario>) -> Stub {
+    let empty = Stub::new(stub.method.clone(), stub.origin.clone(), stub.path.clone());
+    Stub {
+        defaults: stub.defaults.clone(),
+        parts: stub.parts,
+        on_miss: stub.on_miss,
+        rules: stub.rules.clone(),
+        priority: stub.priority,
+        scenarios,
+        ..empty
+    }
+}
+
+/// What the miss says of scenarios: which are used up, and which are in another state. Of others nothing is known.
+struct Standings(HashMap<(usize, usize), Standing>);
+
+impl Standings {
+    fn of(context: &Context<'_>, miss: &Miss, at: ScenarioRef, change: &Change, after: &Collection) -> Self {
+        let mut found = HashMap::new();
+        // A longer sequence goes on.
+        let goes_on = matches!(change, Change::SetLength { .. });
+        let same_stub = miss.near.iter().filter(|near| (near.at.collection, near.at.stub) == (at.collection, at.stub));
+        for near in same_stub.filter(|near| !(goes_on && near.standing == Standing::UsedUp)) {
+            let name = &context.index.scenario(near.at).name;
+            for (stub, file) in after.stubs.iter().enumerate() {
+                let scenario = file.stub.scenarios.iter().position(|known| known.name == *name);
+                found.extend(scenario.map(|scenario| ((stub, scenario), near.standing)));
+            }
+        }
+        Standings(found)
+    }
+
+    fn is(&self, at: ScenarioRef, standing: Standing) -> bool {
+        self.0.get(&(at.stub, at.scenario)) == Some(&standing)
+    }
+}
+
+impl State for Standings {
+    fn is_used_up(&self, at: ScenarioRef) -> bool {
+        self.is(at, Standing::UsedUp)
+    }
+
+    fn is_in_wrong_state(&self, at: ScenarioRef) -> bool {
+        self.is(at, Standing::WrongState)
+    }
+}

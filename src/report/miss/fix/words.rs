@@ -1,0 +1,80 @@
+//! Fixes in words: titles, and what to do by hand where the call is in no log.
+
+use std::fmt::Display;
+
+use super::super::{asked, quoted};
+use super::Desk;
+use crate::collection::{Change, Rule, RuleAction, item_words};
+use crate::matching::Near;
+
+/// What rules of a stub let pass, as a title.
+pub(super) fn rules(desk: &Desk<'_>, near: &Near, rules: &[Rule], widens: bool) -> String {
+    let words = |rule: &Rule| {
+        let item = item_words(rule.place, &rule.name);
+        match (rule.action, rule.shape) {
+            (RuleAction::Ignore, _) => format!("ignore {item}"),
+            (RuleAction::Fresh, Some(shape)) => {
+                format!("take for {item} any value that looks like {} and was not recorded", shape.words())
+            }
+            (_, Some(shape)) => format!("take anything that looks like {} for {item}", shape.words()),
+            _ => format!("take any value for {item}"),
+        }
+    };
+    let words: Vec<String> = rules.iter().map(words).collect();
+    let so_that = match widens {
+        true if rules.iter().all(|rule| rule.action == RuleAction::Ignore) => {
+            format!(", so that `{}` answers with it and without", desk.scenario(near).name)
+        }
+        true => format!(", so that `{}` answers whatever it is", desk.scenario(near).name),
+        false => String::new(),
+    };
+    format!("in {}, {}{so_that}", desk.key(near).short(), words.join(", and "))
+}
+
+/// `1st`, `2nd`, `3rd`, `4th`, `11th`
+pub(in crate::report::miss) fn ordinal(number: u32) -> String {
+    let end = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{end}")
+}
+
+/// What to do by hand instead of `retake diff MISS --apply N`.
+pub(super) fn by_hand(desk: &Desk<'_>, near: &Near, change: &Change) -> String {
+    let file = &desk.context.index.stub(near.at).path;
+    let collection = quoted(&desk.collection(near));
+    let which = |scenario: &str| {
+        let stub = desk.stub(near);
+        quoted(&format!("{} {}#{scenario}", stub.method, stub.path))
+    };
+    let json = |rule: &Rule| serde_json::to_string(rule).unwrap_or_default();
+    match change {
+        Change::AddRule { rule, .. } => in_file(file, format_args!("under \"rules\": {}", json(rule))),
+        Change::SetDisabled { scenario, .. } => format!("retake mock enable {collection} {}", which(scenario)),
+        Change::SetDefault { scenario: Some(scenario), .. } => {
+            format!("retake mock default {collection} {}", which(scenario))
+        }
+        Change::CopyScenario { to, name, .. } => {
+            let stub = quoted(&format!("{} {}", to.method, to.path));
+            let asked = asked(desk.context, &to.path);
+            format!("retake mock scenario add {collection} {stub} --name {}{asked} --body BODY", quoted(name))
+        }
+        Change::SetEnd { .. } => in_file(file, "\"end\": \"repeat-last\" for that scenario"),
+        Change::SetLength { .. } => in_file(file, "a larger \"times\" for the last answer of that scenario"),
+        Change::SetState { .. } => in_file(file, "no \"requires\" in the \"state\" of that scenario"),
+        Change::SetPath { path, .. } => in_file(file, format_args!("\"path\": \"{path}\"")),
+        Change::Together { changes } => {
+            let all: Vec<String> = changes.iter().map(|change| by_hand(desk, near, change)).collect();
+            all.join("; ")
+        }
+        other => in_file(file, other.title()),
+    }
+}
+
+fn in_file(file: &str, what: impl Display) -> String {
+    format!("write into {file}: {what}")
+}
