@@ -30,6 +30,11 @@ pub fn kibibyte(number: usize) -> String {
     format!("{head}{fill}\"}}")
 }
 
+/// A body that asks for one of many.
+pub fn search(number: usize) -> String {
+    format!(r#"{{"kind":"order","number":{number},"tags":["new","paid"],"sort":{{"by":"date","down":true}}}}"#)
+}
+
 /// A file of the test certificates.
 pub fn certificate(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("certs").join(name)
@@ -128,20 +133,28 @@ where
     let _ = builder.serve_connection(TokioIo::new(io), service).with_upgrades().await;
 }
 
-/// Answers `/items/N` from a hash map.
+/// Answers `/items/N` from a hash map, and a POST by its body from another.
 pub fn server(stubs: usize) {
     let map: HashMap<String, Bytes> =
         (0..stubs).map(|number| (format!("/items/{number}"), Bytes::from(kibibyte(number)))).collect();
-    let map = Arc::new(map);
+    let posts: HashMap<Bytes, Bytes> =
+        (0..stubs.min(1_000)).map(|number| (search(number).into(), kibibyte(number).into())).collect();
+    let (map, posts) = (Arc::new(map), Arc::new(posts));
     run(async move {
         let listener = listen().await;
         loop {
             let (stream, _) = accept(&listener).await;
-            let map = Arc::clone(&map);
+            let (map, posts) = (Arc::clone(&map), Arc::clone(&posts));
             tokio::spawn(async move {
-                let answer = |request: Request<Incoming>| {
-                    let body = map.get(request.uri().path()).cloned();
-                    std::future::ready(json(if body.is_some() { 200 } else { 404 }, body.unwrap_or_default()))
+                let answer = async |request: Request<Incoming>| {
+                    let body = match request.method() == Method::POST {
+                        false => map.get(request.uri().path()).cloned(),
+                        true => match request.into_body().collect().await {
+                            Ok(asked) => posts.get(&asked.to_bytes()).cloned(),
+                            Err(_) => None,
+                        },
+                    };
+                    json(if body.is_some() { 200 } else { 404 }, body.unwrap_or_default())
                 };
                 serve(stream, answer).await;
             });

@@ -6,25 +6,45 @@ use std::time::Instant;
 use super::servers::{Compared, RETAKE, Started, alone, compare, cost, head, row, start, start_limit};
 use super::{limit, load, machine};
 
-/// Writes a collection of `stubs` literal GET stubs with a kibibyte of JSON each; `origin` and `path` by number.
-fn write_collection(folder: &Path, stubs: usize, place: &dyn Fn(usize) -> (String, String)) {
+/// Writes a collection of `stubs` literal GET stubs with a kibibyte of JSON each; `place` is origin and path by number.
+pub fn write_collection(folder: &Path, stubs: usize, place: &dyn Fn(usize) -> (String, String)) {
+    let mut origins: Vec<String> = (0..stubs).map(|number| place(number).0).collect();
+    origins.dedup();
+    write(folder, stubs, &origins, &|number| {
+        let (origin, path) = place(number);
+        let body = limit::kibibyte(number);
+        let scenario = format!(
+            r#"{{"name": "ok", "response": {{"status": 200, "fields": ["content-type: application/json"], "body": {{"json": {body}}}}}}}"#
+        );
+        stub("GET", &origin, &path, "", &scenario)
+    });
+}
+
+/// Writes a collection of one origin, `http://api.test`.
+pub fn write_stubs(folder: &Path, stubs: usize, text: &dyn Fn(usize) -> String) {
+    write(folder, stubs, &["http://api.test".to_owned()], text);
+}
+
+fn write(folder: &Path, stubs: usize, origins: &[String], text: &dyn Fn(usize) -> String) {
     let dir = folder.join("stubs");
     std::fs::create_dir_all(&dir).expect("a folder");
-    let mut origins: Vec<String> = (0..stubs).map(|number| format!("\"{}\"", place(number).0)).collect();
-    origins.dedup();
+    let origins: Vec<String> = origins.iter().map(|origin| format!("\"{origin}\"")).collect();
     let manifest = format!(r#"{{"version": 1, "name": "bench", "origins": [{}]}}"#, origins.join(", "));
     std::fs::write(folder.join("collection.json"), manifest).expect("a file");
     for number in 0..stubs {
-        let (origin, path) = place(number);
-        let body = limit::kibibyte(number);
-        let stub = format!(
-            r#"{{"version": 1, "method": "GET", "origin": "{origin}", "path": "{path}", "scenarios": [{{"name": "ok", "response": {{"status": 200, "fields": ["content-type: application/json"], "body": {{"json": {body}}}}}}}]}}"#
-        );
-        std::fs::write(dir.join(format!("get-{number}.json")), stub).expect("a file");
+        std::fs::write(dir.join(format!("get-{number}.json")), text(number)).expect("a file");
     }
 }
 
-fn items(number: usize) -> (String, String) {
+/// The text of a stub file.
+pub fn stub(method: &str, origin: &str, path: &str, rules: &str, scenarios: &str) -> String {
+    format!(
+        r#"{{"version": 1, "method": "{method}", "origin": "{origin}", "path": "{path}", {rules}"scenarios": [{scenarios}]}}"#
+    )
+}
+
+/// Where the stub of a number is.
+pub fn items(number: usize) -> (String, String) {
     ("http://api.test".to_owned(), format!("/items/{number}"))
 }
 
@@ -32,7 +52,8 @@ fn replay(folder: &Path, home: &Path) -> Started {
     start(RETAKE, &["replay", folder.to_str().expect("a plain path"), "--listen", "127.0.0.1:0"], home)
 }
 
-fn request(path: &str, number: usize) -> Vec<u8> {
+/// A GET of a path and what ends it.
+pub fn request(path: &str, number: impl std::fmt::Display) -> Vec<u8> {
     format!("GET {path}{number} HTTP/1.1\r\nHost: api.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n").into_bytes()
 }
 

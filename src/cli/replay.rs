@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::args::{Global, ProfileArg, ReplayArgs};
+use super::args::{CallLogArg, Global, ProfileArg, ReplayArgs};
 use super::calls;
 use super::collections::{self, load_error};
 use super::exit::{CliError, Exit, Outcome};
@@ -104,6 +104,7 @@ fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<
             on_miss,
             cors: args.cors,
             keep_requests: false,
+            skip_exact: matches!(args.call_log, CallLogArg::Misses),
         },
         trust: UpstreamTrust { extra_roots: args.upstream_ca.clone(), insecure: args.insecure.clone() },
         mask: settings.mask.clone(),

@@ -159,6 +159,43 @@ impl FromStr for Span {
 
 text_form!(Span, "A time of at most 180 s, such as `250ms` or `2s`");
 
+/// A piece of a recorded stream, in files `250ms 42`: how long it came after the one before, the first one after the head,
+/// and how many bytes it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacedPiece {
+    /// Milliseconds.
+    pub after_ms: u32,
+    /// Bytes.
+    pub bytes: u32,
+}
+
+impl fmt::Display for PacedPiece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms {}", self.after_ms, self.bytes)
+    }
+}
+
+/// A text that is no piece of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no piece of a stream: write a time of at most 180 s and a number of bytes, such as `250ms 42`")]
+pub struct BadPiece(String);
+
+impl FromStr for PacedPiece {
+    type Err = BadPiece;
+
+    fn from_str(text: &str) -> Result<Self, BadPiece> {
+        let bad = || BadPiece(text.to_owned());
+        let (after, bytes) = text.trim().split_once(' ').ok_or_else(bad)?;
+        let after_ms = duration_ms(&after.to_ascii_lowercase()).filter(|ms| *ms <= MAX_DELAY_MS);
+        Ok(PacedPiece { after_ms: after_ms.ok_or_else(bad)?, bytes: bytes.trim().parse().map_err(|_| bad())? })
+    }
+}
+
+text_form!(
+    PacedPiece,
+    "A piece of a stream: a time of at most 180 s since the piece before, and bytes, such as `250ms 42`"
+);
+
 /// Which dates of answers move by the age of the recording; each includes the ones before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

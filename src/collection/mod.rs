@@ -30,7 +30,7 @@ mod style;
 pub mod template;
 mod used;
 
-pub use answering::{Delay, Fault, FaultKind, MAX_DELAY_MS, ShiftDates, Span};
+pub use answering::{Delay, Fault, FaultKind, MAX_DELAY_MS, PacedPiece, ShiftDates, Span};
 pub use body::{BodySpec, JsonStyle};
 pub use change::{Change, ChangeError};
 pub use check::Problem;

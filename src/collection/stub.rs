@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT_VERSION;
-use super::answering::{Delay, Fault, ShiftDates};
+use super::answering::{Delay, Fault, PacedPiece, ShiftDates};
 use super::body::BodySpec;
 use super::manifest::{OnMiss, OriginPattern};
 use super::matcher::PlacedMatcher;
@@ -305,6 +305,9 @@ pub struct ResponseSpec {
     /// How long the origin took to answer, in milliseconds: for the delay `recorded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u32>,
+    /// The pieces in which a stream came, for the delay `recorded`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pace: Vec<PacedPiece>,
     /// How long it waits, instead of what the stub and the collection say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Delay>,
@@ -341,6 +344,7 @@ impl ResponseSpec {
             times: None,
             recorded_at: None,
             duration_ms: None,
+            pace: Vec::new(),
             delay: None,
             fault: None,
             template: false,

@@ -18,8 +18,43 @@ const MAX_POINTERS: usize = 16 * 1024 * 1024;
 pub struct Leaf {
     /// JSON pointer (RFC 6901).
     pub pointer: Box<str>,
+    /// Which of its tokens are positions in arrays, a bit for each: a pointer alone does not tell `[1]` from `{"0":1}`.
+    pub arrays: Arrays,
     /// Its value.
     pub value: Value,
+}
+
+/// One bit for each level of containers, set where it is an array; as many as there are [levels](MAX_DEPTH).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Arrays([u64; MAX_DEPTH / 64]);
+
+impl Arrays {
+    fn set(&mut self, level: usize, is_array: bool) {
+        // Deeper texts have been given up.
+        let Some(word) = self.0.get_mut(level / 64) else { return };
+        let bit = 1 << (level % 64);
+        *word = if is_array { *word | bit } else { *word & !bit };
+    }
+
+    /// Whether the container at this level, counted from the outermost, is an array.
+    pub fn is_array(self, level: usize) -> bool {
+        self.0.get(level / 64).is_some_and(|word| word >> (level % 64) & 1 == 1)
+    }
+
+    /// The outermost level at which the containers around two values are of different kinds.
+    pub fn level_apart(self, other: Arrays) -> Option<usize> {
+        let apart = self.0.iter().zip(&other.0).map(|(one, other)| one ^ other);
+        apart.enumerate().find(|(_, bits)| *bits != 0).map(|(at, bits)| at * 64 + bits.trailing_zeros() as usize)
+    }
+}
+
+impl Leaf {
+    /// The pointer of the container around it that is at this level, counted from the outermost.
+    pub fn container(&self, level: usize) -> &str {
+        let slashes = self.pointer.bytes().enumerate().filter(|(_, byte)| *byte == b'/');
+        let end = slashes.map(|(at, _)| at).nth(level).unwrap_or(self.pointer.len());
+        &self.pointer[..end]
+    }
 }
 
 /// The value of a leaf.
@@ -65,7 +100,14 @@ impl Value {
 pub fn leaves(text: &str) -> Option<Vec<Leaf>> {
     // Validation by serde_json, which skips without recursion; the walk below may then trust the grammar.
     serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
-    let mut walk = Walk { text, at: 0, pointer: String::new(), leaves: Vec::new(), budget: MAX_POINTERS };
+    let mut walk = Walk {
+        text,
+        at: 0,
+        pointer: String::new(),
+        arrays: Arrays::default(),
+        leaves: Vec::new(),
+        budget: MAX_POINTERS,
+    };
     walk.value(0)?;
     let mut leaves = walk.leaves;
     leaves.sort_unstable_by(|one, other| one.pointer.cmp(&other.pointer));
@@ -76,6 +118,7 @@ struct Walk<'a> {
     text: &'a str,
     at: usize,
     pointer: String,
+    arrays: Arrays,
     leaves: Vec<Leaf>,
     budget: usize,
 }
@@ -92,6 +135,7 @@ impl<'a> Walk<'a> {
         if depth > MAX_DEPTH {
             return None;
         }
+        self.arrays.set(depth, false);
         match self.peek()? {
             b'{' => self.object(depth),
             b'[' => self.array(depth),
@@ -118,7 +162,7 @@ impl<'a> Walk<'a> {
 
     fn leaf(&mut self, value: Value) -> Option<()> {
         self.budget = self.budget.checked_sub(self.pointer.len())?;
-        self.leaves.push(Leaf { pointer: self.pointer.as_str().into(), value });
+        self.leaves.push(Leaf { pointer: self.pointer.as_str().into(), arrays: self.arrays, value });
         Some(())
     }
 
@@ -178,12 +222,14 @@ impl<'a> Walk<'a> {
             let parent = self.pointer.len();
             self.pointer.push('/');
             self.pointer.push_str(&position.to_string());
+            self.arrays.set(depth, true);
             self.value(depth + 1)?;
             self.pointer.truncate(parent);
             position += 1;
             let next = self.peek()?;
             self.at += 1;
             if next == b']' {
+                self.arrays.set(depth, false);
                 return Some(());
             }
         }
@@ -247,7 +293,7 @@ pub fn changes(before: &str, after: &str, limit: usize) -> Option<(Vec<Change>, 
         };
         let one = if order.is_le() { left.next() } else { None };
         let other = if order.is_ge() { right.next() } else { None };
-        if one.zip(other).is_some_and(|(one, other)| one.value.same(&other.value)) {
+        if one.zip(other).is_some_and(|(one, other)| one.arrays == other.arrays && one.value.same(&other.value)) {
             continue;
         }
         all += 1;

@@ -81,19 +81,19 @@ enum Node<'a> {
 
 impl<'a> Node<'a> {
     fn of(leaves: &'a [Leaf]) -> Node<'a> {
-        let items: Vec<(&str, &Value)> = leaves.iter().map(|leaf| (&*leaf.pointer, &leaf.value)).collect();
-        Node::build(&items)
+        let items: Vec<(&str, &Leaf)> = leaves.iter().map(|leaf| (&*leaf.pointer, leaf)).collect();
+        Node::build(&items, 0)
     }
 
     /// Builds a node of leaves with the rests of their pointers; leaves of one parent stand together, for they are
     /// sorted by pointer, except where `/` sorts behind a character of a longer name: so they are gathered by name.
-    fn build(items: &[(&'a str, &'a Value)]) -> Node<'a> {
-        if let [("", value)] = items {
-            return Node::Leaf(value);
+    fn build(items: &[(&'a str, &'a Leaf)], level: usize) -> Node<'a> {
+        if let [("", leaf)] = items {
+            return Node::Leaf(&leaf.value);
         }
         let mut places: HashMap<&str, usize> = HashMap::new();
-        let mut members: Vec<(&str, Vec<(&str, &Value)>)> = Vec::new();
-        for (pointer, value) in items {
+        let mut members: Vec<(&str, Vec<(&str, &Leaf)>)> = Vec::new();
+        for (pointer, leaf) in items {
             let rest = pointer.strip_prefix('/').unwrap_or(pointer);
             let end = rest.find('/').unwrap_or(rest.len());
             let (name, rest) = rest.split_at(end);
@@ -101,18 +101,13 @@ impl<'a> Node<'a> {
                 members.push((name, Vec::new()));
                 members.len() - 1
             });
-            members[place].1.push((rest, value));
+            members[place].1.push((rest, leaf));
         }
-        // An object whose names are 0, 1, 2 … is compared like an array; its pointers are the same.
-        let positions = members.iter().map(|(name, _)| name.parse::<usize>().ok().filter(|at| at.to_string() == *name));
-        let mut positions: Vec<Option<usize>> = positions.collect();
-        positions.sort_unstable();
-        let is_array = positions.iter().enumerate().all(|(at, position)| *position == Some(at));
-        if is_array {
+        if items.first().is_some_and(|(_, leaf)| leaf.arrays.is_array(level)) {
             members.sort_by_key(|(name, _)| name.parse::<usize>().unwrap_or(0));
-            return Node::Array(members.iter().map(|(_, items)| Node::build(items)).collect());
+            return Node::Array(members.iter().map(|(_, items)| Node::build(items, level + 1)).collect());
         }
-        Node::Object(members.iter().map(|(name, items)| (*name, Node::build(items))).collect())
+        Node::Object(members.iter().map(|(name, items)| (*name, Node::build(items, level + 1))).collect())
     }
 
     /// The node as JSON, at most about `room` bytes of it.

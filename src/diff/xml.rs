@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::json::{Leaf, Value};
+use super::json::{Arrays, Leaf, Value};
 use crate::model::markup::{Token, Tokens};
 
 /// Deeper texts are compared as text.
@@ -54,7 +54,8 @@ impl Walk {
     fn leaf(&mut self, inside: &str, value: &str) -> Option<()> {
         let pointer = format!("{}{inside}", self.path).into_boxed_str();
         self.budget = self.budget.checked_sub(pointer.len())?;
-        self.leaves.push(Leaf { pointer, value: Value::String(normal(value).into()) });
+        let value = Value::String(normal(value).into());
+        self.leaves.push(Leaf { pointer, arrays: Arrays::default(), value });
         Some(())
     }
 

@@ -72,7 +72,10 @@ fn merge(expected: &[&Leaf], got: &[&Leaf], rules: &Rules, result: &mut PartResu
 }
 
 fn pair(expected: &Leaf, got: &Leaf, rules: &Rules, result: &mut PartResult) {
-    if same(&expected.pointer, &expected.value, &got.value) {
+    if let Some(level) = expected.arrays.level_apart(got.arrays) {
+        let (ours, theirs) = (kind(expected, level), kind(got, level));
+        result.add(Verdict::Different, expected.container(level), Some(ours), Some(theirs));
+    } else if same(&expected.pointer, &expected.value, &got.value) {
         result.same(1);
     } else if let Some((rule, one, other)) = judged(expected, got, rules) {
         result.taken(rule, &expected.pointer, one, other);
@@ -101,12 +104,20 @@ fn only(leaf: &Leaf, others: &[&Leaf], verdict: Verdict, rules: &Rules, result: 
     let inside = others.get(at).filter(|other| other.pointer.starts_with(&under));
     let needed = matches!(rules.json(&leaf.pointer), JsonAction::Judge(rule) if rule.needs_one());
     let placeholder = verdict == Verdict::Missing && (needed || is_placeholder(&leaf.value));
+    let levels = leaf.pointer.bytes().filter(|byte| *byte == b'/').count();
     let contradicts = inside.is_some_and(|inside| {
-        let array = inside.pointer[under.len()..].split('/').next().is_some_and(|token| token == "0");
+        let array = inside.arrays.is_array(levels);
         !matches!((&leaf.value, array), (Value::Word("[]"), true) | (Value::Word("{}"), false))
     });
     let text = leaf.value.text();
     let other = inside.map(|_| "an object or array");
+    if inside.is_none()
+        && let Some((level, theirs)) = around(leaf, levels, others)
+    {
+        let (ours, theirs) = (kind(leaf, level), kind(theirs, level));
+        let (expected, got) = if verdict == Verdict::Missing { (ours, theirs) } else { (theirs, ours) };
+        return result.add(Verdict::Different, leaf.container(level), Some(expected), Some(got));
+    }
     match verdict {
         Verdict::Missing if contradicts || placeholder => {
             result.add(Verdict::Different, &leaf.pointer, Some(&text), other);
@@ -115,6 +126,26 @@ fn only(leaf: &Leaf, others: &[&Leaf], verdict: Verdict, rules: &Rules, result: 
         _ if contradicts => result.add(Verdict::Different, &leaf.pointer, other, Some(&text)),
         _ => result.add(verdict, &leaf.pointer, None, Some(&text)),
     }
+}
+
+/// What is around a leaf at this level.
+fn kind(leaf: &Leaf, level: usize) -> &'static str {
+    if leaf.arrays.is_array(level) { "an array" } else { "an object" }
+}
+
+/// Where the other side has an array and not an object around a leaf's place, or the other way round: at which level,
+/// and a leaf that shows it. `levels` is how many containers are around.
+fn around<'a>(leaf: &Leaf, levels: usize, others: &[&'a Leaf]) -> Option<(usize, &'a Leaf)> {
+    // The innermost container of which the other side has something is around whatever else they share.
+    for level in (0..levels).rev() {
+        let under = format!("{}/", leaf.container(level));
+        let at = others.partition_point(|other| *other.pointer < *under);
+        if let Some(other) = others.get(at).filter(|other| other.pointer.starts_with(&under)) {
+            let apart = leaf.arrays.level_apart(other.arrays).filter(|apart| *apart <= level);
+            return apart.map(|apart| (apart, *other));
+        }
+    }
+    None
 }
 
 fn is_placeholder(value: &Value) -> bool {
@@ -171,6 +202,13 @@ mod tests {
         check(r#"{"a":[]}"#, r#"{"a":[1]}"#, [0, 1, 1, 0]);
         check(r#"{"a":1}"#, r#"{"a":{"b":1}}"#, [0, 1, 0, 1]);
         check(r#"{"a":{}}"#, r#"{"a":[1]}"#, [0, 1, 0, 1]);
+        check("[1]", r#"{"0":1}"#, [0, 0, 0, 1]);
+        check(r#"{"0":1}"#, "[1]", [0, 0, 0, 1]);
+        check(r#"{"a":[[1],2]}"#, r#"{"a":{"0":[1],"1":2}}"#, [0, 0, 0, 2]);
+        check(r#"{"a":[1],"b":2}"#, r#"{"a":{"c":1},"b":2}"#, [1, 0, 0, 2]);
+        check(r#"{"a":[{"b":1}]}"#, r#"{"a":[{"c":1}]}"#, [0, 1, 1, 0]);
+        check(r#"{"a":{"0":1}}"#, r#"{"a":{"0":1}}"#, [1, 0, 0, 0]);
+        check(r#"{"0":{"a":1,"b":[{}]}}"#, r#"[{"a":1,"b":[{}]}]"#, [0, 0, 0, 2]);
         check(r#"{"a/b":1,"c~d":"x\u00e9"}"#, "{\"a/b\":1,\"c~d\":\"xé\"}", [2, 0, 0, 0]);
         check("3", "3", [1, 0, 0, 0]);
     }

@@ -13,7 +13,7 @@ use crate::model::path;
 
 use super::body::Parsed;
 use super::expected::{CompiledStub, Expected};
-use super::pairs::Pair;
+use super::pairs::{self, Pair};
 use super::received::Received;
 use super::{graphql, json, placeholder};
 
@@ -110,8 +110,13 @@ impl Lookup {
         }
         let mut pairs = |pairs: &[Pair]| {
             pairs.len().hash(&mut hasher);
+            let graphql = pairs::is_graphql(pairs);
             pairs.iter().all(|pair| {
-                (&pair.name, &pair.value).hash(&mut hasher);
+                pair.name.hash(&mut hasher);
+                // Other values may mean the same.
+                if !(graphql && pairs::has_meaning(&pair.name)) {
+                    pair.value.hash(&mut hasher);
+                }
                 plain(&pair.value)
             })
         };
@@ -175,7 +180,7 @@ impl Lookup {
 
 /// Leaves that compare as the same have the same hash.
 fn hash_leaf(leaf: &Leaf, hasher: &mut DefaultHasher) {
-    leaf.pointer.hash(hasher);
+    (&leaf.pointer, leaf.arrays).hash(hasher);
     match &leaf.value {
         Value::String(text) if json::is_query(&leaf.pointer) && graphql::looks_like(text) => 0_u8.hash(hasher),
         value => value.hash_same(hasher),

@@ -268,6 +268,7 @@ pub(crate) mod tests {
             recorded_at: None,
             streamed: false,
             duration_ms: None,
+            pace: Vec::new(),
             delay: None,
             fault: None,
             template: false,

@@ -1,8 +1,10 @@
 //! Names with values, compared as multisets: query pairs and form members.
 
 use super::evaluation::{PartResult, Verdict};
+use super::graphql;
 use super::placeholder;
 use super::rules::Compiled;
+use crate::diff::json::{Leaf, leaves};
 
 /// A decoded pair.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +53,7 @@ pub(super) fn compare<'r>(
     rule: impl Fn(&str) -> Option<&'r Compiled>,
     result: &mut PartResult,
 ) {
+    let graphql = is_graphql(expected) && is_graphql(got);
     let (mut expected, mut got) = (expected, got);
     while let Some(name) = least(expected, got) {
         let (ours, expected_rest) = take(expected, name);
@@ -58,10 +61,35 @@ pub(super) fn compare<'r>(
         match rule(name) {
             Some(rule) if rule.ignores() => {}
             Some(rule) if rule.takes_any() => any(name, ours, theirs, result),
+            _ if graphql && has_meaning(name) && says_the_same(ours, theirs) => result.same(1),
             rule => group(name, ours, theirs, rule, result),
         }
         (expected, got) = (expected_rest, got_rest);
     }
+}
+
+/// Whether pairs are a request of GraphQL: one called `query` has a document.
+pub(super) fn is_graphql(pairs: &[Pair]) -> bool {
+    let document = |pair: &&Pair| pair.name == "query" && graphql::looks_like(&pair.value);
+    pairs.iter().find(document).is_some()
+}
+
+/// Whether a pair of a GraphQL request is compared by what it means: the document, or JSON beside it.
+pub(super) fn has_meaning(name: &str) -> bool {
+    matches!(name, "query" | "variables" | "extensions")
+}
+
+/// Whether two values of one name mean the same: documents by their tokens, JSON by its values.
+fn says_the_same(expected: &[Pair], got: &[Pair]) -> bool {
+    let ([one], [other]) = (expected, got) else { return false };
+    if one.name == "query" {
+        return graphql::same(&one.value, &other.value);
+    }
+    let (Some(ours), Some(theirs)) = (leaves(&one.value), leaves(&other.value)) else { return false };
+    let alike = |(one, other): (&Leaf, &Leaf)| {
+        one.pointer == other.pointer && one.arrays == other.arrays && one.value.same(&other.value)
+    };
+    ours.len() == theirs.len() && ours.iter().zip(&theirs).all(alike)
 }
 
 fn least<'a>(expected: &'a [Pair], got: &'a [Pair]) -> Option<&'a str> {
@@ -195,6 +223,15 @@ mod tests {
         assert_eq!(run(one, other), Tally { same: 1, ..Tally::default() });
         assert_eq!(run(one, "ref=mine"), Tally { different: 1, ..Tally::default() });
         assert_eq!(run(one, ""), Tally { different: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn graphql_in_a_query_is_compared_by_what_it_means() {
+        let one = "query=query+A+{+user+{+id+}+}&variables={\"n\":1,\"m\":[2]}";
+        check(one, "variables={ \"m\": [2.0], \"n\": 1 }&query=query A{user{id}}", [2, 0, 0, 0]);
+        check(one, "variables={\"m\":[2],\"n\":3}&query=query A{user{id}}", [1, 0, 0, 1]);
+        check(one, "variables={\"m\":{\"0\":2},\"n\":1}&query=query A{user{name}}", [0, 0, 0, 2]);
+        check("query=a+b&variables={}", "query=a++b&variables={ }", [0, 0, 0, 2]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::body::{self, Plan};
 use super::canonical::{self, Lens, Seen};
 use super::{Content, Recorded, Side};
 use crate::collection::stub::jiff_text::Time;
-use crate::collection::{FieldLine, Place, ResponseSpec};
+use crate::collection::{FieldLine, MAX_DELAY_MS, PacedPiece, Place, ResponseSpec};
 use crate::model::fields::{Fields, is_hop_by_hop};
 use crate::model::{ContentHash, Field, ResponseRecord, Timings, coding, date, media};
 
@@ -26,6 +26,8 @@ pub(super) struct Answer {
     pub(super) body: Option<Plan>,
 }
 
+/// Pieces of a stream that are written down; what comes later comes with the last.
+const MAX_PIECES: usize = 1_000;
 /// Fields whose values change from answer to answer without meaning anything.
 const VOLATILE: [&str; 32] = [
     "date",
@@ -149,6 +151,7 @@ pub(super) fn answer(recorded: &Recorded, response: &ResponseRecord, lens: &Lens
         recorded_at: expires_later(recorded, response).then_some(Time(recorded.exchange.started_at)),
         streamed: !bodiless && content.is_some() && !response.fields.has("content-length"),
         duration_ms: None,
+        pace: Vec::new(),
         delay: None,
         fault: None,
         template: false,
@@ -177,6 +180,26 @@ fn kept(fields: &Fields, bodiless: bool) -> Vec<FieldLine> {
 pub(super) fn duration_ms(timings: &Timings) -> u32 {
     let us = timings.first_byte_us.unwrap_or(timings.total_us);
     u32::try_from(us.saturating_add(500) / 1_000).unwrap_or(u32::MAX)
+}
+
+/// The pieces in which a stream came, if it came in several and they took time; those of one millisecond are one.
+pub(super) fn pace(timings: &Timings) -> Vec<PacedPiece> {
+    let (mut pieces, mut before): (Vec<PacedPiece>, _) = (Vec::new(), timings.first_byte_us.unwrap_or(0));
+    for chunk in &timings.chunks {
+        let after_ms = chunk.at_us.saturating_sub(before).saturating_add(500) / 1_000;
+        let bytes = u32::try_from(chunk.bytes).unwrap_or(u32::MAX);
+        let is_full = pieces.len() == MAX_PIECES;
+        match pieces.last_mut().filter(|_| after_ms == 0 || is_full) {
+            Some(last) => last.bytes = last.bytes.saturating_add(bytes),
+            None => {
+                let after_ms = u32::try_from(after_ms).unwrap_or(u32::MAX).min(MAX_DELAY_MS);
+                pieces.push(PacedPiece { after_ms, bytes });
+                before = chunk.at_us;
+            }
+        }
+    }
+    let takes_time = pieces.iter().any(|piece| piece.after_ms > 0);
+    if pieces.len() > 1 && takes_time { pieces } else { Vec::new() }
 }
 
 /// Whether the origin coded the body although the request named no coding at all.

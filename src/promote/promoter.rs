@@ -142,7 +142,10 @@ impl<'a> Promoter<'a> {
         host.endpoints.insert(endpoint.clone());
         let (key, spec, plan) = self.key(&recorded, &endpoint);
         let (mut answer, fingerprint) = answer::answer(&recorded, response, &self.lens(RuleSide::Response, &endpoint));
-        answer.spec.duration_ms = self.options.durations.then(|| answer::duration_ms(&recorded.exchange.timings));
+        if self.options.durations {
+            answer.spec.duration_ms = Some(answer::duration_ms(&recorded.exchange.timings));
+            answer.spec.pace = answer::pace(&recorded.exchange.timings);
+        }
         let sample = Sample {
             started_at: recorded.exchange.started_at,
             id: recorded.exchange.id,

@@ -113,8 +113,8 @@ impl Faults {
     }
 }
 
-/// What a spoiled body does next.
-enum Step {
+/// What a body does next.
+pub(super) enum Step {
     Send(Bytes),
     Trailers(http::HeaderMap),
     Wait(Duration),
@@ -125,7 +125,7 @@ enum Step {
 }
 
 /// A body that takes these steps. `length` is what its head says.
-fn paced(steps: VecDeque<Step>, length: Option<u64>, stop: CancellationToken) -> Body {
+pub(super) fn paced(steps: VecDeque<Step>, length: Option<u64>, stop: CancellationToken) -> Body {
     let stream = futures_util::stream::unfold((steps, stop), |(mut steps, stop)| async move {
         loop {
             let frame = match steps.pop_front()? {

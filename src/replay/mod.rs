@@ -12,6 +12,7 @@ pub mod engine;
 pub mod fallback;
 pub mod fault;
 pub mod origins;
+pub mod pace;
 pub mod ready;
 pub mod refusal;
 pub mod secrets;

@@ -60,6 +60,8 @@ pub struct ServeOptions {
     pub cors: bool,
     /// The call log has the requests of exact hits, too.
     pub keep_requests: bool,
+    /// The call log leaves out exact hits; the receipt counts them all the same.
+    pub skip_exact: bool,
 }
 
 /// Answers calls from collections. Opens no upstream socket and makes no look-up: nothing here can. What misses goes
@@ -407,6 +409,9 @@ impl Serve {
     ) -> Response<Body> {
         self.tally.exact();
         let response = stub.ready.response(asked, &call, engine.around());
+        if self.options.skip_exact {
+            return response;
+        }
         let mut record = reading.record(call.method, response.status().as_u16(), CallResult::Exact);
         record.scenario = Some(Arc::clone(&stub.label));
         self.log.log(record);
@@ -425,6 +430,9 @@ impl Serve {
         let exact = evaluation.is_exact();
         if exact {
             self.tally.exact();
+            if self.options.skip_exact {
+                return;
+            }
         } else {
             self.tally.inexact(reading.number, label, &differences);
         }

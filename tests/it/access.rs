@@ -141,15 +141,16 @@ fn settings_are_set_and_taken_back_and_slips_are_told() {
     let manifest = || -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(retake.work().join("mocks/shop/collection.json")).unwrap()).unwrap()
     };
-    retake.ok(&["mock", "set", "shop", "name=Shop", "profile=strict", "on-miss=pass", "cors=on"]);
+    retake.ok(&["mock", "set", "shop", "name=Shop", "profile=strict", "on-miss=pass", "cors=on", "delay=2g"]);
     assert_eq!(manifest()["name"], "Shop");
-    assert_eq!(manifest()["settings"], json!({ "profile": "strict", "on_miss": "pass", "cors": true }));
-    retake.ok(&["mock", "set", "shop", "profile=", "on-miss=", "cors=off"]);
+    assert_eq!(manifest()["settings"], json!({ "profile": "strict", "delay": "2g", "on_miss": "pass", "cors": true }));
+    retake.ok(&["mock", "set", "shop", "profile=", "on-miss=", "cors=off", "delay="]);
     assert!(manifest().get("settings").is_none());
     for (pair, words) in [
         ("profle=strict", "did you mean `profile`?"),
         ("profile=exact", "profile=exact"),
         ("cors=maybe", "write true or false"),
+        ("delay=soon", "`soon` is no delay"),
         ("cors", "write key=value"),
         ("name=", "a collection has a name"),
     ] {

@@ -269,6 +269,31 @@ fn promotion_writes_durations_where_it_is_asked_to() {
 }
 
 #[test]
+fn a_recorded_stream_keeps_the_pieces_in_which_it_came() {
+    let retake = Retake::new();
+    let origin = Origin::plain();
+    let recorder = retake.record(&[]);
+    let recorded = crate::harness::http::through(&recorder, &origin.url("/events")).unwrap();
+    recorder.stop();
+    retake.ok(&["promote", "--day", "today", "--into", "live", "--durations"]);
+    let file = fs::read_dir(retake.work().join("mocks/live/stubs/localhost")).unwrap().next().unwrap().unwrap().path();
+    let stub: serde_json::Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let pace = stub["scenarios"][0]["response"]["pace"].as_array().unwrap_or_else(|| panic!("no pace: {stub}"));
+    let bytes =
+        |piece: &serde_json::Value| piece.as_str().unwrap().split_once(' ').unwrap().1.parse::<usize>().unwrap();
+    assert_eq!(pace.iter().map(bytes).sum::<usize>(), recorded.body.len());
+    retake.ok(&["mock", "check", "live"]);
+    origin.stop();
+    for delay in ["none", "recorded"] {
+        let server = retake.replay(&["live", "--delay", delay]);
+        let answer = Client::to(&server).unwrap().get("/events", "localhost").unwrap();
+        assert_eq!((answer.status(), &answer.body), (200, &recorded.body), "{delay}");
+        assert!(answer.field("content-length").is_none());
+        server.stop();
+    }
+}
+
+#[test]
 fn an_answer_repeats_the_calls_own_value() {
     let retake = Retake::new();
     let members = format!(

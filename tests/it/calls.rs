@@ -52,6 +52,16 @@ fn calls_are_filtered_paged_searched_and_shown_whole() {
     ] {
         assert_eq!(numbers(&retake, args), expected, "{args:?}");
     }
+    let listed = retake.json(&["calls", "--sort", "oldest", "--json", "--include", "response,request-headers"]);
+    assert!(listed[0]["request"]["fields"].is_array() && listed[0]["request"].get("body").is_none(), "{}", listed[0]);
+    assert_eq!(listed[0]["response"]["body"], "plain");
+    assert_eq!(listed[4]["response"], Value::Null, "a miss has no scenario's answer");
+    let listed = retake.json(&["calls", "--json"]);
+    assert!(listed.iter().all(|call| call.get("request").is_none() && call.get("response").is_none()));
+    let told = retake.ok(&["calls", "--limit", "1", "--path", "/job", "--include", "response-body"]);
+    assert!(told.contains("running") && !told.contains("request"), "{told}");
+    let too_many = retake.run(&["calls", "--limit", "101"]);
+    assert!(too_many.code == 2 && too_many.stderr.contains("at most 100 calls"), "{too_many}");
     let shown = retake.ok(&["calls", "show", "2"]);
     for words in ["cursor a", "shop: GET /job#job, step 1", "answer (as the scenario has it):", "running"] {
         assert!(shown.contains(words), "{words}: {shown}");

@@ -96,7 +96,7 @@ fn a_postman_collection_is_served_by_points_and_tells_how() {
     server.stop();
 
     // The log keeps steering apart from the request, and explain comes to the same.
-    let calls = retake.json(&["calls", "list", "--all", "--json"]);
+    let calls = retake.json(&["calls", "list", "--all", "--json", "--include", "request"]);
     let steered = calls.iter().find(|call| call["steering"][0][1] == "page").unwrap();
     assert_eq!(steered["steering"][0][0], "x-mock-response-name");
     assert!(!steered["request"]["fields"].to_string().contains("x-mock"), "{steered}");

@@ -85,7 +85,7 @@ pub enum MockCommand {
         #[arg(long)]
         running: bool,
     },
-    /// Set what holds for the whole collection: name, profile, cors, private, on-miss
+    /// Set what holds for the whole collection: name, profile, delay, cors, private, on-miss
     Set {
         /// The collection
         #[arg(value_name = "COLLECTION")]

@@ -221,6 +221,9 @@ pub struct ReplayArgs {
     /// Say in fields of every answer how it was chosen
     #[arg(long)]
     pub explain_headers: bool,
+    /// Which calls the call log has: all, or those that were no exact hit
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub call_log: CallLogArg,
     /// A command to run with every proxy and trust variable set
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
@@ -230,6 +233,15 @@ pub struct ReplayArgs {
 fn variable(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
     pair.map(|(name, value)| (name.trim().to_owned(), value.to_owned())).ok_or_else(|| "write NAME=VALUE".to_owned())
+}
+
+/// Which calls of a replay are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CallLogArg {
+    /// Every call
+    All,
+    /// Misses, inexact hits, and what failed
+    Misses,
 }
 
 /// A profile by name.
@@ -382,17 +394,41 @@ pub enum CallsCommand {
         json: bool,
     },
     /// Show a call whole: request, answer, and how it was chosen
-    Show {
-        /// The call's number in its run
-        #[arg(value_name = "N")]
-        call: u64,
-        /// The run [default: the newest]
-        #[arg(long, value_name = "RUN")]
-        run: Option<String>,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show(CallShowArgs),
+}
+
+/// `retake calls show`
+#[derive(Debug, Args)]
+pub struct CallShowArgs {
+    /// The call's number in its run
+    #[arg(value_name = "N")]
+    pub call: u64,
+    /// The run [default: the newest]
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Only these parts of request and answer; comma-separated or repeated [default: all]
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    pub include: Vec<IncludeArg>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A part of a logged call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IncludeArg {
+    /// The request
+    Request,
+    /// Its fields
+    RequestHeaders,
+    /// Its body
+    RequestBody,
+    /// The answer
+    Response,
+    /// Its fields
+    ResponseHeaders,
+    /// Its body
+    ResponseBody,
 }
 
 /// `retake calls list`
@@ -416,6 +452,9 @@ pub struct CallsListArgs {
     /// Which come first
     #[arg(long, value_name = "ORDER", default_value = "newest")]
     pub sort: SortArg,
+    /// These parts of request and answer, too; comma-separated or repeated
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    pub include: Vec<IncludeArg>,
 }
 
 /// Which calls come first.

@@ -2,10 +2,12 @@
 
 mod filter;
 mod show;
+mod whole;
 
 use jiff::tz::TimeZone;
 
 use self::filter::Filter;
+use self::whole::{Include, Whole};
 use super::args::{CallFilterArgs, CallsArgs, CallsCommand, CallsListArgs, Global, PageArgs, SortArg};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BAD, DIM, GOOD, Printer, WARN};
@@ -13,6 +15,10 @@ use crate::report::terminal::{clean, cut};
 use crate::settings::Settings;
 use crate::store::runs::{self, CallRecord, CallResult, Run, RunError};
 
+/// Calls on a page at most, as Postman has it.
+const PAGE_CALLS: usize = 100;
+/// Bytes of a page at most, requests and answers included; more only for a single call.
+const PAGE_BYTES: usize = 6_500_000;
 /// How long between two looks of `tail -f`.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(250);
 
@@ -21,7 +27,7 @@ pub(super) fn run(args: CallsArgs, global: &Global, printer: Printer) -> Outcome
     match args.command {
         None => list(&args.list, &settings, printer),
         Some(CallsCommand::List(args)) => list(&args, &settings, printer),
-        Some(CallsCommand::Show { call, run, json }) => show::run(call, run.as_deref(), json, &settings, printer),
+        Some(CallsCommand::Show(args)) => show::run(&args, &settings, printer),
         Some(CallsCommand::Search { text, args }) => listed(&args, Some(&text), &settings, printer),
         Some(CallsCommand::Tail { run, lines, follow, filters, json }) => {
             let run = open(&settings, run.as_deref())?;
@@ -60,6 +66,10 @@ fn listed(args: &CallsListArgs, text: Option<&str>, settings: &Settings, printer
     let run = open(settings, args.run.as_deref())?;
     let filter = Filter::new(&args.filters, text)?;
     let PageArgs { limit, all, json } = args.page;
+    if limit > PAGE_CALLS {
+        return Err(CliError::usage(format!("a page has at most {PAGE_CALLS} calls, not {limit}"))
+            .hint("`--all` shows every call, `--before N` and `--after N` the next page"));
+    }
     let limit = if all { usize::MAX } else { limit };
     let wanted = |call: &CallRecord| {
         args.before.is_none_or(|before| call.call < before)
@@ -69,20 +79,33 @@ fn listed(args: &CallsListArgs, text: Option<&str>, settings: &Settings, printer
     // One more than is shown tells whether there is more.
     let oldest_first = args.sort == SortArg::Oldest;
     let calls = run.page(oldest_first, limit.saturating_add(1), wanted).map_err(CliError::failure)?;
-    let shown = &calls[..calls.len().min(limit)];
-    if json {
-        shown.iter().for_each(|call| printer.json(call));
-        return Ok(Exit::SUCCESS);
+    if !json {
+        printer.say(format_args!("{DIM}run {} on {}{DIM:#}", run.info.run, clean(&run.info.url)));
+        if calls.is_empty() {
+            printer.say(if args.filters.misses { "no call missed" } else { "no calls" });
+        }
     }
-    printer.say(format_args!("{DIM}run {} on {}{DIM:#}", run.info.run, clean(&run.info.url)));
-    if shown.is_empty() {
-        printer.say(if args.filters.misses { "no call missed" } else { "no calls" });
-    }
+    let mut whole = Whole::new(&run.info, Include::new(&args.include));
     let width = printer.width().unwrap_or(usize::MAX);
-    for call in shown {
-        printer.data(line(call, width));
+    let (mut shown, mut bytes) = (0, 0);
+    for call in calls.iter().take(limit) {
+        let mut told = serde_json::to_value(call).unwrap_or_default();
+        let messages = whole.of(call);
+        messages.put_into(&mut told);
+        bytes += told.to_string().len();
+        if !all && shown > 0 && bytes > PAGE_BYTES {
+            break;
+        }
+        shown += 1;
+        if json {
+            printer.json(&told);
+        } else {
+            printer.data(line(call, width));
+            messages.print(printer);
+        }
     }
-    if let Some(last) = shown.last().filter(|_| calls.len() > limit) {
+    let last = calls[..shown].last().filter(|_| calls.len() > shown);
+    if let Some(last) = last.filter(|_| !json || shown < limit) {
         let more = if oldest_first { "later calls: `--after" } else { "older calls: `--before" };
         printer.say(format_args!("{DIM}… {more} {}`, `--limit N` or `--all`{DIM:#}", last.call));
     }

@@ -5,7 +5,7 @@ use crate::cli::exit::{CliError, Outcome};
 use crate::collection::{Manifest, nearest};
 
 /// What can be set.
-const KEYS: [&str; 5] = ["name", "profile", "cors", "private", "on-miss"];
+const KEYS: [&str; 6] = ["name", "profile", "delay", "cors", "private", "on-miss"];
 
 pub(super) fn run(context: &Context, collection: &str, pairs: &[String]) -> Outcome {
     edit::edit(context, collection, |content| {
@@ -27,6 +27,8 @@ fn set(manifest: &mut Manifest, key: &str, value: &str) -> Result<(), CliError> 
     match key {
         "name" if value.is_empty() => return Err(CliError::usage("a collection has a name")),
         "name" => manifest.name = value.to_owned(),
+        "delay" if value.is_empty() => settings.delay = None,
+        "delay" => settings.delay = Some(value.parse().map_err(|error| CliError::usage(format!("delay: {error}")))?),
         "profile" => settings.profile = word(key, value)?,
         "on-miss" | "on_miss" => settings.on_miss = word(key, value)?,
         "cors" => settings.cors = switch(key, value)?,

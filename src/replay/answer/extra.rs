@@ -11,11 +11,12 @@ use super::Around;
 use super::echo::Echo;
 use super::random::{Random, Seed};
 use super::template::{Making, Templated};
-use crate::collection::Delay;
+use crate::collection::{Delay, PacedPiece};
 use crate::matching::Call;
 use crate::model::Fields;
 use crate::replay::delay::Wait;
 use crate::replay::fault::Faults;
+use crate::replay::pace;
 use crate::wire::Body;
 
 /// What of one answer is decided for each call. Most answers have none of it.
@@ -35,6 +36,8 @@ pub(super) struct Parts {
     pub(super) delay: Delay,
     /// How long the origin took, in milliseconds.
     pub(super) recorded_ms: Option<u32>,
+    /// The pieces in which it came.
+    pub(super) pace: Box<[PacedPiece]>,
     pub(super) fault: Option<Arc<Faults>>,
 }
 
@@ -81,14 +84,17 @@ impl Turn<'_> {
 
     /// The response as it goes out: late, or gone wrong.
     pub fn finish(mut self, mut response: Response<Body>, around: &Around) -> Response<Body> {
-        let Parts { delay, recorded_ms, fault, .. } = self.parts;
+        let Parts { delay, recorded_ms, pace, fault, .. } = self.parts;
         if !delay.is_none() {
             let wait = delay.sample(|| self.random.rng().random(), *recorded_ms);
             response.extensions_mut().insert(Wait(wait));
         }
         match fault {
             Some(fault) if fault.strikes(|| self.random.rng().random()) => fault.spoil(response, &around.stop),
-            _ => response,
+            _ => match delay {
+                Delay::Recorded(factor) if !pace.is_empty() => pace::pace(response, pace, *factor, &around.stop),
+                _ => response,
+            },
         }
     }
 }

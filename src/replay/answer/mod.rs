@@ -210,6 +210,7 @@ impl StubAnswers<'_> {
             template,
             delay: options.delay.or(spec.delay).or(self.delay).unwrap_or(Delay::None),
             recorded_ms: spec.duration_ms,
+            pace: spec.pace.as_slice().into(),
             fault: own.or_else(|| self.fault.clone()),
         };
         let seed = random::Seed::new(options.seed, &format!("{}#{}", scene.label, scene.step));

@@ -73,7 +73,10 @@ pub(super) struct Making<'a> {
     call: &'a Call,
     now: Timestamp,
     random: &'a mut Random,
+    /// Read when the first expression asks for it, and then kept: a template may ask ten thousand times.
     body: OnceCell<Option<Value>>,
+    query: OnceCell<HashMap<String, String>>,
+    segments: OnceCell<Vec<&'a str>>,
 }
 
 /// A value for a place.
@@ -137,22 +140,24 @@ impl Templated {
         lines: &Fields,
         body: &Bytes,
     ) -> Result<(Fields, Bytes), TooLarge> {
+        // Fields and body together.
+        let mut room = MAX_OUTPUT;
         let mut lines = lines.clone();
         for (at, line) in lines.iter_mut().enumerate() {
             if let Some((_, template)) = self.fields.iter().find(|(of, _)| *of == at) {
-                let value = template.filled(making, Escape::Field)?;
+                let value = template.filled(making, Escape::Field, &mut room)?;
                 *line = Field::new(std::mem::take(&mut line.name), value.trim().to_owned());
             }
         }
         let body = match &self.body {
             BodyTemplate::Fixed => body.clone(),
-            BodyTemplate::Text(template, escape) => template.filled(making, *escape)?.into(),
+            BodyTemplate::Text(template, escape) => template.filled(making, *escape, &mut room)?.into(),
             BodyTemplate::Json(value, style, strings) => {
-                let mut room = MAX_OUTPUT;
                 style.render(&fill_strings(value, making, strings, &mut room)?).into()
             }
         };
-        Ok((lines, body))
+        // Escapes and indentation come on top of what was put.
+        if body.len() > MAX_OUTPUT { Err(TooLarge) } else { Ok((lines, body)) }
     }
 }
 
@@ -178,11 +183,7 @@ fn fill_strings(
 ) -> Result<Value, TooLarge> {
     Ok(match value {
         Value::String(text) => match strings.get(text) {
-            Some(template) => {
-                let (filled, bytes) = template.filled_json(making)?;
-                *room = room.checked_sub(bytes).ok_or(TooLarge)?;
-                filled
-            }
+            Some(template) => template.filled_json(making, room)?,
             None => value.clone(),
         },
         Value::Array(items) => {
@@ -211,21 +212,20 @@ impl Bound {
         pieces.collect::<Result<Vec<_>, _>>().map(Bound)
     }
 
-    fn filled(&self, making: &mut Making<'_>, escape: Escape) -> Result<String, TooLarge> {
+    /// The text; what it puts is taken from `room`.
+    fn filled(&self, making: &mut Making<'_>, escape: Escape, room: &mut usize) -> Result<String, TooLarge> {
         let mut out = String::new();
         for piece in &self.0 {
-            match piece {
-                BoundPiece::Text(text) => out.push_str(text),
-                BoundPiece::Segment(at) => escape.write(&Made::Text(making.segment(*at).into()), &mut out),
-                BoundPiece::Put(put) => {
-                    let made = making.value(put);
-                    let escape = match (put.raw, escape) {
-                        (true, Escape::Json | Escape::Markup) => Escape::No,
-                        (_, escape) => escape,
-                    };
-                    escape.write(&made, &mut out);
-                }
-            }
+            let (made, escape) = match piece {
+                BoundPiece::Text(text) => (Made::Text(text.into()), Escape::No),
+                BoundPiece::Segment(at) => (Made::Text(making.segment(*at).into()), escape),
+                BoundPiece::Put(put) => match (put.raw, escape) {
+                    (true, Escape::Json | Escape::Markup) => (making.value(put), Escape::No),
+                    (_, escape) => (making.value(put), escape),
+                },
+            };
+            spend(room, made.text().len())?;
+            escape.write(&made, &mut out);
             if out.len() > MAX_OUTPUT {
                 return Err(TooLarge);
             }
@@ -233,22 +233,30 @@ impl Bound {
         Ok(out)
     }
 
-    /// The value of a string of a JSON value: a string, or what `{{{…}}}` alone in it stands for. Says how many bytes of
-    /// text that is.
-    fn filled_json(&self, making: &mut Making<'_>) -> Result<(Value, usize), TooLarge> {
+    /// The value of a string of a JSON value: a string, or what `{{{…}}}` alone in it stands for.
+    fn filled_json(&self, making: &mut Making<'_>, room: &mut usize) -> Result<Value, TooLarge> {
         if let [BoundPiece::Put(put)] = self.0.as_slice()
             && put.raw
         {
-            let (Made::Text(text) | Made::Json(text)) = making.value(put);
-            if text.len() > MAX_OUTPUT {
-                return Err(TooLarge);
-            }
-            let value = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.to_string()));
-            return Ok((value, text.len()));
+            let made = making.value(put);
+            spend(room, made.text().len())?;
+            let text = made.text();
+            return Ok(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())));
         }
-        let text = self.filled(making, Escape::No)?;
-        let bytes = text.len();
-        Ok((Value::String(text), bytes))
+        self.filled(making, Escape::No, room).map(Value::String)
+    }
+}
+
+/// Takes so many bytes from what may still be made.
+fn spend(room: &mut usize, bytes: usize) -> Result<(), TooLarge> {
+    *room = room.checked_sub(bytes).ok_or(TooLarge)?;
+    Ok(())
+}
+
+impl Made<'_> {
+    fn text(&self) -> &str {
+        let (Made::Text(text) | Made::Json(text)) = self;
+        text
     }
 }
 
@@ -304,11 +312,17 @@ impl Escape {
 
 impl<'a> Making<'a> {
     pub(super) fn new(call: &'a Call, now: Timestamp, random: &'a mut Random) -> Self {
-        Making { call, now, random, body: OnceCell::new() }
+        let (body, query, segments) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Making { call, now, random, body, query, segments }
+    }
+
+    fn raw_segment(&self, at: usize) -> &'a str {
+        let segments = self.segments.get_or_init(|| path::segments(&self.call.path).collect());
+        segments.get(at).copied().unwrap_or_default()
     }
 
     fn segment(&self, at: usize) -> String {
-        let raw = path::segments(&self.call.path).nth(at).unwrap_or_default();
+        let raw = self.raw_segment(at);
         percent_decoded(raw).unwrap_or_else(|| raw.to_owned())
     }
 
@@ -318,7 +332,7 @@ impl<'a> Making<'a> {
             What::Header(name) => self.call.fields.text(name).map(|value| Made::Text(value.trim().to_owned().into())),
             What::Query(name) => self.query(name).map(|value| Made::Text(value.into())),
             What::Segment(at) => {
-                let there = path::segments(&self.call.path).nth(*at).is_some_and(|segment| !segment.is_empty());
+                let there = !self.raw_segment(*at).is_empty();
                 there.then(|| Made::Text(self.segment(*at).into()))
             }
             What::Body(names) => self.in_body(names),
@@ -328,9 +342,17 @@ impl<'a> Making<'a> {
         found.unwrap_or_else(|| Made::Text(put.default.as_deref().unwrap_or_default().into()))
     }
 
-    fn query(&self, name: &str) -> Option<String> {
-        let query = self.call.query.as_deref()?;
-        form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    /// The first pair of that name.
+    fn query(&self, name: &str) -> Option<&str> {
+        let query = self.query.get_or_init(|| {
+            let pairs = form_urlencoded::parse(self.call.query.as_deref().unwrap_or_default().as_bytes());
+            let mut first = HashMap::new();
+            for (name, value) in pairs {
+                first.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+            }
+            first
+        });
+        query.get(name).map(String::as_str)
     }
 
     /// The whole body, or the value at these names in it: of JSON, or of a form.
@@ -475,5 +497,54 @@ mod tests {
         let error = Templated::new(&lines, &"a\n{{lgin}}".into(), None, &names).unwrap_err();
         assert_eq!(error.to_string(), "line 2: `lgin` is no capture of the path /u/{login} and no variable");
         assert!(Templated::new(&lines, &"plain".into(), None, &names).unwrap().is_none());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20))]
+
+        /// Whatever a template asks for, and whatever the call has: an answer is at most so large, or none. Work is counted
+        /// by what it makes, and by the expressions of a template, of which there are at most ten thousand.
+        #[test]
+        fn an_answer_is_bounded(
+            expressions in proptest::collection::vec("(\\{\\{\\$body\\}\\}|\\{\\{\\{\\$body\\}\\}\\}|\\{\\{\\$body 'a'\\}\\}|\\{\\{\\$queryParams 'q'\\}\\}|\\{\\{id\\}\\}|\\{\\{\\$headers 'X'\\}\\}|<&\")", 1..5),
+            times in 1..3_000_usize,
+            size in 0..40_000_usize,
+            content_type in proptest::sample::select(vec!["text/plain", "application/json", "text/xml", "json"]),
+        ) {
+            let text = expressions.concat().repeat(times);
+            let spec: BodySpec = match content_type {
+                // A string for each time, so that there are more than one template may have expressions.
+                "json" => serde_json::from_value(serde_json::json!({ "json": vec![expressions.concat(); times] })),
+                _ => serde_json::from_value(serde_json::json!({ "text": text })),
+            }.unwrap();
+            let body = match content_type {
+                "json" => Bytes::new(),
+                _ => Bytes::from(text),
+            };
+            let mut lines = Fields::new();
+            lines.push("Content-Type", if content_type == "json" { "application/json" } else { content_type });
+            lines.push("X-Echo", expressions.concat().repeat(times.min(200)));
+            let (path, variables) = ("/x/{id}".parse().unwrap(), BTreeMap::new());
+            let names = Names { path: &path, variables: &variables };
+            let template = match Templated::new(&lines, &body, Some(&spec), &names) {
+                Ok(Some(template)) => template,
+                Ok(None) => return Ok(()),
+                Err(refused) => {
+                    proptest::prop_assert!(refused.message.contains("10 000"), "{}", refused.message);
+                    return Ok(());
+                }
+            };
+            let mut call = call("POST /x/1");
+            call.path = format!("/x/{}", "\"".repeat(size / 50));
+            call.query = Some(format!("q={}", "%22".repeat(size / 50)));
+            call.fields.push("X", "<".repeat(size / 50));
+            call.body = Bytes::from(format!("{{\"a\":\"{}\"}}", "<".repeat(size)));
+            let mut random = Seed::new(1, "it").of_call(1);
+            let mut making = Making::new(&call, Timestamp::UNIX_EPOCH, &mut random);
+            if let Ok((lines, body)) = template.filled(&mut making, &lines, &body) {
+                proptest::prop_assert!(body.len() <= MAX_OUTPUT);
+                proptest::prop_assert!(lines.iter().map(|line| line.value.len()).sum::<usize>() <= MAX_OUTPUT + 100);
+            }
+        }
     }
 }
