@@ -37,8 +37,11 @@ pub fn is_used(rule: &Rule, stub: &Stub, content: &dyn Fn(&BodySpec) -> Option<V
         }
         (_, Place::Body) => false,
         (_, Place::Cookie) => {
-            let mut lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
-            lines.any(|line| line.0.is("cookie"))
+            let lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
+            let text = |line: &super::FieldLine| line.0.text().into_owned();
+            lines.filter(|line| line.0.is("cookie")).any(|line| {
+                text(line).split(';').any(|pair| pair.split('=').next().unwrap_or_default().trim() == rule.name)
+            })
         }
         (_, Place::Json) => bodies().any(|body| in_body(body, &has_member)),
         (_, Place::Form) => {
@@ -80,7 +83,7 @@ mod tests {
             "scenarios": [
                 {"name": "json", "request": {"fields": ["Accept: a"], "body": {"json": {"items": [{"sku": "x"}]}}},
                     "response": {"status": 200, "fields": ["ETag: x"], "body": {"json": {"id": 7}}}},
-                {"name": "form", "request": {"query": ["a%20b=c"], "body": {"text": "x=1&y=2"}}, "response": {"status": 200}}]});
+                {"name": "form", "request": {"query": ["a%20b=c"], "fields": ["Cookie: sid=1; theme=dark"], "body": {"text": "x=1&y=2"}}, "response": {"status": 200}}]});
         let stub: Stub = serde_json::from_value(stub).unwrap();
         let content = |body: &BodySpec| match (&body.json, &body.text) {
             (Some(json), _) => Some(json.text().to_owned().into_bytes()),
@@ -95,6 +98,7 @@ mod tests {
             ("path", &["id", "-idx"][..]),
             ("query", &["v", "a b", "-b"]),
             ("field", &["accept", "-etag"]),
+            ("cookie", &["sid", "theme", "-dark"]),
             ("json", &["/items/*/sku", "/items/0/sku", "", "-/items/1/sku", "-/sku"]),
             ("form", &["x", "y", "-z"]),
         ] {

@@ -52,6 +52,7 @@ pub use ladder::Rung;
 pub use multipart::{MultiPart, parse as multipart_parts};
 pub use near::{Miss, Near, PathFault, Reason, Standing};
 pub use order::Decider;
+pub use pairs::cookies_of;
 pub use paths::path_fits;
 pub use state::{FreshValue, State, Untouched};
 pub use steering::Steering;

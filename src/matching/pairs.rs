@@ -34,6 +34,11 @@ pub(super) fn cookies(value: &[u8]) -> Vec<Pair> {
     written.map(pair).collect()
 }
 
+/// All cookies of a request by name, as written.
+pub fn cookies_of(fields: &crate::model::Fields) -> Vec<(String, String)> {
+    fields.all("cookie").flat_map(cookies).map(|pair| (pair.name, pair.value)).collect()
+}
+
 /// One pair as written, decoded. Escapes that are no UTF-8 stay as written, so that two of them never look equal.
 pub(super) fn pair(raw: &[u8]) -> Option<Pair> {
     let (name, value) = form_urlencoded::parse(raw).next()?;

@@ -173,11 +173,13 @@ impl<'a> Committed<'a> {
     fn by_key(&self, recorded: &Recorded, at: usize) -> Option<usize> {
         let request = &recorded.exchange.request;
         let stub = self.stub(at);
-        let key = self.key(recorded, at, &self.lens(stub));
+        let lens = self.lens(stub);
+        let key = self.key(recorded, at, &lens);
+        let seen = |place, name: &str| lens.seen(place, name);
         let positions = self.scenarios.get(&(at, key)).into_iter().flatten().copied();
         let held = positions.filter(|position| {
             let listed = request::effective(&stub.scenarios[*position].request, &stub.defaults).1;
-            !stub.parts.fields || request::holds(&listed, request)
+            !stub.parts.fields || request::holds(&listed, request, &seen)
         });
         self.most_fields(at, held).first().copied()
     }

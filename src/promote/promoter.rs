@@ -176,7 +176,12 @@ impl<'a> Promoter<'a> {
                 path: if fits { path.to_owned() } else { endpoint::path_pattern(&request.path).as_str().to_owned() },
             });
         }
-        let fits = |at: &usize| request::fits_defaults(self.committed.stub(*at), request);
+        let fits = |at: &usize| {
+            let stub = self.committed.stub(*at);
+            // What is made afresh for each recording may be another one.
+            let lens = self.committed.lens(stub).across_recordings();
+            request::fits_defaults(stub, request, &|place, name| lens.seen(place, name))
+        };
         let at = found.map(|(stub, _)| stub).or_else(|| stubs.iter().copied().find(fits))?;
         Some(Endpoint::Committed(at))
     }

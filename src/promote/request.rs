@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::body::{self, Plan};
-use super::canonical::{self, Lens};
+use super::canonical::{self, Lens, Seen};
 use super::{Content, Decoded, Recorded, Side, is_placeholder};
 use crate::collection::{BodySpec, Defaults, FieldLine, MatchParts, Place, QueryPair, RequestSpec, Stub};
+use crate::matching::cookies_of;
 use crate::model::fields::{is_hop_by_hop, is_steering};
 use crate::model::media::{self, Kind};
 use crate::model::{ContentHash, Field, Fields, RequestRecord, Shape};
@@ -200,11 +201,26 @@ pub(super) fn comparable(line: &Field) -> String {
     format!("\0{}", scheme.unwrap_or_default().to_ascii_lowercase())
 }
 
-/// Whether the fields that a scenario lists are in this request.
-pub(super) fn holds(listed: &[FieldLine], request: &RequestRecord) -> bool {
+/// Whether the fields that a scenario lists are in this request; of cookies each that is listed, whatever there is beside
+/// them. `seen` is what the rules let be seen of an item.
+pub(super) fn holds(listed: &[FieldLine], request: &RequestRecord, seen: &dyn Fn(Place, &str) -> Seen) -> bool {
     listed.iter().all(|FieldLine(line)| {
+        let of_line = seen(Place::Field, &line.name);
+        if line.is("cookie") && of_line == Seen::Value {
+            return holds_cookies(line, request, seen);
+        }
         let expected = comparable(line);
-        request.fields.iter().any(|field| field.is(&line.name) && comparable(field) == expected)
+        let is_it = |field: &Field| of_line.hides(&field.text()) || comparable(field) == expected;
+        of_line == Seen::Nothing || request.fields.iter().any(|field| field.is(&line.name) && is_it(field))
+    })
+}
+
+fn holds_cookies(line: &Field, request: &RequestRecord, seen: &dyn Fn(Place, &str) -> Seen) -> bool {
+    let (listed, got) = (cookies_of(&[line.clone()].into_iter().collect()), cookies_of(&request.fields));
+    listed.into_iter().all(|(name, value)| {
+        let of_cookie = seen(Place::Cookie, &name);
+        let is_it = |got: &str| of_cookie.hides(got) || *got == value || is_placeholder(&value) || is_placeholder(got);
+        of_cookie == Seen::Nothing || got.iter().any(|(known, got)| *known == name && is_it(got))
     })
 }
 
@@ -220,10 +236,17 @@ pub(super) fn effective(spec: &RequestSpec, defaults: &Defaults) -> (Vec<QueryPa
     (query, fields)
 }
 
+/// What is seen of fields and cookies while nobody knows yet what differs from recording to recording: of cookies, that
+/// they are there.
+pub(super) fn before_rules(place: Place, _: &str) -> Seen {
+    if place == Place::Cookie { Seen::Presence } else { Seen::Value }
+}
+
 /// Whether a scenario of this request in this stub would inherit nothing that the request does not have.
-pub(super) fn fits_defaults(stub: &Stub, request: &RequestRecord) -> bool {
+pub(super) fn fits_defaults(stub: &Stub, request: &RequestRecord, seen: &dyn Fn(Place, &str) -> Seen) -> bool {
     let names: Vec<_> = query_pairs(request.query.as_deref()).iter().map(|pair| pair.decoded().0).collect();
-    stub.defaults.query.iter().all(|pair| names.contains(&pair.decoded().0)) && holds(&stub.defaults.fields, request)
+    stub.defaults.query.iter().all(|pair| names.contains(&pair.decoded().0))
+        && holds(&stub.defaults.fields, request, seen)
 }
 
 /// The key of a committed scenario, its body read by `content`; `None` when the body is gone.

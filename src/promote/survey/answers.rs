@@ -123,7 +123,7 @@ fn stats(world: &World<'_>, endpoint: &Endpoint, requests: &[Rule], made: &Made)
 /// The values of a request of which another call may have others, with their columns.
 fn ruled(world: &World<'_>, fact: &Fact, requests: &[Rule]) -> HashMap<Key, Vec<(Place, Id)>> {
     let mut found: HashMap<Key, Vec<(Place, Id)>> = HashMap::new();
-    for item in fact.items.iter().filter(|item| item.place != Place::Field) {
+    for item in fact.items.iter().filter(|item| !item.is_field()) {
         let name = world.tables.names.get(item.name);
         let rule = requests.iter().find(|rule| rule.place == item.place && rule.name == name);
         let value = world.tables.values.get(item.value);

@@ -76,7 +76,7 @@ impl World<'_> {
     /// A hash of what a request asks for, without the items to be skipped and without fields.
     pub(super) fn rest(&self, fact: &Fact, skip: impl Fn(&Item) -> bool) -> u64 {
         let mut rest = fact.body;
-        for item in fact.items.iter().filter(|item| item.place != Place::Field && !skip(item)) {
+        for item in fact.items.iter().filter(|item| !item.is_field() && !skip(item)) {
             let mut hasher = DefaultHasher::new();
             let value = self.tables.values.get(item.value);
             let value = if value.masked { 0 } else { value.key };

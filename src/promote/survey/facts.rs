@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 
 use super::leaves::{Leaf, Shelf, Skeleton};
 use super::texts::{Id, Key, Names, Values};
-use crate::collection::Place;
-use crate::matching::{MultiPart, multipart_parts};
+use crate::collection::{Place, Stub};
+use crate::matching::{MultiPart, cookies_of, multipart_parts};
 use crate::model::media::{self, Kind};
-use crate::model::{Exchange, ExchangeId, ResponseRecord, path};
+use crate::model::{Exchange, ExchangeId, Fields, ResponseRecord, path};
 use crate::promote::canonical::{self, Lens};
 use crate::promote::{Content, Recorded, endpoint, is_placeholder, request};
 
@@ -46,6 +46,13 @@ pub(super) struct Item {
     pub(super) value: Id,
 }
 
+impl Item {
+    /// It stands in a field, of which a request has others than those that are compared.
+    pub(super) fn is_field(&self) -> bool {
+        matches!(self.place, Place::Field | Place::Cookie)
+    }
+}
+
 /// The values of a request while they are taken: the first ones are kept, the others only told apart.
 struct Items {
     kept: Vec<Item>,
@@ -71,7 +78,8 @@ pub(super) struct Fact {
     pub(super) origin: Id,
     pub(super) method: Id,
     pub(super) segments: Box<[Segment]>,
-    /// Query pairs, form members and JSON leaves; later also captures; and fields that may carry a value on.
+    /// Query pairs, form members and JSON leaves; later also captures; and fields that may carry a value on; cookies that
+    /// the committed stub asks for.
     pub(super) items: Vec<Item>,
     /// What of the body is no item: equal when the bodies are.
     pub(super) body: Key,
@@ -163,6 +171,23 @@ impl Tables {
             content: answer.content,
             committed: None,
             endpoint: usize::MAX,
+        }
+    }
+
+    /// The cookies that scenarios of the stub of a call ask for, where the call has other ones.
+    pub(super) fn cookies(&mut self, fact: &mut Fact, stub: &Stub, fields: &Fields) {
+        let lines = stub.scenarios.iter().flat_map(|scenario| &scenario.request.fields).chain(&stub.defaults.fields);
+        let lines: Fields = lines.filter(|line| line.0.is("cookie")).map(|line| line.0.clone()).collect();
+        if lines.is_empty() {
+            return;
+        }
+        let listed = cookies_of(&lines);
+        for (name, value) in cookies_of(fields) {
+            let is_asked = listed.iter().any(|(known, _)| *known == name);
+            if is_asked && !listed.contains(&(name.clone(), value.clone())) {
+                let (name, value) = (self.names.id(&name), self.values.id(&value));
+                fact.items.push(Item { place: Place::Cookie, name, value });
+            }
         }
     }
 

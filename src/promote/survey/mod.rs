@@ -11,6 +11,8 @@ mod findings;
 mod flow;
 mod leaves;
 mod outcome;
+#[cfg(test)]
+mod part_tests;
 mod paths;
 mod requests;
 mod telling;
@@ -68,7 +70,11 @@ impl<'a> Survey<'a> {
             let request = &recorded.exchange.request;
             let pattern = endpoint::path_pattern(&request.path);
             let stubs = committed.stubs_for(request, pattern.as_str());
-            fact.committed = stubs.into_iter().find(|at| request::fits_defaults(committed.stub(*at), request));
+            let fits = |at: &usize| request::fits_defaults(committed.stub(*at), request, &request::before_rules);
+            fact.committed = stubs.into_iter().find(fits);
+            if let Some(at) = fact.committed {
+                self.tables.cookies(&mut fact, committed.stub(at), &request.fields);
+            }
         }
         self.facts.push(fact);
     }

@@ -136,6 +136,9 @@ fn certain(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Optio
     if is_signed(world, column) {
         return Some(Verdict::any(None, "part of a signature, made anew for each call"));
     }
+    if column.place == Place::Cookie {
+        return cookie(world, column);
+    }
     if let Some(verdict) = linked(world, endpoint, column) {
         return Some(verdict);
     }
@@ -181,6 +184,14 @@ fn certain(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Optio
         action: RuleAction::Fresh,
         ..Verdict::any(asked(shape, false), "a session that the client makes up, as its name says")
     })
+}
+
+/// A cookie that a committed scenario asks for with another value: if all its values look made up, they are those of a
+/// session, which the next recording will not have either. Recorded ones are told apart.
+fn cookie(world: &World<'_>, column: &Column<'_>) -> Option<Verdict> {
+    let shape = column.shape(world).filter(|shape| is_made_up(*shape) || *shape == Shape::Hex)?;
+    let why = "a cookie that looks made up, and differs from the recorded one";
+    Some(Verdict { action: RuleAction::Fresh, ..Verdict::any(asked(Some(shape), false), why) })
 }
 
 /// Whether a value is the moment of its request, or says that it was made then.

@@ -126,7 +126,7 @@ pub(super) fn uuid(take: u64, n: u64) -> String {
 }
 
 /// The moment at which an exchange of a take starts, as RFC 3339.
-fn at(number: u64) -> String {
+pub(super) fn at(number: u64) -> String {
     exchange(number, "GET", "https://shop.test/", 200).exchange.started_at.to_string()
 }
 
@@ -600,53 +600,4 @@ fn traces_are_always_new_and_sessions_are_told_apart() {
     for (recorded, status) in take(1)[1..].iter().zip([200, 404]) {
         assert_eq!(statuses(&index, recorded), Some(vec![status]));
     }
-}
-
-/// Uploads of pictures for orders; a take begins at exchange `take * 100`.
-fn uploads(take: u64) -> Vec<Recorded> {
-    let n = |step: u64| take * 100 + step;
-    let order = |step: u64, item: &str| {
-        let (id, sent) = (4000 + take * 10 + step, format!(r#"{{"item":"{item}"}}"#));
-        let made = format!(r#"{{"id":{id},"item":"{item}"}}"#);
-        (id, json(n(step), "POST", "/orders", 201, &made).sending("application/json", &sent))
-    };
-    let ((tea, first), (pie, second)) = (order(1, "tea"), order(2, "pie"));
-    let upload = |step: u64, order: u64, item: &str| {
-        let (boundary, at) = (format!("b{take}{step}"), at(n(step)));
-        let parts = [
-            ("order_id", order.to_string()),
-            ("about", "front".into()),
-            ("client_ref", uuid(take, step)),
-            ("at", at),
-            ("shelf\"; filename=\"front.txt", "a picture".into()),
-        ];
-        let part = |(name, value): (&str, String)| {
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-        };
-        let body = parts.map(part).concat() + &format!("--{boundary}--\r\n");
-        json(n(step), "POST", "/pictures", 201, &format!(r#"{{"of":"{item}"}}"#))
-            .sending(&format!("multipart/form-data; boundary={boundary}"), &body)
-    };
-    vec![first, second, upload(3, tea, "tea"), upload(4, pie, "pie")]
-}
-
-#[test]
-fn parts_of_uploads_are_looked_at_like_members_of_forms() {
-    let first = promoted(&uploads(1));
-    assert_eq!(
-        short(&first, "POST", "/pictures"),
-        ["form at any date-time", "form client_ref any uuid", "form order_id fresh integer"]
-    );
-    let second = uploads(2);
-    hits(&first, &second);
-    for (from, to) in [("front\r", "back\r"), ("a picture", "another picture"), ("front.txt", "back.txt")] {
-        let mut other = second[2].clone();
-        let Content::Small(body) = &other.request.content else { panic!("small") };
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        assert!(text.contains(from));
-        other.request.content = Content::Small(text.replace(from, to).into_bytes().into());
-        misses(&first, &other);
-    }
-    let again = again(&first, second);
-    assert!(!again.changed, "{:#?}", again.report.stubs);
 }
