@@ -1,7 +1,7 @@
 //! Differences of two JSON texts, with the members of arrays paired: by a key of theirs, else by content, so that one
 //! member more does not make all that follow differ.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
@@ -184,6 +184,9 @@ impl<'a> Node<'a> {
     }
 }
 
+/// A member of the left, and the one of the right that belongs to it.
+type Pair = (Option<usize>, Option<usize>);
+
 struct Walk {
     out: Changes,
     limit: usize,
@@ -227,8 +230,8 @@ impl Walk {
     }
 
     fn arrays(&mut self, before: &[Node<'_>], after: &[Node<'_>], left: &mut String, right: &mut String) {
-        let pairs = self.paired(before, after);
-        for (one, other) in moved(&pairs) {
+        let (pairs, moved) = self.paired(before, after);
+        for (one, other) in moved {
             self.out.all += 1;
             if self.out.listed.len() < self.limit {
                 let (pointer, after) = (format!("{left}/{one}"), Some(format!("{right}/{other}")));
@@ -248,15 +251,17 @@ impl Walk {
         }
     }
 
-    /// Which members belong together.
-    fn paired(&mut self, before: &[Node<'_>], after: &[Node<'_>]) -> Vec<(Option<usize>, Option<usize>)> {
+    /// Which members belong together, and which of them stand elsewhere.
+    fn paired(&mut self, before: &[Node<'_>], after: &[Node<'_>]) -> (Vec<Pair>, Vec<(usize, usize)>) {
         if Instant::now() > self.deadline {
             self.out.is_coarse = true;
-            return by_position(0..before.len(), 0..after.len()).collect();
+            return (by_position(0..before.len(), 0..after.len()).collect(), Vec::new());
         }
         let keyed = KEYS.iter().find_map(|key| Some((keys(before, key)?, keys(after, key)?)));
         if let Some((one, other)) = keyed {
-            return by_key(&one, &other);
+            let pairs = by_key(&one, &other);
+            let moved = moved(&pairs);
+            return (pairs, moved);
         }
         let one: Vec<_> = before.iter().map(Node::fingerprint).collect();
         let other: Vec<_> = after.iter().map(Node::fingerprint).collect();
@@ -271,7 +276,8 @@ impl Walk {
                 _ => pairs.extend(by_position(left, right)),
             }
         }
-        pairs
+        let moved = relocated(&mut pairs, &one, &other);
+        (pairs, moved)
     }
 
     fn add(&mut self, kind: Kind, pointer: &str, before: Option<&Node<'_>>, after: Option<&Node<'_>>) {
@@ -284,17 +290,32 @@ impl Walk {
     }
 }
 
-fn by_position(
-    left: std::ops::Range<usize>,
-    right: std::ops::Range<usize>,
-) -> impl Iterator<Item = (Option<usize>, Option<usize>)> {
+fn by_position(left: std::ops::Range<usize>, right: std::ops::Range<usize>) -> impl Iterator<Item = Pair> {
     let count = left.len().max(right.len());
     (0..count).map(move |at| (left.clone().nth(at), right.clone().nth(at)))
 }
 
+/// Takes out what was removed in one place and added in another.
+fn relocated(pairs: &mut Vec<Pair>, one: &[[u8; 32]], other: &[[u8; 32]]) -> Vec<(usize, usize)> {
+    let mut added: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
+    for at in pairs.iter().rev().filter_map(|pair| pair.1.filter(|_| pair.0.is_none())) {
+        added.entry(other[at]).or_default().push(at);
+    }
+    let gone = pairs.iter().filter_map(|pair| pair.0.filter(|_| pair.1.is_none()));
+    let moved: Vec<(usize, usize)> =
+        gone.filter_map(|at| Some((at, added.get_mut(&one[at]).and_then(Vec::pop)?))).collect();
+    let (from, to): (HashSet<usize>, HashSet<usize>) = moved.iter().copied().unzip();
+    pairs.retain(|pair| match pair {
+        (Some(one), None) => !from.contains(one),
+        (None, Some(other)) => !to.contains(other),
+        _ => true,
+    });
+    moved
+}
+
 /// The pairs that do not stand in the same order on both sides, as few as possible: all but the longest run of pairs
 /// that rise on the right as they do on the left.
-fn moved(pairs: &[(Option<usize>, Option<usize>)]) -> Vec<(usize, usize)> {
+fn moved(pairs: &[Pair]) -> Vec<(usize, usize)> {
     let both: Vec<(usize, usize)> = pairs.iter().filter_map(|(one, other)| one.zip(*other)).collect();
     // The last pair of the best run of each length so far, and the pair before each pair in its run.
     let mut ends: Vec<usize> = Vec::new();
@@ -318,16 +339,16 @@ fn moved(pairs: &[(Option<usize>, Option<usize>)]) -> Vec<(usize, usize)> {
 
 /// The values of that member, if every object has it and no two share one.
 fn keys(nodes: &[Node<'_>], key: &str) -> Option<Vec<String>> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let values = nodes.iter().map(|node| node.member(key).map(|value| value.text().into_owned()));
     let values: Vec<String> = values.collect::<Option<_>>()?;
     values.iter().all(|value| seen.insert(value.as_str())).then_some(())?;
     Some(values)
 }
 
-fn by_key(one: &[String], other: &[String]) -> Vec<(Option<usize>, Option<usize>)> {
+fn by_key(one: &[String], other: &[String]) -> Vec<Pair> {
     let right: HashMap<&str, usize> = other.iter().enumerate().map(|(at, key)| (key.as_str(), at)).collect();
-    let left: std::collections::HashSet<&str> = one.iter().map(String::as_str).collect();
+    let left: HashSet<&str> = one.iter().map(String::as_str).collect();
     let mut pairs: Vec<_> =
         one.iter().enumerate().map(|(at, key)| (Some(at), right.get(key.as_str()).copied())).collect();
     let added = other.iter().enumerate().filter(|(_, key)| !left.contains(key.as_str()));
@@ -352,6 +373,7 @@ mod tests {
     #[test]
     fn one_member_more_does_not_change_those_behind_it() {
         assert_eq!(told("[1,2,3,4]", "[0,1,2,4]"), ["Added /0 >0", "Removed /2 3>"]);
+        assert_eq!(told(r#"["a","b","c"]"#, r#"["c","a","b"]"#), ["Moved /2 >/0"]);
         assert_eq!(told(r#"{"a":[{"b":1},{"c":2}]}"#, r#"{"a":[{"b":1},{"c":3}]}"#), ["Changed /a/1/c 2>3"]);
     }
 

@@ -1,6 +1,7 @@
 //! What is left when no scenario answers: the class of the reason, and the nearest scenarios of the same host.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -175,7 +176,14 @@ pub(super) fn miss(index: &Index, question: &Question<'_>) -> Miss {
     let mut near = nearest(&stubs, received, state, if fault { 1 } else { MAX_NEAR });
     if fault {
         for one in &mut near {
-            one.path = Some(path_fault(&index.compiled(one.at).segments, received.path()));
+            let segments = &index.compiled(one.at).segments;
+            let fault = path_fault(segments, received.path());
+            // With its recorded values a path may differ in a detail only: `%2F` in one of them.
+            let captures = &index.scenario(one.at).request.captures;
+            one.path = Some(match fault {
+                PathFault::Other => path_fault(&filled(segments, captures), received.path()),
+                other => other,
+            });
         }
         // Of paths that differ otherwise than in a detail, the order of likeness stands; a detail goes first.
         near.sort_by_key(|one| one.path == Some(PathFault::Other));
@@ -361,6 +369,15 @@ fn path_fault(pattern: &[SegmentPattern], path: &str) -> PathFault {
     PathFault::Other
 }
 
+/// The segments with the values that a scenario gives to captures.
+fn filled(segments: &[SegmentPattern], captures: &BTreeMap<String, String>) -> Vec<SegmentPattern> {
+    let fill = |segment: &SegmentPattern| match segment.capture().and_then(|name| captures.get(name)) {
+        Some(value) => SegmentPattern::Literal(value.clone()),
+        None => segment.clone(),
+    };
+    segments.iter().map(fill).collect()
+}
+
 fn literal(segment: &SegmentPattern) -> &str {
     match segment {
         SegmentPattern::Literal(literal) => literal,
@@ -445,6 +462,7 @@ mod tests {
                 "GET /search | page-2 ?q=a&page=2",
                 "POST /orders | tea {\"item\":\"tea\",\"count\":1}",
                 "GET /Case/a%2Fb | escaped",
+                "GET /tree/{path} | captured {path=a%2Fb}",
                 "GET /off | off",
                 "GET /once | once",
                 "GET /auth | auth Accept:a/b",
@@ -494,6 +512,7 @@ mod tests {
             ("GET /x/../users/octocat", PathFault::DotSegments),
             ("GET /Case/a/b", PathFault::Escape),
             ("GET /USERS/octocat", PathFault::Case),
+            ("GET /tree/a/b", PathFault::Escape),
             ("GET /usres/octocat", PathFault::Other),
         ] {
             // `//` begins an authority in these lines.

@@ -63,15 +63,21 @@ impl Refused {
 enum Form {
     Json,
     Text,
+    Html,
 }
 
-/// The answer to a miss: the report, as text for a person at a terminal, else as `application/problem+json` (RFC 9457).
+/// The answer to a miss: the report, as text for a person at a terminal, as a page for one at a browser, else as
+/// `application/problem+json` (RFC 9457).
 pub fn miss(report: &MissReport, status: StatusCode, asked: &HeaderMap, head: bool) -> Response<Body> {
     let (content_type, text) = match form(asked) {
         Form::Text => ("text/plain; charset=utf-8", report.to_text()),
+        Form::Html => ("text/html; charset=utf-8", report.to_html()),
         Form::Json => ("application/problem+json", report.to_json()),
     };
     let mut response = made(status, content_type, text, head);
+    let fields = response.headers_mut();
+    fields.insert(header::VARY, HeaderValue::from_static("accept"));
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     name_miss(report, asked, &mut response);
     response
 }
@@ -142,18 +148,42 @@ fn readable_by_pages(asked: &HeaderMap, answer: &mut HeaderMap) {
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-retake-miss"));
-        answer.insert(header::VARY, HeaderValue::from_static("origin"));
+        answer.append(header::VARY, HeaderValue::from_static("origin"));
     }
 }
 
-/// Text for a client that asks for it, or that a person runs in a terminal and that asks for nothing in particular.
+/// A page for who prefers one, as browsers do; text for a client that asks for it, or that a person runs in a terminal
+/// and that asks for nothing in particular; else JSON.
 fn form(asked: &HeaderMap) -> Form {
     let text_of = |name| asked.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let (accept, agent) = (text_of(header::ACCEPT), text_of(header::USER_AGENT));
     let at_terminal = ["curl/", "wget/", "httpie/", "xh/"].iter().any(|name| agent.starts_with(name));
-    let json = accept.contains("json");
+    let (html, json, text) = (
+        wish(&accept, &["text/html"]),
+        wish(&accept, &["application/json", "application/problem+json"]),
+        wish(&accept, &["text/plain"]),
+    );
     let anything = accept.is_empty() || accept.contains("*/*");
-    if !json && (accept.contains("text/plain") || (at_terminal && anything)) { Form::Text } else { Form::Json }
+    match () {
+        () if html > json && html >= text => Form::Html,
+        () if text > json => Form::Text,
+        () if json == 0 && !accept.contains("json") && at_terminal && anything => Form::Text,
+        () => Form::Json,
+    }
+}
+
+/// How much a client wants one of these types, in thousandths: 0 if it does not name them.
+fn wish(accept: &str, types: &[&str]) -> u32 {
+    let named = accept.split(',').filter_map(|range| {
+        let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
+        types.contains(&range.trim()).then_some(parameters)
+    });
+    let quality = |parameters: &str| {
+        let quality = parameters.split(';').find_map(|one| one.trim().strip_prefix("q=")).unwrap_or("1");
+        // A quality has three digits at most.
+        quality.parse::<f32>().map_or(0, |quality| (quality.clamp(0.0, 1.0) * 1000.0) as u32)
+    };
+    named.map(quality).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -161,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_get_text_and_programs_json() {
+    fn people_get_text_or_a_page_and_programs_json() {
         let asked = |agent: &'static str, accept: &'static str| {
             let mut map = HeaderMap::new();
             map.insert(header::USER_AGENT, HeaderValue::from_static(agent));
@@ -172,5 +202,11 @@ mod tests {
         assert_eq!(asked("curl/8.0", "application/json"), Form::Json);
         assert_eq!(asked("python-requests/2", "*/*"), Form::Json);
         assert_eq!(asked("x", "text/plain"), Form::Text);
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+        assert_eq!(asked("Mozilla/5.0", browser), Form::Html);
+        assert_eq!(asked("Mozilla/5.0", "application/json, text/plain, */*"), Form::Json);
+        assert_eq!(asked("x", "application/json;q=0.4, text/html;q=0.5"), Form::Html);
+        assert_eq!(asked("curl/8.0", "application/vnd.api+json, */*"), Form::Json);
+        assert_eq!(asked("x", "text/html;q=0, */*"), Form::Json);
     }
 }

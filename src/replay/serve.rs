@@ -113,6 +113,7 @@ struct Passing {
     origin: Origin,
     reading: Reading,
     what: OnMiss,
+    cause: &'static str,
     why: String,
     logged: LoggedRequest,
 }
@@ -366,13 +367,14 @@ impl Serve {
         let Some((what, origin, way)) = way else {
             return Next::Answer(self.miss(engine, reading, &call, miss, &arrived.head.headers));
         };
-        let why = self.miss_report(engine, &reading, &call, miss).detail;
+        let report = self.miss_report(engine, &reading, &call, miss);
+        let (cause, why) = (report.cause(), report.detail);
         fallback::aim(&mut arrived.head, &call, &origin, reading.base.is_some());
         let logged = self.logged(&call);
         (arrived.path, arrived.query, arrived.fields) = (call.path, call.query, call.fields);
         (arrived.route, arrived.tunnel_credentials) = (wire::Route::Proxied(origin.clone()), None);
         let (call, ()) = arrived.replace_body(raw);
-        Next::Pass(Box::new(Passing { way, call, origin, reading, what, why, logged }))
+        Next::Pass(Box::new(Passing { way, call, origin, reading, what, cause, why, logged }))
     }
 
     /// Remembers the credentials that a call carries in its fields, so that they are masked wherever they come back,
@@ -460,7 +462,7 @@ impl Serve {
         let report = self.miss_report(engine, &reading, call, missed);
         let endpoint = format!("{} {}", call.method, reading.url.split('?').next().unwrap_or_default());
         let text = report.to_text();
-        self.tally.miss(reading.number, endpoint, report.detail.clone(), Some(&text));
+        self.tally.miss(reading.number, endpoint, report.cause().to_owned(), Some(&text));
         let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
         record.differences = vec![report.detail.clone()];
         record.request = Some(self.logged(call));
@@ -491,14 +493,14 @@ impl Serve {
 
     /// Sends a call on to its origin, counts and logs it, and keeps a plain client here.
     async fn pass_on(&self, passing: Passing) -> Response<Body> {
-        let Passing { way, call, origin, reading, what, why, logged } = passing;
+        let Passing { way, call, origin, reading, what, cause, why, logged } = passing;
         let method = call.method.as_str().to_owned();
         let mut response = way.pass(call, origin).await;
         if let Some(base) = &reading.base {
             self.served.load().keep_here(&mut response, base);
         }
         let endpoint = format!("{method} {}", reading.url.split('?').next().unwrap_or_default());
-        self.tally.passed(reading.number, endpoint, why.clone());
+        self.tally.passed(reading.number, endpoint, cause.to_owned());
         let mut record = reading.record(method, response.status().as_u16(), CallResult::Passed);
         let how = if what == OnMiss::Record { "passed on and recorded" } else { "passed on" };
         record.differences = vec![format!("{how}: {why}")];

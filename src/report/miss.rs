@@ -2,6 +2,9 @@
 
 mod body;
 mod fix;
+mod html;
+mod large;
+mod reason;
 mod text;
 
 use std::borrow::Cow;
@@ -25,6 +28,9 @@ const MAX_DIFFERENCES: usize = 8;
 const MAX_VALUE: usize = 200;
 /// Origins listed of those that are served.
 const MAX_SERVED: usize = 10;
+
+/// What a criterion says that neither side has anything for.
+const NOTHING: &str = "nothing to compare";
 
 /// A miss, as the client, the terminal and the call log are told. As JSON it is a problem document (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -104,6 +110,13 @@ pub struct Criterion {
     pub coarse: bool,
 }
 
+impl Criterion {
+    /// Whether there was something to compare.
+    fn is_compared(&self) -> bool {
+        self.note != NOTHING
+    }
+}
+
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
@@ -133,12 +146,13 @@ impl MissReport {
     pub fn new(context: &Context<'_>, miss: &Miss) -> Self {
         let call = context.call;
         let url = url(context);
-        let near: Vec<NearReport> = miss.near.iter().map(|near| near_report(context, near)).collect();
+        let near = miss.near.iter().enumerate();
+        let near: Vec<NearReport> = near.map(|(at, near)| near_report(context, near, at == 0)).collect();
         MissReport {
             kind: format!("urn:retake:miss:{}", miss.reason.as_str()),
             title: format!("No scenario answers {} {url}", call.method),
             status: context.status,
-            detail: detail(context, miss),
+            detail: reason::detail(context, miss, &near),
             miss: context.id.to_owned(),
             reason: miss.reason,
             method: call.method.clone(),
@@ -152,6 +166,16 @@ impl MissReport {
     /// The call, as its run names it: `call:17`.
     pub fn miss_name(&self) -> String {
         format!("call:{}", self.miss.rsplit(':').next().unwrap_or_default())
+    }
+
+    /// Why, in words that are the same for all calls that miss for that reason.
+    pub fn cause(&self) -> &'static str {
+        reason::cause(self.reason)
+    }
+
+    /// The report as one page of HTML that needs nothing else: light and dark, without a script.
+    pub fn to_html(&self) -> String {
+        html::of(self)
     }
 
     /// The report as a problem document (RFC 9457).
@@ -175,46 +199,11 @@ pub(super) fn url(context: &Context<'_>) -> String {
     format!("{}{}", origin(call), context.mask.target(&call.path, call.query.as_deref()))
 }
 
-fn detail(context: &Context<'_>, miss: &Miss) -> String {
-    let call = context.call;
-    let host = match &call.target {
-        Target::Any => "what is served".to_owned(),
-        _ => origin(call),
-    };
-    let path = context.mask.target(&call.path, None);
-    match miss.reason {
-        Reason::NoSuchHost => format!("no collection has stubs for {host}"),
-        Reason::NoSuchEndpoint => format!("{host} has no stub for {path}"),
-        Reason::Method => {
-            let mut methods: Vec<&str> =
-                miss.near.iter().map(|near| context.index.stub(near.at).stub.method.as_str()).collect();
-            methods.sort_unstable();
-            methods.dedup();
-            let known = if methods.is_empty() { "another method".to_owned() } else { methods.join(", ") };
-            format!("{path} is served with {known}, not with {}", call.method)
-        }
-        Reason::NoScenario => format!("the stub for {path} has no scenario"),
-        Reason::Value => "the endpoint is known, with other values in the path".to_owned(),
-        Reason::Query => "the nearest scenario has another query".to_owned(),
-        Reason::Header => "the nearest scenario has other header fields".to_owned(),
-        Reason::Body => "the nearest scenario has another body".to_owned(),
-        Reason::UsedUp => {
-            let ended = miss.near.iter().find(|near| near.standing == Standing::UsedUp);
-            ended.map(|near| used_up(context.index.scenario(near.at))).unwrap_or_else(|| "used up".to_owned())
-        }
-        Reason::WrongState => "the scenario that would answer does so in another state".to_owned(),
-        Reason::Disabled => "the scenario that would answer is disabled".to_owned(),
-        Reason::Steering => {
-            let asked: Vec<_> = call.steering.conditions().map(|(name, value)| format!("{name}: {value}")).collect();
-            format!("no scenario that would answer is what {} asks for", asked.join(" and "))
-        }
-    }
-}
-
-fn near_report(context: &Context<'_>, near: &Near) -> NearReport {
+fn near_report(context: &Context<'_>, near: &Near, is_nearest: bool) -> NearReport {
     let file = context.index.stub(near.at);
     let mut criteria = vec![method(context, near), path_criterion(context, near)];
-    criteria.extend([Part::Query, Part::Body, Part::Fields].map(|part| part_criterion(context, near, part)));
+    let parts = [Part::Query, Part::Body, Part::Fields];
+    criteria.extend(parts.map(|part| part_criterion(context, near, part, is_nearest)));
     criteria.extend(state(near.standing, context.index.scenario(near.at)));
     NearReport {
         collection: context.index.source(near.at).name.clone(),
@@ -260,8 +249,14 @@ fn path_criterion(context: &Context<'_>, near: &Near) -> Criterion {
     let pattern = context.index.stub(near.at).stub.path.to_string();
     let call = context.mask.target(&context.call.path, None);
     if let Some(fault) = near.path {
-        let mut path = criterion("path", false, fault_words(fault));
-        let (expected, got) = diff::around(&pattern, &call, MAX_VALUE);
+        let note = fault_words(fault, &pattern, &context.call.path).unwrap_or("another path");
+        let mut path = criterion("path", false, note);
+        // What was recorded in it may have the escape.
+        let expected = match fault {
+            PathFault::Escape => context.index.stub(near.at).stub.example_path(Some(context.index.scenario(near.at))),
+            _ => pattern,
+        };
+        let (expected, got) = diff::around(&expected, &call, MAX_VALUE);
         (path.expected, path.got) = (Some(expected), Some(got));
         return path;
     }
@@ -272,32 +267,45 @@ fn path_criterion(context: &Context<'_>, near: &Near) -> Criterion {
     path
 }
 
-fn fault_words(fault: PathFault) -> &'static str {
-    match fault {
+/// What is wrong with a path, where it is a detail: on which side, and what.
+fn fault_words(fault: PathFault, pattern: &str, path: &str) -> Option<&'static str> {
+    let in_call = |is: fn(&str) -> bool| is(path) && !is(pattern);
+    Some(match fault {
+        PathFault::Escape if in_call(|path| path.to_ascii_lowercase().contains("%2f")) => {
+            "the call has %2F where the stub has a slash"
+        }
+        PathFault::Escape if path.matches('/').count() > pattern.matches('/').count() => {
+            "the call has a slash where %2F was recorded"
+        }
         PathFault::Escape => "an escaped character such as %2F on one side, the character itself on the other",
         PathFault::Case => "upper and lower case differ",
-        PathFault::DoubleSlash => "`//` on one side",
-        PathFault::TrailingSlash => "a slash at the end of one side",
+        PathFault::DoubleSlash if in_call(|path| path.contains("//")) => "the call has two slashes in a row",
+        PathFault::DoubleSlash => "the stub has two slashes in a row, the call has one",
+        PathFault::TrailingSlash if in_call(|path| path.ends_with('/')) => {
+            "the call ends in a slash, the stub does not"
+        }
+        PathFault::TrailingSlash => "the stub ends in a slash, the call does not",
         PathFault::DotSegments => "`.` or `..` on one side: retake does not resolve them",
-        PathFault::Other => "another path",
-    }
+        PathFault::Other => return None,
+    })
 }
 
-fn part_criterion(context: &Context<'_>, near: &Near, part: Part) -> Criterion {
+fn part_criterion(context: &Context<'_>, near: &Near, part: Part, is_nearest: bool) -> Criterion {
     let result = near.evaluation.part(part);
     let tally = result.tally;
     let note = match (tally.all(), tally.is_exact()) {
-        (0, _) => "nothing to compare".to_owned(),
-        (1, true) => "1 item, the same".to_owned(),
-        (all, true) => format!("{all} items, all the same"),
+        (0, _) => NOTHING.to_owned(),
+        (1, true) => "the same".to_owned(),
+        (all, true) => format!("all {all} the same"),
         (1, false) => "differs".to_owned(),
-        (all, false) => format!("{} of {all} items the same", tally.same),
+        (all, false) if all - tally.same == 1 => format!("1 of {all} differs"),
+        (all, false) => format!("{} of {all} differ", all - tally.same),
     };
     let mut told = criterion(part.as_str(), tally.is_exact(), note);
     list(context, part, &result.items, &mut told);
     told.more += usize::try_from(tally.all() - tally.same).unwrap_or(0).saturating_sub(result.items.len());
     if part == Part::Body && !tally.is_exact() {
-        body::tell(context, near, &mut told);
+        body::tell(context, near, is_nearest, &mut told);
     }
     told
 }

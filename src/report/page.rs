@@ -11,9 +11,9 @@ const POLICY: &str =
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1d2430;--paper:#fff;--soft:#f3f5f8;--line:#d9dee6;--dim:#5c6675;\
---good:#0a7a3d;--bad:#b3261e;--warn:#8a5a00}\
+--good:#0a7a3d;--bad:#b3261e;--warn:#8a5a00;--del:#ffd9d6;--ins:#c9f2d8}\
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--paper:#14171c;--soft:#1d2229;--line:#343b46;--dim:#9aa4b2;\
---good:#5fd08f;--bad:#ff8a80;--warn:#f0bf5a}}\
+--good:#5fd08f;--bad:#ff8a80;--warn:#f0bf5a;--del:#6b2420;--ins:#14532d}}\
 *{box-sizing:border-box}\
 body{margin:0 auto;max-width:64rem;padding:1.5rem;background:var(--paper);color:var(--ink);\
 font:15px/1.5 system-ui,sans-serif}\
@@ -28,6 +28,8 @@ overflow-wrap:anywhere}\
 th{color:var(--dim);font-weight:600;white-space:nowrap}tr.more td{padding-top:0}tr.has td{border-bottom:0}td.n{white-space:nowrap;text-align:right}\
 code,pre{font:13px/1.45 ui-monospace,monospace}\
 pre{background:var(--soft);border:1px solid var(--line);border-radius:.5rem;padding:.75rem;margin:.4rem 0;white-space:pre-wrap;overflow-wrap:anywhere}\
+.lead{font-size:1.1rem}.sides{table-layout:fixed}.sides th:first-child{width:22%}.place{font:13px/1.6 ui-monospace,monospace}\
+mark{color:inherit;border-radius:.2rem;padding:0 .1rem}.del{background:var(--del)}.ins{background:var(--ins)}td code{white-space:pre-wrap}\
 summary{cursor:pointer;color:var(--dim)}";
 
 /// A page of that title; `body` is HTML, in which every text has passed [`text`].

@@ -19,6 +19,7 @@ mod diff;
 mod durability;
 mod faults;
 mod framing;
+mod gallery;
 mod har;
 mod harness;
 mod history_cli;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Criterion, MAX_DIFFERENCES, MAX_VALUE};
+use super::{Context, Criterion, MAX_DIFFERENCES, MAX_VALUE, large};
 use crate::diff::tree::Change;
 use crate::diff::{self, pairs};
 use crate::matching::{Near, graphql_tokens, looks_like_graphql};
@@ -16,21 +16,25 @@ const MAX_BYTES: usize = 1024 * 1024;
 const SEARCH: Duration = Duration::from_millis(8);
 
 /// Tells what differs in the bodies, where the items of the evaluation do not say it, or say it longer.
-pub(super) fn tell(context: &Context<'_>, near: &Near, told: &mut Criterion) {
+pub(super) fn tell(context: &Context<'_>, near: &Near, is_nearest: bool, told: &mut Criterion) {
     let request = &context.index.scenario(near.at).request;
     let source = context.index.source(near.at);
     let expected = request.body.as_ref().and_then(|spec| (source.body)(spec)).unwrap_or_default();
     let call = context.call;
     let whole = told.differences.iter().any(|item| item.name.is_empty() && item.expected.is_none());
+    let content_type = call.fields.text("content-type");
     if expected.len().saturating_add(call.body.len()) > MAX_BYTES {
-        if whole {
-            told.differences.clear();
-            told.coarse = true;
-            told.note = sizes(&expected, &call.body);
+        match whole {
+            true if is_nearest => large::tell(context, &expected, content_type.as_deref(), told),
+            true => {
+                told.differences.clear();
+                told.coarse = true;
+                told.note = sizes(&expected, &call.body);
+            }
+            false => {}
         }
         return;
     }
-    let content_type = call.fields.text("content-type");
     let got = context.mask.body(content_type.as_deref(), &call.body);
     if !whole {
         return shorter(&expected, &got, told);
@@ -100,6 +104,7 @@ fn shorter(expected: &[u8], got: &[u8], told: &mut Criterion) {
         told.coarse = found.is_coarse;
         told.differences.clear();
         told.more = 0;
+        told.note = if found.all == 1 { "differs".to_owned() } else { format!("{} differences", found.all) };
         put(found.listed, found.all, told);
     }
 }
@@ -129,7 +134,7 @@ fn put(changes: Vec<Change>, all: usize, told: &mut Criterion) {
 }
 
 /// Bytes are told of by size and by where they part.
-fn sizes(expected: &[u8], got: &[u8]) -> String {
+pub(super) fn sizes(expected: &[u8], got: &[u8]) -> String {
     let at = diff::first_difference(expected, got).unwrap_or(0);
     format!("{} bytes expected, {} got, the first difference at byte {at}", expected.len(), got.len())
 }

@@ -33,13 +33,14 @@ fn a_miss_reads_like_this() {
     let report = report(vec![collection(&[], &stubs)], &call);
     let expected = "\
 retake: no scenario answers POST https://a.test/users/octocat/orders?page=2&q=x
-the nearest scenario has another body (body, call:17)
+body: 2 differences from the nearest scenario
+miss call:17 (body)
 
 nearest: POST /users/{login}/orders#tea  (score 33; test, stubs/a.test/post-users-{login}-orders-te…
   ✓ method  POST
   ✓ path    /users/{login}/orders
-  ✗ query   1 of 2 items the same: extra: q=x
-  ✗ body    1 of 3 items the same
+  ✗ query   1 of 2 differs: extra: q=x
+  ✗ body    2 of 3 differ
       /item expected \"tea\", got \"coffee\"
       extra: /new=true
   ✗ fields  differs: Accept expected a/b, got c/d
@@ -71,8 +72,9 @@ fn an_unknown_host_lists_what_is_served_and_shows_no_difference() {
     let report = report(vec![collection(&[], &["GET /users/{login} | octocat {login=octocat}"])], &call);
     let expected = "\
 retake: no scenario answers GET https://b.test/users/octocat
-no collection has stubs for https://b.test (no-such-host, call:17)
-served are: https://a.test
+no such host: no collection has stubs for https://b.test
+served here: https://a.test
+miss call:17 (no-such-host)
 
 fix 1: answer GET https://b.test/users/{login} too, as GET /users/{login}#octocat of https://a.test does
        retake diff call:17 --apply 1
@@ -113,7 +115,7 @@ fn bodies_are_told_of_by_their_type() {
     );
     assert_eq!(
         body("POST /g | q {\"query\":\"{ user { name } }\"}", "POST /g {\"query\":\"{ user { name email } }\"}"),
-        ["extra: query/user/email = email"]
+        ["extra: query/user/email"]
     );
     let mut source = collection(&[], &["PUT /x | xml <a><b>1</b></a>"]);
     let files = &mut std::sync::Arc::make_mut(&mut source.collection).stubs;

@@ -1,7 +1,9 @@
 //! A miss as plain text: one screen, whatever the size of the bodies.
 
 use super::{Criterion, MissReport, NearReport, item_words};
+use crate::diff;
 use crate::diff::tree::{Change, Kind};
+use crate::matching::{Item, Verdict};
 use crate::report::terminal;
 
 /// Lines of a report at most.
@@ -50,10 +52,11 @@ impl MissReport {
     fn lines_with(&self, shown: usize, width: usize) -> Vec<(Tone, String)> {
         let mut page = Page { width, lines: Vec::new() };
         page.add(Tone::Strong, format!("retake: no scenario answers {} {}", self.method, self.url));
-        page.add(Tone::Plain, format!("{} ({}, {})", self.detail, self.reason.as_str(), self.miss));
-        if !self.served.is_empty() {
-            page.add(Tone::Plain, format!("served are: {}", self.served.join(", ")));
+        page.folded(Tone::Bad, &self.detail);
+        if !self.served.is_empty() && !self.detail.starts_with("wrong") {
+            page.folded(Tone::Plain, &format!("served here: {}", self.served.join(", ")));
         }
+        page.add(Tone::Dim, format!("miss {} ({})", self.miss, self.reason.as_str()));
         for (at, near) in self.near.iter().take(shown).enumerate() {
             page.add(Tone::Plain, String::new());
             page.near(at, near);
@@ -88,59 +91,95 @@ impl Page {
         self.lines.push((tone, format!("{lead}{}", terminal::cut(&clean, limit))));
     }
 
+    /// A sentence, on as many lines as it needs; four at most.
+    fn folded(&mut self, tone: Tone, text: &str) {
+        let clean = terminal::clean(text);
+        let mut rest: &str = &clean;
+        for at in 0..4 {
+            let end = rest.char_indices().nth(self.width).map_or(rest.len(), |(end, _)| end);
+            if end == rest.len() || at == 3 {
+                break;
+            }
+            let Some(space) = rest[..end].rfind(' ').filter(|space| *space > 0) else { break };
+            self.lines.push((tone, rest[..space].to_owned()));
+            rest = &rest[space + 1..];
+        }
+        self.lines.push((tone, terminal::cut(rest, self.width).into_owned()));
+    }
+
     fn near(&mut self, at: usize, near: &NearReport) {
         let lead = if at == 0 { "nearest" } else { "then" };
         // A score says nothing about a scenario that was shut out by its method or path.
         let shut_out = near.criteria.iter().any(|told| !told.agrees && matches!(&*told.name, "method" | "path"));
-        let score = if shut_out { String::new() } else { format!("score {}; ", near.score.round()) };
+        let score = if shut_out { String::new() } else { format!("score {}; ", near.score.floor()) };
         self.add(Tone::Strong, format!("{lead}: {}  ({score}{}, {})", near.scenario, near.collection, near.file));
         let listed = if at == 0 { 8 } else { 2 };
-        for criterion in &near.criteria {
+        // Of those further away only what is wrong is told.
+        for criterion in near.criteria.iter().filter(|told| !told.agrees || at == 0 && told.is_compared()) {
             self.criterion(criterion, listed);
         }
     }
 
     fn criterion(&mut self, told: &Criterion, listed: usize) {
         let (sign, tone) = if told.agrees { ('✓', Tone::Good) } else { ('✗', Tone::Bad) };
-        let mut line = format!("  {sign} {:<7} {}", told.name, told.note);
-        if let (Some(expected), Some(got)) = (&told.expected, &told.got) {
-            line += &format!(": expected {expected}, got {got}");
+        let line = format!("  {sign} {:<7} {}", told.name, told.note);
+        let both = told.expected.as_deref().zip(told.got.as_deref());
+        if let Some((expected, got)) = both {
+            return self.pair(tone, &line, ":", (expected, got));
         }
         // One difference fits on the line of its criterion.
-        if let ([only], 0, true) = (told.differences.as_slice(), told.more, told.changes.is_empty()) {
-            line += &format!(": {}", self.item(only));
-            self.add(tone, line);
-            return;
+        match (told.differences.as_slice(), told.changes.as_slice(), told.more) {
+            ([only], [], 0) => return self.item(tone, &format!("{line}: "), only),
+            ([], [only], 0) => return self.change(tone, &format!("{line}: "), only),
+            _ => self.add(tone, line),
         }
-        self.add(tone, line);
-        for item in told.differences.iter().take(listed) {
-            self.add(Tone::Bad, format!("      {}", self.item(item)));
-        }
-        for change in told.changes.iter().take(listed) {
-            self.add(Tone::Bad, format!("      {}", change_words(change)));
-        }
+        told.differences.iter().take(listed).for_each(|item| self.item(Tone::Bad, "      ", item));
+        told.changes.iter().take(listed).for_each(|change| self.change(Tone::Bad, "      ", change));
         let more =
             told.more + told.changes.len().saturating_sub(listed) + told.differences.len().saturating_sub(listed);
         if more > 0 {
             self.add(Tone::Dim, format!("      … and {more} more"));
         }
         if told.coarse {
-            self.add(Tone::Dim, "      (large: not searched for the smallest difference)".to_owned());
+            self.add(Tone::Dim, "      (large: not searched for all that differs)".to_owned());
         }
         for line in told.lines.iter().take(if listed > 2 { 12 } else { 4 }) {
             self.add(Tone::Plain, format!("      {} {}", line.sign(), line.text));
         }
     }
 
-    /// The words of an item, its values cut so that both are seen.
-    fn item(&self, item: &crate::matching::Item) -> String {
-        let room = self.width.saturating_sub(30 + item.name.chars().count().min(40)).max(20) / 2;
-        let mut short = item.clone();
-        if let (Some(expected), Some(got)) = (&item.expected, &item.got) {
-            let (expected, got) = crate::diff::around(expected, got, room);
-            (short.expected, short.got) = (Some(expected), Some(got));
+    /// What an item says; both values where it has two.
+    fn item(&mut self, tone: Tone, lead: &str, item: &Item) {
+        match (&item.expected, &item.got) {
+            (Some(expected), Some(got)) if item.verdict == Verdict::Different => {
+                self.pair(tone, &format!("{lead}{}", item.name), "", (expected, got));
+            }
+            _ => self.add(tone, format!("{lead}{}", item_words(item))),
         }
-        item_words(&short)
+    }
+
+    fn change(&mut self, tone: Tone, lead: &str, change: &Change) {
+        match (&change.before, &change.after) {
+            (Some(before), Some(after)) if change.kind == Kind::Changed => {
+                self.pair(tone, &format!("{lead}{}", change.pointer), "", (before, after));
+            }
+            _ => self.add(tone, format!("{lead}{}", change_words(change))),
+        }
+    }
+
+    /// What was expected, and what came: on one line, or, where they are too long, one below the other, so that it is
+    /// seen where they part.
+    fn pair(&mut self, tone: Tone, lead: &str, colon: &str, (expected, got): (&str, &str)) {
+        let (expected, got) = (terminal::clean(expected), terminal::clean(got));
+        let lead = lead.trim_end();
+        let line = format!("{lead}{colon} expected {expected}, got {got}");
+        if line.chars().count() <= self.width {
+            return self.add(tone, line);
+        }
+        let (expected, got) = diff::around(&expected, &got, self.width.saturating_sub(17).max(20));
+        self.add(tone, lead.to_owned());
+        self.add(tone, format!("        expected {expected}"));
+        self.add(tone, format!("        got      {got}"));
     }
 }
 
@@ -151,8 +190,15 @@ pub(super) fn change_words(change: &Change) -> String {
     let place = &change.pointer;
     match change.kind {
         Kind::Moved => format!("moved: {place} to {after}"),
+        // A field of GraphQL is its own name.
+        Kind::Removed if is_own_name(place, before) => format!("missing: {place}"),
+        Kind::Added if is_own_name(place, after) => format!("extra: {place}"),
         Kind::Removed => format!("missing: {place} = {before}"),
         Kind::Added => format!("extra: {place} = {after}"),
         Kind::Changed => format!("{place} expected {before}, got {after}"),
     }
+}
+
+fn is_own_name(place: &str, value: &str) -> bool {
+    !place.starts_with('/') && place.rsplit('/').next() == Some(value)
 }

@@ -174,6 +174,11 @@ fn other_stub(desk: &mut Desk<'_>, at: usize) {
     let hint = match near.path {
         None => format!(", or make the call with {}", key.method),
         Some(PathFault::Other) => String::new(),
+        // What was recorded has the escape, not the pattern.
+        Some(PathFault::Escape) => {
+            let recorded = desk.stub(near).example_path(Some(desk.scenario(near)));
+            format!(", or correct the path in the call: {recorded}")
+        }
         Some(_) => format!(", or correct the path in the call: {}", key.path),
     };
     copied(desk, at, to, &hint);
@@ -206,6 +211,10 @@ fn generalised(desk: &mut Desk<'_>, at: usize) {
     segments[place] = SegmentPattern::Capture(capture.clone());
     let path = PathPattern::from_segments(segments);
     let shape = Shape::of(&was).filter(|shape| (shape.is_unique() || shape.is_moment()) && shape.fits(&is));
+    // What stands first is a name, and another one a slip.
+    if place == 0 && shape.is_none() {
+        return;
+    }
     let rule = Rule { shape, ..Rule::new(Place::Path, capture.clone(), RuleAction::Any) };
     let loosens = if shape.is_some_and(Shape::is_unique) { Loosens::MadeUp } else { Loosens::Values };
     let name = desk.scenario(near).name.clone();
