@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::harness::http::{Client, through};
 use crate::harness::origin::noise;
-use crate::harness::{Origin, Random, Retake, Server, heavy};
+use crate::harness::{Origin, Random, Retake, Server, heavy, kill_rounds};
 
 const CLIENTS: usize = 8;
 const LARGEST: usize = 300 * 1024;
@@ -78,18 +78,14 @@ fn load(server: &Server, origin: &Origin, client: usize, round: &Round, random: 
     }
 }
 
-fn rounds() -> usize {
-    let wanted = std::env::var("RETAKE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    wanted.unwrap_or(if heavy() { 200 } else { 3 })
-}
-
 #[test]
 fn a_killed_recorder_has_lost_nothing_that_a_client_saw() {
     let seed = Random::seed();
     let retake = Retake::new();
     let (plain, tls) = (Origin::plain(), Origin::tls());
     let (mut seen, mut numbers, mut interrupted, mut blobs) = (0, HashSet::new(), 0, HashSet::new());
-    for number in 0..rounds() {
+    let rounds = kill_rounds(200, 3);
+    for number in 0..rounds {
         let mut random = Random::new(seed.wrapping_add(number as u64 * 0x9e37_79b9));
         let session = format!("round-{number}");
         let mut server = retake.record(&["--session", &session]);
@@ -129,7 +125,7 @@ fn a_killed_recorder_has_lost_nothing_that_a_client_saw() {
     }
     let all = retake.json(&["history", "list", "--json", "--all"]);
     assert_eq!(all.len(), numbers.len(), "seed {seed}: the rounds together are the history");
-    println!("{} kills, {seen} whole answers, {} exchanges, {interrupted} interrupted, none lost", rounds(), all.len());
+    println!("{rounds} kills, {seen} whole answers, {} exchanges, {interrupted} interrupted, none lost", all.len());
 }
 
 /// Everything seen is there, whole; and everything that is there as complete is what the origin sent.

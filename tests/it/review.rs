@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::harness::http::through;
 use crate::harness::random::Random;
 use crate::harness::retake::Ran;
-use crate::harness::{Retake, heavy, skip};
+use crate::harness::{Retake, kill_rounds, skip};
 
 /// A recorded call: method, URL, status, answer.
 type Call<'a> = (&'a str, &'a str, u16, &'a str);
@@ -376,7 +376,7 @@ fn a_promotion_that_is_killed_leaves_all_or_nothing() {
     let two = files(&api);
     assert_eq!(one.len(), 201);
     let mut random = Random::new(Random::seed());
-    let (rounds, mut caught) = (if heavy() { 200 } else { 12 }, 0);
+    let (rounds, mut caught) = (kill_rounds(200, 12), 0);
     let mut now = 2;
     for round in 0..rounds {
         let (numbers, next) = if now == 2 { ("1-200", 1) } else { ("201-400", 2) };
@@ -423,7 +423,7 @@ fn a_review_that_is_killed_leaves_whole_decisions() {
     let after = files(&api);
     assert_ne!(before, after);
     let mut random = Random::new(Random::seed());
-    for round in 0..if heavy() { 200 } else { 12 } {
+    for round in 0..kill_rounds(200, 12) {
         restore();
         let wait = (round % 2 == 1).then(|| took.mul_f64(random.below(1000) as f64 / 1000.0));
         killed(retake.command(&["review", "--accept-all"]), &api, wait);

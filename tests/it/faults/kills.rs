@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{CANARY, COMMANDS, Seen, changed, check, copy_of, listed, run};
 use crate::harness::http::Client;
-use crate::harness::{Origin, Random, Retake, Server, heavy};
+use crate::harness::{Origin, Random, Retake, Server, heavy, kill_rounds};
 
 /// A store with so much in it that a command takes a while.
 fn filled(origin: &Origin) -> Retake {
@@ -41,7 +41,7 @@ fn a_killed_edit_is_done_in_part_at_most_and_can_be_given_again() {
     let mut random = Random::new(seed);
     let recorded = filled(&Origin::plain());
     let before = listed(&recorded).unwrap();
-    let rounds = if heavy() { 200 } else { 7 };
+    let rounds = kill_rounds(200, 7);
     let (mut killed, mut took) = (0, vec![Duration::from_millis(100); COMMANDS.len() + 1]);
     for round in 0..rounds {
         let kind = round % (COMMANDS.len() + 1);
@@ -74,7 +74,7 @@ fn a_recorder_killed_in_the_middle_of_an_edit_has_lost_nothing() {
     let origin = Origin::plain();
     let recorded = filled(&origin);
     let before = listed(&recorded).unwrap();
-    let (rounds, mut answers, mut edits) = (if heavy() { 20 } else { 2 }, 0, 0);
+    let (rounds, mut answers, mut edits) = (kill_rounds(50, 2), 0, 0);
     for round in 0..rounds {
         let retake = copy_of(&recorded);
         let server = retake.record(&[]);

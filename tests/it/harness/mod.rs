@@ -23,6 +23,13 @@ pub fn heavy() -> bool {
     std::env::var_os("RETAKE_HEAVY").is_some_and(|value| value == "1")
 }
 
+/// How often a test kills something: so many times where tests run at full length, and otherwise; `RETAKE_KILL_ROUNDS`
+/// has the last word.
+pub fn kill_rounds(full: usize, short: usize) -> usize {
+    let wanted = std::env::var("RETAKE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    wanted.unwrap_or(if heavy() { full } else { short })
+}
+
 /// Names a test that cannot run here; in CI that is a failure.
 pub fn skip(what: &str, why: &str) {
     assert!(std::env::var_os("RETAKE_NO_SKIPS").is_none_or(|value| value != "1"), "{what} skipped: {why}");
