@@ -174,7 +174,8 @@ fn open_log(plan: &ReplayPlan, address: SocketAddr, observe: Option<Observer>) -
         run: format!("{}-{pid}", started_at.strftime("%Y%m%d-%H%M%S")),
         pid,
         started_at,
-        collections: plan.collections.iter().map(|(_, dir)| dir.clone()).collect(),
+        // Who reads it may stand elsewhere.
+        collections: plan.collections.iter().map(|(_, dir)| absolute(dir)).collect(),
         url: url_of(address),
         command: plan.command.clone(),
     };
@@ -257,8 +258,11 @@ fn shown(origin: &OriginPattern) -> String {
     }
 }
 
+fn absolute(dir: &Path) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
+}
+
 /// The name that reports use for a collection's folder.
 pub fn name_of(dir: &Path) -> String {
-    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    absolute.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
+    absolute(dir).file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

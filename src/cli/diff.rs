@@ -1,6 +1,6 @@
 //! `retake diff`: the report of a miss again, and the change that one of its fixes makes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -125,7 +125,10 @@ fn apply(
         ),
         _ => None,
     };
-    told(&proposed, decided.as_ref(), &folder, args, printer);
+    // By its name, where it has one.
+    let is_named = settings.collection_dir(&fix.collection).canonicalize().ok() == folder.canonicalize().ok();
+    let which = if is_named { fix.collection.clone() } else { shown(&folder) };
+    told(&proposed, decided.as_ref(), (&folder, &which), args, printer);
     match proposed.standing {
         Standing::Waits if args.accept && settings.is_ci => {
             printer.say("it waits and is not made, because CI is set");
@@ -153,7 +156,13 @@ fn folder(run: &Run, fix: &Fix) -> Result<PathBuf, CliError> {
     found.cloned().ok_or_else(|| CliError::usage(format!("the run served no collection `{}`", fix.collection)))
 }
 
-fn told(proposed: &Proposed, decided: Option<&Decided>, folder: &std::path::Path, args: &DiffArgs, printer: Printer) {
+fn told(
+    proposed: &Proposed,
+    decided: Option<&Decided>,
+    (folder, which): (&Path, &str),
+    args: &DiffArgs,
+    printer: Printer,
+) {
     let pending = &proposed.pending;
     if args.json || args.format == DiffFormat::Json {
         let decided = decided.map(super::review::word);
@@ -171,8 +180,7 @@ fn told(proposed: &Proposed, decided: Option<&Decided>, folder: &std::path::Path
         }
         (Standing::Waits, Some(_)) => printer.say("nothing was left to change"),
         (Standing::Waits, None) => {
-            let name = name_of(folder);
-            printer.say(format_args!("it waits for a decision: `retake review {}`", clean(&name)));
+            printer.say(format_args!("it waits for a decision: `retake review {}`", clean(which)));
         }
         _ => {}
     }

@@ -100,6 +100,11 @@ impl ExpectedBody {
     }
 
     /// Its bytes.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How many.
     pub(super) fn size(&self) -> usize {
         self.bytes.len()
     }

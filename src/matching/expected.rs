@@ -147,6 +147,11 @@ impl Expected {
         }
     }
 
+    /// The request body, if there is a byte in it.
+    pub(super) fn body(&self) -> Option<&Bytes> {
+        self.body.as_ref().map(ExpectedBody::bytes)
+    }
+
     /// Bytes of the request body.
     pub(super) fn body_size(&self) -> usize {
         self.body.as_ref().map_or(0, ExpectedBody::size)

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use crate::collection::{OriginPattern, PortPattern, Profile, StubFile};
 use crate::model::{Authority, Scheme};
 
@@ -433,6 +435,11 @@ impl Index {
     /// The scenario of a reference.
     pub fn scenario(&self, at: ScenarioRef) -> &crate::collection::Scenario {
         &self.stub(at).stub.scenarios[at.scenario]
+    }
+
+    /// The request body of a scenario, if there is a byte in it.
+    pub fn request_body(&self, at: ScenarioRef) -> Option<&Bytes> {
+        self.stubs[self.first_of[at.collection] + at.stub].scenarios[at.scenario].body()
     }
 
     /// The collection of a reference.

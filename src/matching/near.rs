@@ -329,17 +329,33 @@ fn distance(pattern: &[SegmentPattern], path: &[&str]) -> usize {
     longer - forward.max(backward).min(longer)
 }
 
-/// 0 to 1: how alike the texts are, without the segments that the pattern leaves open.
+/// 0 to 1: how alike the paths are from their beginnings, or from their ends: one may lack a prefix such as `/v1`.
 fn likeness(pattern: &[SegmentPattern], path: &[&str]) -> f64 {
+    let forward = likeness_of(pattern.iter(), path.iter());
+    if pattern.len() == path.len() {
+        return forward;
+    }
+    forward.max(likeness_of(pattern.iter().rev(), path.iter().rev()))
+}
+
+/// 0 to 1: how alike the texts are, without the segments that the pattern leaves open.
+fn likeness_of<'a>(
+    mut pattern: impl Iterator<Item = &'a SegmentPattern>,
+    mut path: impl Iterator<Item = &'a &'a str>,
+) -> f64 {
     let (mut text, mut call) = (String::new(), String::new());
-    for at in 0..pattern.len().max(path.len()) {
-        let open = match pattern.get(at) {
+    loop {
+        let (ours, theirs) = (pattern.next(), path.next());
+        if ours.is_none() && theirs.is_none() {
+            break;
+        }
+        let open = match ours {
             Some(SegmentPattern::Literal(literal)) => Some(literal.as_str()),
             Some(SegmentPattern::Glob(glob)) => Some(glob.as_str()),
             Some(_) => None,
             None => Some(""),
         };
-        let theirs = path.get(at).copied().unwrap_or_default();
+        let theirs = theirs.copied().unwrap_or_default();
         text.extend(["/", open.unwrap_or("*")]);
         call.extend(["/", if open.is_some() { theirs } else { "*" }]);
     }

@@ -13,8 +13,6 @@ use crate::model::{Shape, media::Kind};
 
 /// Near scenarios for which something is proposed.
 const MAX_NEAR: usize = 3;
-/// Larger bodies are not looked into.
-const MAX_BODY: usize = 1024 * 1024;
 
 /// Changes of a collection, by the reason of the miss.
 pub(super) fn changes(desk: &mut Desk<'_>) {
@@ -42,9 +40,12 @@ pub(super) fn changes(desk: &mut Desk<'_>) {
         Reason::Value | Reason::Query | Reason::Header | Reason::Body => {
             let enabled: Vec<usize> = (0..all).filter(|at| desk.near(*at).standing == Standing::Enabled).collect();
             for (turn, at) in enabled.into_iter().enumerate() {
-                differing(desk, at);
+                // What always helps first: trials have a budget.
                 if turn == 0 {
                     one_more(desk, at);
+                }
+                differing(desk, at);
+                if turn == 0 {
                     whatever(desk, at);
                 }
             }
@@ -55,12 +56,11 @@ pub(super) fn changes(desk: &mut Desk<'_>) {
 /// Rules that make a near scenario agree.
 fn differing(desk: &mut Desk<'_>, at: usize) {
     let near = desk.near(at);
-    if desk.context.call.body.len() > MAX_BODY {
-        return;
-    }
     let kind = Kind::of(desk.context.call.fields.text("content-type").as_deref());
     let is_whole = desk.bench.is_whole(near.at);
-    for Forgiving { rules, loosens, is_unique } in rules::forgiving(&near.evaluation, kind) {
+    let known = desk.stub(near).rules.iter().chain(&desk.context.index.source(near.at).collection.manifest.rules);
+    let known: Vec<&Rule> = known.collect();
+    for Forgiving { rules, loosens, is_unique } in rules::forgiving(&near.evaluation, kind, &known) {
         // Of a stub with very many scenarios not all are tried: only what cannot be another's value is let pass.
         if !is_whole && !is_unique {
             continue;
@@ -315,10 +315,18 @@ fn named(desk: &mut Desk<'_>) {
             key.short(),
             like.name
         );
-        let (stub, scenario, to, name) = (key.clone(), like.name.clone(), key.clone(), name.clone());
+        let (stub, scenario, to, new) = (key.clone(), like.name.clone(), key.clone(), name.clone());
         let request = Box::new(like.request.clone());
-        let change = Change::CopyScenario { stub, scenario, to, name: name.clone(), request };
-        desk.offer(Loosens::OneCall, 0, title, change, |hit| hit == name);
+        let change = Change::CopyScenario { stub, scenario, to, name: new, request };
+        if !desk.offer(Loosens::OneCall, 0, title, change, |hit| hit == name) {
+            // It would be the same under another name.
+            let (short, own) = (quoted(&key.short()), quoted(name));
+            let asked = asked(desk.context, &key.path);
+            let command = format!("retake mock scenario add {} {short} --name {own}{asked}", quoted(&collection));
+            let title = format!("add the scenario `{name}` to {}, with an empty 200 until you edit it", key.short());
+            let (collection, does) = (collection.clone(), Does::Command(command));
+            desk.found.push(Proposal { loosens: Loosens::OneCall, near: Some(0), title, collection, does });
+        }
     }
     if let Some(code) = steering.code.as_deref().and_then(|code| code.parse::<u16>().ok()) {
         let asked = asked(desk.context, &key.path);

@@ -1,7 +1,7 @@
 //! The rule that makes one item of a call agree with a scenario.
 
 use super::Loosens;
-use crate::collection::{Place, Rule, RuleAction};
+use crate::collection::{Place, Rule, RuleAction, RuleSide};
 use crate::matching::{Evaluation, Item, Part, Verdict};
 use crate::model::Shape;
 use crate::model::media::Kind;
@@ -34,8 +34,9 @@ pub(super) struct Forgiving {
 }
 
 /// What would make the scenario agree: first what takes away the contradictions only, then what takes away every
-/// difference. None of both where an item cannot be named by a rule, or where there are too many.
-pub(super) fn forgiving(evaluation: &Evaluation, kind: Kind) -> Vec<Forgiving> {
+/// difference. None of both where an item cannot be named by a rule, or where there are too many. `known` are the rules
+/// that hold now, the stub's first.
+pub(super) fn forgiving(evaluation: &Evaluation, kind: Kind, known: &[&Rule]) -> Vec<Forgiving> {
     let listed: usize = Part::ALL.iter().map(|part| evaluation.part(*part).items.len()).sum();
     let counted: u32 = Part::ALL.iter().map(|part| evaluation.part(*part).tally).map(|it| it.all() - it.same).sum();
     if listed as u64 != u64::from(counted) {
@@ -47,15 +48,19 @@ pub(super) fn forgiving(evaluation: &Evaluation, kind: Kind) -> Vec<Forgiving> {
         .copied()
         .filter(|(part, item)| item.verdict == Verdict::Different && *part != Part::Fields)
         .collect();
-    let some = (!contradicted.is_empty() && contradicted.len() < all.len()).then(|| together(&contradicted, kind));
-    let found = some.into_iter().chain([together(&all, kind)]);
+    let some =
+        (!contradicted.is_empty() && contradicted.len() < all.len()).then(|| together(&contradicted, kind, known));
+    let found = some.into_iter().chain([together(&all, kind, known)]);
     found.flatten().filter(|forgiving| !forgiving.rules.is_empty()).collect()
 }
 
-fn together(items: &[(Part, &Item)], kind: Kind) -> Option<Forgiving> {
+fn together(items: &[(Part, &Item)], kind: Kind, known: &[&Rule]) -> Option<Forgiving> {
     let mut found = Forgiving { rules: Vec::new(), loosens: Loosens::MadeUp, is_unique: true };
     for (part, item) in items {
-        let (rule, loosens) = rule(*part, item, kind)?;
+        let (rule, loosens) = match item.matcher {
+            true => (instead_of_match(*part, item, known)?, Loosens::Values),
+            false => rule(*part, item, kind)?,
+        };
         found.is_unique &= rule.shape.is_some_and(Shape::is_unique);
         found.loosens = found.loosens.max(loosens);
         match found.rules.iter_mut().find(|known| known.same_item(&rule)) {
@@ -77,9 +82,6 @@ fn both(one: RuleAction, other: RuleAction) -> RuleAction {
 }
 
 fn rule(part: Part, item: &Item, kind: Kind) -> Option<(Rule, Loosens)> {
-    if item.matcher {
-        return None;
-    }
     let (place, name) = place(part, &item.name, kind)?;
     let [expected, got] = [&item.expected, &item.got].map(|value| value.as_deref().map(bare));
     let shape = |value: &Option<String>| value.as_deref().and_then(Shape::of).filter(|it| is_made_up(*it));
@@ -104,6 +106,27 @@ fn rule(part: Part, item: &Item, kind: Kind) -> Option<(Rule, Loosens)> {
             Some((plain(RuleAction::Ignore), if made_up { Loosens::MadeUp } else { Loosens::Values }))
         }
     }
+}
+
+/// Where a rule asks for a value that the call does not have: one that takes any, in its place. What the scenario itself
+/// asks for stays.
+fn instead_of_match(part: Part, item: &Item, known: &[&Rule]) -> Option<Rule> {
+    let is_it = |rule: &&&Rule| {
+        let (place, label) = match rule.place {
+            Place::Path => (Part::Captures, rule.name.clone()),
+            Place::Query => (Part::Query, rule.name.clone()),
+            Place::Field => (Part::Fields, rule.name.clone()),
+            Place::Cookie => (Part::Fields, format!("Cookie {}", rule.name)),
+            Place::Form => (Part::Body, rule.name.clone()),
+            Place::Json if rule.name.starts_with('/') => (Part::Body, rule.name.clone()),
+            Place::Json | Place::Body => return false,
+        };
+        let asks = rule.action == RuleAction::Match && rule.side == RuleSide::Request && !rule.off;
+        asks && place == part && label == item.name
+    };
+    let found = known.iter().find(is_it)?;
+    let action = if item.got.is_some() { RuleAction::Any } else { RuleAction::Ignore };
+    Some(Rule::new(found.place, found.name.clone(), action))
 }
 
 fn is_made_up(shape: Shape) -> bool {

@@ -40,7 +40,7 @@ fn fixed(made: &Source, call: &Call, profile: Profile, state: &dyn State) -> Vec
         let after = again(after);
         assert!(answer(&after, call, profile).is_some(), "{}: {:?}", fix.title, change);
         for file in &made.collection.stubs {
-            for scenario in &file.stub.scenarios {
+            for scenario in file.stub.scenarios.iter().filter(|scenario| !scenario.disabled) {
                 let body = scenario.request.body.as_ref().and_then(|spec| (made.body)(spec)).unwrap_or_default();
                 let own = Call::of(&file.stub, scenario, body);
                 assert_eq!(answer(&after, &own, profile), answer(&before, &own, profile), "{}", fix.title);
@@ -89,5 +89,274 @@ fn each_change_works_and_breaks_no_other() {
     ] {
         fixed(&collection(&[], stubs), &call(line), Profile::Best, &Untouched);
     }
-    let _ = (changes, UsedUp, EndPolicy::Miss, StateSpec { of: None, requires: None, next: None });
+}
+
+/// The first titles, shortened to what differs from case to case.
+#[test]
+fn each_cause_has_its_fix() {
+    let uuid = |last: u32| format!("0193f3a2-7c1e-7d30-9a55-2f6f0c1be{last:03}");
+    let one_more = |name: &str| format!("add a scenario for this call, with the answer of `{name}` until you edit it");
+    let default =
+        |name: &str, stub: &str| format!("let `{name}` answer every call of {stub} that no other scenario answers");
+    let cases: Vec<(Vec<String>, String, Vec<String>)> = vec![
+        // A value that may matter: another scenario first, then the rule, which says what it lets pass.
+        (
+            vec!["GET /search | two ?q=a&page=2".into()],
+            "GET /search?q=a&page=3".into(),
+            vec![
+                one_more("two"),
+                "in GET /search, take any value for the query's `page`, so that `two` answers whatever it is".into(),
+                default("two", "GET /search"),
+            ],
+        ),
+        // One that is made up: the rule first.
+        (
+            vec![format!("GET /x | a ?id={}", uuid(1))],
+            format!("GET /x?id={}", uuid(2)),
+            vec![
+                "in GET /x, take anything that looks like a UUID for the query's `id`".into(),
+                one_more("a"),
+                default("a", "GET /x"),
+            ],
+        ),
+        (
+            vec!["GET /x | a".into()],
+            "GET /x?utm_source=mail".into(),
+            vec!["in GET /x, ignore the query's `utm_source`".into(), one_more("a"), default("a", "GET /x")],
+        ),
+        (
+            vec!["GET /x | a ?q=1".into()],
+            "GET /x".into(),
+            vec![
+                one_more("a"),
+                "in GET /x, ignore the query's `q`, so that `a` answers with it and without".into(),
+                default("a", "GET /x"),
+            ],
+        ),
+        (
+            vec![format!("GET /x | a Cookie:sid={}", uuid(1))],
+            format!("GET /x Cookie:sid={}", uuid(2)),
+            vec![
+                "in GET /x, take anything that looks like a UUID for the cookie `sid`".into(),
+                one_more("a"),
+                default("a", "GET /x"),
+            ],
+        ),
+        (
+            vec!["GET /x | a X-Trace-Id:one".into()],
+            "GET /x X-Trace-Id:two".into(),
+            vec!["in GET /x, take any value for the field `X-Trace-Id`".into(), one_more("a"), default("a", "GET /x")],
+        ),
+        // Of an array one rule for all elements.
+        (
+            vec![format!("POST /o | a {{\"items\":[{{\"id\":\"{}\"}},{{\"id\":\"{}\"}}]}}", uuid(1), uuid(2))],
+            format!("POST /o {{\"items\":[{{\"id\":\"{}\"}},{{\"id\":\"{}\"}}]}}", uuid(3), uuid(4)),
+            vec![
+                "in POST /o, take anything that looks like a UUID for the JSON member `/items/*/id`".into(),
+                one_more("a"),
+                default("a", "POST /o"),
+            ],
+        ),
+        // What is contradicted is enough, where the rest may differ.
+        (
+            vec!["POST /o | a {\"a\":1,\"b\":2,\"c\":3,\"nonce\":4}".into()],
+            "POST /o {\"a\":1,\"b\":2,\"c\":3,\"nonce\":5,\"d\":6}".into(),
+            vec!["in POST /o, take any value for the JSON member `/nonce`".into(), one_more("a"), default("a", "POST /o")],
+        ),
+        (
+            vec!["POST /o | a a=1&b=2".into()],
+            "POST /o a=1&b=3".into(),
+            vec![
+                one_more("a"),
+                "in POST /o, take any value for the form's `b`, so that `a` answers whatever it is".into(),
+                default("a", "POST /o"),
+            ],
+        ),
+        // No rule can name a part of a text.
+        (vec!["PUT /o | a one two".into()], "PUT /o one three".into(), vec![one_more("a"), default("a", "PUT /o")]),
+        (
+            vec!["GET /users/octocat | a".into()],
+            "GET /users/torvalds".into(),
+            vec![
+                "answer GET /users/torvalds too, as GET /users/octocat#a does".into(),
+                "make /users/{user} of GET /users/octocat, and take any value for `user`, so that `a` answers".into(),
+            ],
+        ),
+        (
+            vec!["GET /users/{login} | a {login=octocat}".into()],
+            "PATCH /users/octocat".into(),
+            vec!["answer PATCH /users/{login} too, as GET /users/{login}#a does, or make the call with GET".into()],
+        ),
+        (
+            vec!["GET /users/{login} | a {login=octocat}".into()],
+            "GET /users/octocat/".into(),
+            vec![
+                "answer GET /users/{login}/ too, as GET /users/{login}#a does, or correct the path in the call: /users/{login}"
+                    .into(),
+            ],
+        ),
+        (
+            vec!["GET /users/{login} | a {login=octocat}".into()],
+            "GET /v1/users/octocat".into(),
+            vec!["answer GET /v1/users/octocat too, as GET /users/{login}#a does".into()],
+        ),
+        (
+            vec!["GET /users/{login} | a {login=octocat}".into()],
+            "GET http://a.test /users/octocat".into(),
+            vec!["answer GET http://a.test/users/{login} too, as GET /users/{login}#a of https://a.test does".into()],
+        ),
+    ];
+    for (stubs, line, expected) in cases {
+        let stubs: Vec<&str> = stubs.iter().map(String::as_str).collect();
+        assert_eq!(changes(&stubs, &line), expected, "{line}");
+    }
+}
+
+/// A stub for one path with these scenarios.
+fn one_stub(path: &str, scenarios: &[String]) -> Source {
+    let mut made = collection(&[], &[&format!("GET {path} | {}", scenarios[0])]);
+    let stub = &mut std::sync::Arc::make_mut(&mut made.collection).stubs[0].stub;
+    stub.scenarios.extend(scenarios[1..].iter().map(|text| crate::matching::tests::scenario(text)));
+    made
+}
+
+#[test]
+fn a_rule_that_would_mix_up_recorded_scenarios_is_not_proposed() {
+    // Pages one and two would be the same to it.
+    let pages = one_stub("/list", &["one ?page=1".into(), "two ?page=2".into()]);
+    let titles = fixed(&pages, &call("GET /list?page=3"), Profile::Best, &Untouched);
+    assert!(titles.iter().all(|title| !title.contains("take any")), "{titles:?}");
+    assert!(titles[0].starts_with("add a scenario"), "{titles:?}");
+    // Recorded ids are told apart, and another is taken for one of them.
+    let id = |last: usize| format!("0193f3a2-7c1e-7d30-9a55-2f6f0c1b{last:04}");
+    let orders: Vec<String> = (0..3).map(|number| format!("order-{number} ?id={}", id(number))).collect();
+    let new = call(&format!("GET /order?id={}", id(9999)));
+    let titles = fixed(&one_stub("/order", &orders), &new, Profile::Best, &Untouched);
+    let fresh = "in GET /order, take for the query's `id` any value that looks like a UUID and was not recorded";
+    assert_eq!(titles[0], fresh);
+    // Of very many not all are tried.
+    let orders: Vec<String> = (0..200).map(|number| format!("order-{number} ?id={}", id(number))).collect();
+    assert_eq!(fixed(&one_stub("/order", &orders), &new, Profile::Best, &Untouched)[0], fresh);
+    let many: Vec<String> = (0..200).map(|number| format!("page-{number} ?page={number}")).collect();
+    let titles = fixed(&one_stub("/list", &many), &call("GET /list?page=999"), Profile::Best, &Untouched);
+    assert!(titles.iter().all(|title| !title.contains("take any")), "{titles:?}");
+    assert!(titles[0].starts_with("add a scenario"), "{titles:?}");
+}
+
+#[test]
+fn a_scenario_that_agrees_is_let_answer() {
+    let answers = |count: usize| {
+        let mut made = collection(&[], &["GET /job | job"]);
+        let scenario = &mut std::sync::Arc::make_mut(&mut made.collection).stubs[0].stub.scenarios[0];
+        scenario.responses = vec![scenario.response.take().unwrap(); count];
+        scenario.end = Some(EndPolicy::Miss);
+        made
+    };
+    let line = call("GET /job");
+    let titles = fixed(&answers(3), &line, Profile::Best, &UsedUp);
+    assert_eq!(
+        titles,
+        [
+            "let GET /job#job answer 4 calls: the last answer is given once more",
+            "let GET /job#job go on with its last answer, however often it is asked",
+        ]
+    );
+    let report = report_of(&index(vec![answers(3)]), &line, Profile::Best, &UsedUp);
+    assert_eq!(report.detail, "used up: this sequence had 3 answers, and this call asks for a 4th");
+    let report = report_of(&index(vec![answers(1)]), &line, Profile::Best, &UsedUp);
+    assert_eq!(report.detail, "used up: this sequence had 1 answer, and this call asks for a 2nd");
+
+    let mut made = collection(&[], &["GET /off | off"]);
+    std::sync::Arc::make_mut(&mut made.collection).stubs[0].stub.scenarios[0].disabled = true;
+    let titles = fixed(&made, &call("GET /off"), Profile::Best, &Untouched);
+    assert_eq!(titles, ["let GET /off#off answer again: it is disabled"]);
+
+    struct Elsewhere;
+    impl State for Elsewhere {
+        fn is_in_wrong_state(&self, _: crate::matching::ScenarioRef) -> bool {
+            true
+        }
+    }
+    let mut made = collection(&[], &["GET /cart | full"]);
+    let state = StateSpec { of: Some("cart".into()), requires: Some("full".into()), next: None };
+    std::sync::Arc::make_mut(&mut made.collection).stubs[0].stub.scenarios[0].state = Some(state);
+    let report = report_of(
+        &index(vec![source(Collection::clone(&made.collection))]),
+        &call("GET /cart"),
+        Profile::Best,
+        &Elsewhere,
+    );
+    assert_eq!(report.fixes[0].command, "retake state set cart full");
+    let titles = fixed(&made, &call("GET /cart"), Profile::Best, &Elsewhere);
+    assert_eq!(titles[1..], ["let GET /cart#full answer in every state"]);
+}
+
+#[test]
+fn every_profile_has_fixes_that_work_in_it() {
+    let stubs = ["GET /search | two ?q=a&page=2"];
+    let titles = fixed(&collection(&[], &stubs), &call("GET /search?q=a&page=2&x=1"), Profile::Strict, &Untouched);
+    assert!(titles[0].starts_with("add a scenario") && titles[1].contains("ignore the query's `x`"), "{titles:?}");
+    assert!(titles.iter().all(|title| !title.contains("that no other scenario answers")), "strict knows no default");
+    let titles = fixed(&collection(&[], &stubs), &call("GET /other/path"), Profile::Postman, &Untouched);
+    assert!(titles.iter().any(|title| title.starts_with("record the true answer")), "{titles:?}");
+    let titles = fixed(&collection(&[], &stubs), &call("GET /search/all?q=a&page=2"), Profile::Postman, &Untouched);
+    assert!(titles[0].starts_with("answer GET /search/all too"), "{titles:?}");
+}
+
+#[test]
+fn what_a_rule_asks_for_can_be_let_pass_but_not_what_was_refused() {
+    let rules = |text: &str| {
+        let mut made = collection(&[], &["GET /x | a ?t=1"]);
+        let rules = vec![serde_json::from_str(text).unwrap()];
+        std::sync::Arc::make_mut(&mut made.collection).stubs[0].stub.rules = rules;
+        made
+    };
+    let asks = r#"{"place": "query", "name": "t", "action": "match", "is": {"regex": "^[0-9]+$"}}"#;
+    let titles = fixed(&rules(asks), &call("GET /x?t=soon"), Profile::Best, &Untouched);
+    let any = "in GET /x, take any value for the query's `t`, so that `a` answers whatever it is";
+    assert!(titles.iter().any(|title| title == any), "{titles:?}");
+    let off = r#"{"place": "query", "name": "t", "action": "any", "off": true}"#;
+    let titles = fixed(&rules(off), &call("GET /x?t=2"), Profile::Best, &Untouched);
+    assert!(titles.iter().all(|title| !title.contains("take any")), "{titles:?}");
+}
+
+#[test]
+fn no_secret_and_no_large_body_is_written_into_a_change() {
+    let secret = "hunter2secret";
+    let stubs = ["POST /login | in ?a=1 Authorization:Basic {\"password\":\"p\",\"user\":\"u\"}"];
+    let line = format!(
+        "POST /login?a=2&access_token={secret} Authorization:Bearer-{secret} {{\"password\":\"{secret}\",\"user\":\"v\"}}"
+    );
+    let report = report_of(&index(vec![collection(&[], &stubs)]), &call(&line), Profile::Best, &Untouched);
+    assert!(report.fixes.iter().any(|fix| fix.change.is_some()), "{:?}", report.fixes);
+    assert!(!serde_json::to_string(&report.fixes).unwrap().contains(secret));
+    fixed(&collection(&[], &stubs), &call(&line), Profile::Best, &Untouched);
+
+    let text = "x".repeat(100_000);
+    let (stub, line) = (format!("PUT /o | a {text}"), format!("PUT /o {text}y"));
+    let titles = changes(&[&stub], &line);
+    assert_eq!(titles[0], "add a scenario for such calls with any body, with the answer of `a` until you edit it");
+    let report = report_of(&index(vec![collection(&[], &[&stub])]), &call(&line), Profile::Best, &Untouched);
+    assert!(serde_json::to_string(&report.fixes).unwrap().len() < 8 * 1024);
+}
+
+#[test]
+fn a_call_in_no_log_is_told_what_to_do_by_hand() {
+    let index = index(vec![collection(&[], &["GET /search | two ?q=a&page=2"])]);
+    let call = call("GET /search?q=a&page=3");
+    let Selection::Miss(miss) = index.select(&call, Profile::Best, &Untouched) else { panic!("a hit") };
+    let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
+    let (profile, logged) = (Profile::Best, false);
+    let context =
+        Context { index: &index, call: &call, id: "explain", status: 501, profile, logged, cursor: None, mask: &mask };
+    let commands: Vec<String> = MissReport::new(&context, &miss).fixes.into_iter().map(|fix| fix.command).collect();
+    assert_eq!(
+        commands,
+        [
+            "retake mock scenario add test 'GET /search' --name page-3 --query q=a --query page=3 --body BODY",
+            "write into stubs/a.test/get-search-two.json: under \"rules\": {\"place\":\"query\",\"name\":\"page\",\"action\":\"any\"}",
+            "retake mock default test 'GET /search#two'",
+            "retake replay test --on-miss record",
+        ]
+    );
 }

@@ -9,19 +9,28 @@ use bytes::Bytes;
 use super::super::Context;
 use crate::collection::{BodySpec, Change, Collection, ResponseSpec, Scenario, Stub, StubFile, answers_of};
 use crate::matching::{Call, Index, Miss, RequestBody, ScenarioRef, Selection, Source, Standing, State, Untouched};
+use crate::model::media::Kind;
 
 /// Scenarios of a stub that are looked at; of a larger one some are left out.
 const MAX_SIBLINGS: usize = 48;
+/// Bytes of their request bodies, likewise.
+const MAX_BYTES: usize = 24 * 1024;
 /// What trials may cost together, in units of some 0.3 µs.
-const BUDGET: usize = 8_000;
-/// Bytes of request bodies in files that are read.
-const MAX_FILES: usize = 1024 * 1024;
+const BUDGET: usize = 10_000;
+/// Larger bodies are stood for by a hash: as a whole they are the same or not.
+const MAX_BODY: usize = 32 * 1024;
+/// Bytes of bodies that are hashed.
+const MAX_HASHED: usize = 16 * 1024 * 1024;
 
 /// Tries changes, as long as the budget lasts. It is counted in work, not in time: the same miss has the same fixes.
 pub(super) struct Bench<'a> {
     context: &'a Context<'a>,
     miss: &'a Miss,
+    /// The call, a large body stood for by its hash.
+    call: Call,
     left: usize,
+    /// Bytes that may still be hashed.
+    hashed: usize,
     parts: HashMap<(usize, usize), Arc<Part>>,
 }
 
@@ -40,7 +49,12 @@ type Reader = Arc<dyn Fn(&BodySpec) -> RequestBody + Send + Sync>;
 
 impl<'a> Bench<'a> {
     pub(super) fn new(context: &'a Context<'a>, miss: &'a Miss) -> Self {
-        Bench { context, miss, left: BUDGET, parts: HashMap::new() }
+        let mut hashed = MAX_HASHED;
+        // One that is too large even for that has no fix.
+        let body = stand_in(&context.call.body, &mut hashed);
+        let left = if body.is_some() { BUDGET } else { 0 };
+        let call = Call { body: body.unwrap_or_default(), ..context.call.clone() };
+        Bench { context, miss, call, left, hashed, parts: HashMap::new() }
     }
 
     /// Whether every scenario of the stub is looked at.
@@ -63,13 +77,15 @@ impl<'a> Bench<'a> {
         let standings = Standings::of(self.context, self.miss, at, change, &after);
         let index = part.index(after);
         let profile = self.context.profile;
-        let Selection::Hit(hit) = index.select(self.context.call, profile, &standings) else { return None };
+        let Selection::Hit(hit) = index.select(&self.call, profile, &standings) else { return None };
         let name = index.scenario(hit.at).name.clone();
+        // A default answers after all others.
+        let siblings = if matches!(change, Change::SetDefault { .. }) { &[][..] } else { &part.siblings };
         // Who had no answer before, because it was disabled, may have one now.
         let stay = |(call, before): &(Call, Option<String>)| {
             before.is_none() || answered(&index, call, profile).as_deref() == before.as_deref()
         };
-        part.siblings.iter().all(stay).then_some(name)
+        siblings.iter().all(stay).then_some(name)
     }
 
     fn part(&mut self, at: ScenarioRef) -> Option<Arc<Part>> {
@@ -77,7 +93,7 @@ impl<'a> Bench<'a> {
         if let Some(part) = self.parts.get(&place) {
             return Some(Arc::clone(part));
         }
-        let mut part = Part::of(self.context, at)?;
+        let mut part = Part::of(self.context, at, &mut self.hashed)?;
         self.left = self.left.checked_sub(part.cost)?;
         let index = part.index(part.collection.clone());
         let stub = &part.collection.stubs[0].stub;
@@ -105,25 +121,44 @@ fn answered(index: &Index, call: &Call, profile: crate::collection::Profile) -> 
 }
 
 impl Part {
-    fn of(context: &Context<'_>, at: ScenarioRef) -> Option<Part> {
+    fn of(context: &Context<'_>, at: ScenarioRef, hashed: &mut usize) -> Option<Part> {
         let source = context.index.source(at);
         let file = context.index.stub(at);
         let all = file.stub.scenarios.len();
-        let picked = (0..all).filter(|position| *position == at.scenario || *position < MAX_SIBLINGS);
-        let scenarios: Vec<Scenario> = picked.map(|position| bare(&file.stub.scenarios[position])).collect();
-        let (files, mut size) = files(&scenarios, &source.body)?;
-        let inline = |spec: &BodySpec| {
-            let json = spec.json.as_ref().map_or(0, |json| json.text().len());
-            json + spec.text.as_ref().map_or(0, String::len) + spec.base64.as_ref().map_or(0, String::len)
-        };
-        size += scenarios.iter().filter_map(|scenario| scenario.request.body.as_ref()).map(inline).sum::<usize>();
+        let (mut scenarios, mut files, mut size) = (Vec::new(), HashMap::new(), 0);
+        for scenario in 0..all.min(MAX_SIBLINGS.max(at.scenario + 1)) {
+            let is_near = scenario == at.scenario;
+            if !is_near && (scenario >= MAX_SIBLINGS || size > MAX_BYTES) {
+                continue;
+            }
+            let mut copy = bare(&file.stub.scenarios[scenario]);
+            if let (Some(spec), Some(bytes)) =
+                (&mut copy.request.body, context.index.request_body(ScenarioRef { scenario, ..at }))
+            {
+                let body = stand_in(bytes, hashed)?;
+                size += body.len();
+                match &spec.file {
+                    Some(file) => drop(files.insert(file.clone(), body)),
+                    None if body.len() == bytes.len() => {}
+                    None => {
+                        let text = String::from_utf8_lossy(&body).into_owned();
+                        *spec = BodySpec { text: Some(text), ..BodySpec::default() };
+                    }
+                }
+            }
+            scenarios.push(copy);
+        }
         let read = Arc::clone(&source.body);
         let body = move |spec: &BodySpec| match &spec.file {
             Some(file) => files.get(file).cloned(),
             None => read(spec),
         };
+        // Structured bodies are taken apart.
+        let is_plain =
+            matches!(Kind::of(context.call.fields.text("content-type").as_deref()), Kind::Text | Kind::Binary);
+        let bytes = size + context.call.body.len().min(MAX_BODY);
         let compared = scenarios.len() * scenarios.len().min(8);
-        let cost = 50 + compared + 4 * scenarios.len() + (size + context.call.body.len()) / 50;
+        let cost = 50 + compared + 4 * scenarios.len() + bytes / if is_plain { 1000 } else { 15 };
         let is_whole = scenarios.len() == all;
         let stub = StubFile { path: file.path.clone(), stub: with(&file.stub, scenarios).into() };
         let collection = Collection { manifest: source.collection.manifest.clone(), stubs: vec![stub] };
@@ -136,19 +171,13 @@ impl Part {
     }
 }
 
-/// The request bodies that are files; none if they are too large to be read here.
-fn files(scenarios: &[Scenario], read: &Reader) -> Option<(HashMap<String, Bytes>, usize)> {
-    let (mut files, mut size) = (HashMap::new(), 0);
-    for spec in scenarios.iter().filter_map(|scenario| scenario.request.body.as_ref()) {
-        let Some(file) = &spec.file else { continue };
-        let bytes = read(spec)?;
-        size += bytes.len();
-        if size > MAX_FILES {
-            return None;
-        }
-        files.insert(file.clone(), bytes);
+/// The body, or what stands for a large one; none where too much was hashed already.
+fn stand_in(body: &Bytes, hashed: &mut usize) -> Option<Bytes> {
+    if body.len() <= MAX_BODY {
+        return Some(body.clone());
     }
-    Some((files, size))
+    *hashed = hashed.checked_sub(body.len())?;
+    Some(Bytes::from(blake3::hash(body).to_hex().to_string()))
 }
 
 /// A scenario without its answers: how many there are, and the status of the first.
