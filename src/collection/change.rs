@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use super::key::StubKey;
 use super::pattern::PathPattern;
@@ -423,7 +424,7 @@ fn answer(
     match responses {
         [] => return Err(ChangeError::NoAnswer(scenario.name.clone())),
         [only] => {
-            scenario.response = Some(ResponseSpec { times: None, ..only.clone() });
+            scenario.response = Some(Arc::new(ResponseSpec { times: None, ..only.clone() }));
             (scenario.responses, scenario.end) = (Vec::new(), None);
         }
         several => {

@@ -350,7 +350,7 @@ pub fn path_fault(path: &str) -> Option<&'static str> {
 }
 
 fn responses<'a>(scenario: &'a Scenario, place: &Place) -> Vec<(Place, &'a ResponseSpec)> {
-    let single = scenario.response.iter().map(|response| (place.key("response"), response));
+    let single = scenario.response.iter().map(|response| (place.key("response"), &**response));
     let steps = scenario.responses.iter().enumerate();
     single.chain(steps.map(|(at, response)| (place.key("responses").index(at), response))).collect()
 }
@@ -416,6 +416,9 @@ impl Faults {
                     let message =
                         "a rule about the whole body needs `\"action\": \"match\"`: switch the body off with `match`";
                     self.add(&place.key("place"), message);
+                }
+                rule::Place::Xml => {
+                    self.add(&place.key("place"), "a rule about values in XML needs `\"action\": \"match\"`");
                 }
                 rule::Place::Json if !rule.name.is_empty() && !rule.name.starts_with('/') => {
                     let message = format!("`{}` is no JSON pointer (RFC 6901): write `/{}`", rule.name, rule.name);

@@ -1,6 +1,7 @@
 //! Scenarios that answer as others do, and sequences that go on with their last answer.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use super::stub::{RequestSpec, Scenario};
 
@@ -21,7 +22,7 @@ pub(super) fn copy(known: &Scenario, name: &str, request: &RequestSpec) -> Scena
 /// Gives the last answer again until the scenario answers so many calls; whether anything is different afterwards.
 pub(super) fn lengthen(scenario: &mut Scenario, answers: u32) -> bool {
     if let Some(only) = scenario.response.take() {
-        scenario.responses = vec![only];
+        scenario.responses = vec![Arc::unwrap_or_clone(only)];
     }
     let before = answers_of(scenario);
     let lacks = answers.saturating_sub(before);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use super::rule::Place;
+use super::xml_path::XmlPath;
 use crate::model::Shape;
 
 /// Bytes of an expression, a glob or a JSONPath at most.
@@ -313,9 +314,10 @@ pub fn name_fault(place: Place, name: &str) -> Option<String> {
             Some(format!("`{name}` is neither a JSON pointer (RFC 6901) nor a JSONPath (RFC 9535): write `/{name}`"))
         }
         Place::Json => None,
+        Place::Xml => XmlPath::read(name).err(),
         Place::Body if name.is_empty() => None,
         Place::Body => {
-            Some("the whole body has no name: leave `name` out, or look into it with `json` or `form`".into())
+            Some("the whole body has no name: leave `name` out, or look into it with `json`, `xml` or `form`".into())
         }
         _ if name.is_empty() => Some("`name` is empty".to_owned()),
         _ => None,

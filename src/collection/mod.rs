@@ -29,6 +29,7 @@ pub mod stub;
 mod style;
 pub mod template;
 mod used;
+mod xml_path;
 
 pub use answering::{Delay, Fault, FaultKind, MAX_DELAY_MS, PacedPiece, ShiftDates, Span};
 pub use body::{BodySpec, JsonStyle};
@@ -51,6 +52,7 @@ pub use shared::{JsonText, SharedStub};
 pub use state::{START, StateSpec};
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
 pub use used::is_used;
+pub use xml_path::XmlPath;
 
 /// The version of the format that this build reads and writes.
 pub const FORMAT_VERSION: u32 = 1;

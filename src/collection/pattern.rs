@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use regex::Regex;
 
@@ -21,7 +22,7 @@ pub enum SegmentPattern {
     /// `{name}`: one segment, whose value is an item to compare.
     Capture(String),
     /// `{name:[0-9]+}`: the same, of a segment that fits an expression as a whole.
-    Regex(SegmentRegex),
+    Regex(Box<SegmentRegex>),
     /// `*`: any one segment.
     Any,
     /// `**`: any number of segments, none too; only at the end.
@@ -95,8 +96,9 @@ impl std::hash::Hash for SegmentRegex {
 /// A path pattern, compared segment by segment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PathPattern {
-    text: String,
-    segments: Vec<SegmentPattern>,
+    text: Box<str>,
+    /// Shared with whoever compiles them.
+    segments: Arc<[SegmentPattern]>,
 }
 
 impl PathPattern {
@@ -107,17 +109,22 @@ impl PathPattern {
             SegmentPattern::Literal(segment.replace('{', "%7B").replace('}', "%7D").replace('*', "%2A"))
         };
         let segments: Vec<_> = path::segments(path).map(literal).collect();
-        PathPattern { text: render(&segments), segments }
+        PathPattern { text: render(&segments), segments: segments.into() }
     }
 
     /// A pattern of these segments.
     pub fn from_segments(segments: Vec<SegmentPattern>) -> Self {
-        PathPattern { text: render(&segments), segments }
+        PathPattern { text: render(&segments), segments: segments.into() }
     }
 
     /// The segments in order.
     pub fn segments(&self) -> &[SegmentPattern] {
         &self.segments
+    }
+
+    /// The same, to be kept.
+    pub fn shared_segments(&self) -> Arc<[SegmentPattern]> {
+        Arc::clone(&self.segments)
     }
 
     /// The pattern as written in a file.
@@ -131,8 +138,8 @@ impl PathPattern {
     }
 }
 
-fn render(segments: &[SegmentPattern]) -> String {
-    segments.iter().map(|segment| format!("/{segment}")).collect()
+fn render(segments: &[SegmentPattern]) -> Box<str> {
+    segments.iter().map(|segment| format!("/{segment}")).collect::<String>().into()
 }
 
 impl fmt::Display for SegmentPattern {
@@ -187,7 +194,7 @@ impl FromStr for PathPattern {
             }
             segments.push(parse_segment(text, segment)?);
         }
-        let pattern = PathPattern { text: text.to_owned(), segments };
+        let pattern = PathPattern { text: text.into(), segments: segments.into() };
         let names: Vec<_> = pattern.captures().collect();
         match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
             Some((_, name)) => Err(BadPattern::Twice(text.to_owned(), (*name).to_owned())),
@@ -210,7 +217,7 @@ fn parse_segment(text: &str, segment: &str) -> Result<SegmentPattern, BadPattern
             inside.and_then(|inside| inside.split_once(':')).filter(|(name, _)| !bad_name(name))
         {
             let bad = |why| BadPattern::BadRegex(text.to_owned(), segment.to_owned(), why);
-            return SegmentRegex::new(name, regex).map(SegmentPattern::Regex).map_err(bad);
+            return SegmentRegex::new(name, regex).map(|regex| SegmentPattern::Regex(Box::new(regex))).map_err(bad);
         }
         return match inside {
             Some(name) if !bad_name(name) => Ok(SegmentPattern::Capture(name.to_owned())),

@@ -27,6 +27,8 @@ pub enum Place {
     Form,
     /// Cookies; `name` is the cookie.
     Cookie,
+    /// Texts and attributes of XML; `name` is a path such as `/order/item[2]/@id`. Only matchers look there.
+    Xml,
     /// The whole body; it has no `name`.
     Body,
 }
@@ -44,6 +46,7 @@ impl Place {
             Place::Json => "json",
             Place::Form => "form",
             Place::Cookie => "cookie",
+            Place::Xml => "xml",
             Place::Body => "body",
         }
     }

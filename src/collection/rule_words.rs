@@ -52,6 +52,7 @@ pub fn item_words(place: Place, name: &str) -> String {
         Place::Json => format!("the JSON member `{name}`"),
         Place::Form => format!("the form's `{name}`"),
         Place::Cookie => format!("the cookie `{name}`"),
+        Place::Xml => format!("the XML's `{name}`"),
         Place::Body => "the body".to_owned(),
     }
 }

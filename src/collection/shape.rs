@@ -245,7 +245,7 @@ mod tests {
                 "`origin`: `api.github.com` is not an origin such as https://api.example.com or a host such as api.example.com:8443",
                 "`path`: the path `users` does not begin with `/`",
                 "unknown key `match.bdy`; did you mean `body`?",
-                "`rules[0].place` is `quary`; expected one of `path`, `query`, `field`, `json`, `form`, `cookie`, `body`; did you mean `query`?",
+                "`rules[0].place` is `quary`; expected one of `path`, `query`, `field`, `json`, `form`, `cookie`, `xml`, `body`; did you mean `query`?",
                 "`scenarios[0].priority` is 3000000000; expected -2147483648 to 2147483647",
                 "unknown key `scenarios[0].reponse`; did you mean `response`?",
                 "`scenarios[0].end` is `cycl`; expected one of `repeat-last`, `cycle`, `miss`, `pass`; did you mean `cycle`?",

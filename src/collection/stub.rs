@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,7 +113,8 @@ impl Stub {
     /// Those of templates stay.
     pub fn flatten_answers(&mut self) {
         for scenario in &mut self.scenarios {
-            let answers = scenario.response.iter_mut().chain(&mut scenario.responses);
+            let only = scenario.response.as_mut().map(Arc::make_mut);
+            let answers = only.into_iter().chain(&mut scenario.responses);
             let bodies = answers.filter(|answer| !answer.template).filter_map(|answer| answer.body.as_mut());
             bodies.for_each(BodySpec::flatten);
         }
@@ -211,7 +213,7 @@ pub struct Scenario {
     pub request: RequestSpec,
     /// The one answer; or else `responses`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response: Option<ResponseSpec>,
+    pub response: Option<Arc<ResponseSpec>>,
     /// The steps of a sequence, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub responses: Vec<ResponseSpec>,
@@ -224,7 +226,7 @@ impl Scenario {
     /// The steps in order; a single answer is one step.
     pub fn steps(&self) -> &[ResponseSpec] {
         match &self.response {
-            Some(response) => std::slice::from_ref(response),
+            Some(response) => std::slice::from_ref(&**response),
             None => &self.responses,
         }
     }

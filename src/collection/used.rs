@@ -35,7 +35,7 @@ pub fn is_used(rule: &Rule, stub: &Stub, content: &dyn Fn(&BodySpec) -> Option<V
             let mut lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
             lines.any(|line| line.0.is(&rule.name))
         }
-        (_, Place::Body) => false,
+        (_, Place::Body | Place::Xml) => false,
         (_, Place::Cookie) => {
             let lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
             let text = |line: &super::FieldLine| line.0.text().into_owned();

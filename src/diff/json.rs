@@ -77,6 +77,14 @@ impl Value {
         }
     }
 
+    /// The characters of a string.
+    pub fn as_string(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            Value::Number(_) | Value::Word(_) => None,
+        }
+    }
+
     /// Puts it into a hash; values that are [the same](Value::same) come to the same.
     pub fn hash_same(&self, state: &mut impl Hasher) {
         match self {

@@ -188,7 +188,10 @@ fn compare_parsed(
             let taken = lens.conditions.taken(received);
             json::compare(ours, theirs, lens.rules, taken.as_ref(), result);
         }
-        (Parsed::Xml(ours), Parsed::Xml(theirs)) => json::compare(ours, theirs, &Rules::default(), None, result),
+        (Parsed::Xml(ours), Parsed::Xml(theirs)) => {
+            let (ours, theirs) = (lens.conditions.left_of(ours), lens.conditions.left_of(theirs));
+            json::compare(&ours, &theirs, &Rules::default(), None, result);
+        }
         (Parsed::Form(ours), Parsed::Form(theirs)) => pairs::compare(ours, theirs, form, result),
         (Parsed::Multipart(ours), Parsed::Multipart(theirs)) => multipart::compare(ours, theirs, form, result),
         (Parsed::Text(one), Parsed::Text(other)) => {

@@ -8,12 +8,16 @@ use std::sync::{Arc, LazyLock};
 use serde_json::Value as Json;
 use serde_json_path::JsonPath;
 
+use super::body::Parsed;
 use super::evaluation::{Part, PartResult};
 use super::matcher::{Circumstances, Found, Test};
 use super::received::Received;
 use super::rules::{Compiled, Rules, Token, tokens};
 use crate::collection::matcher;
-use crate::collection::{Matcher, PathPattern, Place, PlacedMatcher, Rule, RuleAction, RuleSide, SegmentPattern};
+use crate::collection::{
+    Matcher, PathPattern, Place, PlacedMatcher, Rule, RuleAction, RuleSide, SegmentPattern, XmlPath,
+};
+use crate::diff::json::Leaf;
 use crate::model::media::Kind;
 use crate::model::path;
 
@@ -39,6 +43,7 @@ enum Selector {
     Name,
     Pointer(Vec<Token>),
     Path(JsonPath),
+    Xml(XmlPath),
 }
 
 impl Condition {
@@ -49,6 +54,8 @@ impl Condition {
                 matcher::json_path(name).map_or_else(|_| Selector::Pointer(tokens("/ ")), Selector::Path)
             }
             Place::Json => Selector::Pointer(tokens(name)),
+            // One that is none finds nothing, likewise.
+            Place::Xml => XmlPath::read(name).map_or(Selector::Name, Selector::Xml),
             _ => Selector::Name,
         };
         Condition {
@@ -66,7 +73,7 @@ impl Condition {
             Place::Path => Part::Captures,
             Place::Query => Part::Query,
             Place::Field | Place::Cookie => Part::Fields,
-            Place::Json | Place::Form | Place::Body => Part::Body,
+            Place::Json | Place::Form | Place::Xml | Place::Body => Part::Body,
         }
     }
 
@@ -89,7 +96,7 @@ impl Condition {
     fn select<'j>(&self, json: &'j Json) -> Vec<(String, &'j Json)> {
         let mut found = Vec::new();
         match &self.selector {
-            Selector::Name => {}
+            Selector::Name | Selector::Xml(_) => {}
             Selector::Pointer(tokens) => at_pointer(json, tokens, &mut String::new(), &mut found),
             Selector::Path(path) => {
                 let nodes = path.query_located(json);
@@ -97,6 +104,11 @@ impl Condition {
             }
         }
         found
+    }
+
+    /// Whether it looks at the leaf of this path in XML.
+    fn is_at(&self, leaf: &str) -> bool {
+        matches!(&self.selector, Selector::Xml(path) if path.leads_to(leaf))
     }
 
     /// The values of the call in this place.
@@ -121,6 +133,14 @@ impl Condition {
             Place::Json => {
                 let found = received.json().map(|json| self.select(json)).unwrap_or_default();
                 found.into_iter().map(|(_, value)| Found::Json(Cow::Borrowed(value))).collect()
+            }
+            Place::Xml => {
+                let leaves = match received.parsed(Kind::Xml) {
+                    Parsed::Xml(leaves) if received.kind() == Kind::Xml => leaves.as_slice(),
+                    _ => &[],
+                };
+                let found = leaves.iter().filter(|leaf| self.is_at(&leaf.pointer)).take(MAX_FOUND);
+                found.filter_map(|leaf| leaf.value.as_string().map(text)).collect()
             }
             Place::Form => received.form_values(&self.name).into_iter().map(text).collect(),
             Place::Body if self.test.is_graphql() => {
@@ -249,6 +269,15 @@ impl Conditions {
         static VANISHES: LazyLock<Compiled> =
             LazyLock::new(|| Compiled::new(&Rule::new(Place::Query, "", RuleAction::Ignore)));
         if self.0.iter().any(|it| it.condition.is_about(place, name)) { Some(&VANISHES) } else { rule }
+    }
+
+    /// The leaves of XML that are not looked at here.
+    pub(super) fn left_of<'l>(&self, leaves: &'l [Leaf]) -> Cow<'l, [Leaf]> {
+        let is_taken = |leaf: &Leaf| self.0.iter().any(|it| it.condition.is_at(&leaf.pointer));
+        if leaves.iter().any(is_taken) {
+            return leaves.iter().filter(|leaf| !is_taken(leaf)).cloned().collect();
+        }
+        Cow::Borrowed(leaves)
     }
 
     /// The pointers of JSON values that are looked at here, in the scenario's body and in the call's.

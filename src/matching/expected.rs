@@ -6,9 +6,7 @@ use bytes::Bytes;
 
 use serde_json::Value;
 
-use crate::collection::{
-    EndPolicy, Manifest, MatchParts, OriginPattern, Rule, Scenario, SegmentPattern, SegmentRegex, Stub,
-};
+use crate::collection::{EndPolicy, Manifest, MatchParts, OriginPattern, Scenario, SegmentPattern, Stub};
 use crate::model::media::Kind;
 use crate::model::{Fields, path};
 
@@ -21,32 +19,32 @@ use super::pairs::{self, Pair};
 use super::paths;
 use super::placeholder;
 use super::received::{Received, combined};
-use super::rules::{Bodies, Compiled, Rules};
+use super::rules::{Compiled, Rules};
 use super::{Call, ScenarioRef};
 
 /// What all scenarios of a stub have in common.
 pub(super) struct CompiledStub {
     pub(super) method: String,
     pub(super) origin: OriginPattern,
-    pub(super) segments: Vec<SegmentPattern>,
+    pub(super) segments: Arc<[SegmentPattern]>,
     pub(super) specificity: Box<[u8]>,
     /// The stub's file, for the order.
     pub(super) file: String,
     parts: MatchParts,
-    rules: Rules,
+    rules: Arc<Rules>,
 }
 
 impl CompiledStub {
-    /// Compiles a stub with the rules of its collection.
-    pub(super) fn new(stub: &Stub, file: &str, collection: &[Rule], bodies: Bodies<'_>) -> Self {
+    /// Compiles a stub with its rules, those of its collection among them.
+    pub(super) fn new(stub: &Stub, file: &str, rules: Arc<Rules>) -> Self {
         CompiledStub {
             method: stub.method.clone(),
             origin: stub.origin.clone(),
-            segments: stub.path.segments().to_vec(),
+            segments: stub.path.shared_segments(),
             specificity: paths::specificity(stub.path.segments()),
             file: file.to_owned(),
             parts: stub.parts,
-            rules: Rules::new(stub, collection, bodies),
+            rules,
         }
     }
 
@@ -94,7 +92,7 @@ pub(super) struct Expected {
     fields: Vec<(String, String)>,
     /// What `Cookie` lists, sorted.
     cookies: Vec<Pair>,
-    body: Option<ExpectedBody>,
+    body: Option<Box<ExpectedBody>>,
     /// The media type, where there is no body.
     media_type: Option<String>,
     pub(super) conditions: Conditions,
@@ -128,7 +126,8 @@ impl Expected {
             conditions,
             media_type: request.media_type.clone().filter(|_| request.body.is_none()),
             body: spec_and_bytes
-                .and_then(|(spec, bytes)| ExpectedBody::new(spec, request.media_type.as_deref(), bytes)),
+                .and_then(|(spec, bytes)| ExpectedBody::new(spec, request.media_type.as_deref(), bytes))
+                .map(Box::new),
         }
     }
 
@@ -149,12 +148,12 @@ impl Expected {
 
     /// The request body, if there is a byte in it.
     pub(super) fn body(&self) -> Option<&Bytes> {
-        self.body.as_ref().map(ExpectedBody::bytes)
+        self.body.as_deref().map(ExpectedBody::bytes)
     }
 
     /// Bytes of the request body.
     pub(super) fn body_size(&self) -> usize {
-        self.body.as_ref().map_or(0, ExpectedBody::size)
+        self.body.as_ref().map_or(0, |body| body.size())
     }
 
     /// Compares it with a call whose origin, method and path the stub has let through.
@@ -233,28 +232,24 @@ impl Expected {
         let piece = |(at, pattern): (usize, &'a SegmentPattern)| {
             let got = call.get(at).copied().filter(|segment| !segment.is_empty());
             let named = self.captures.iter().find(|capture| capture.segment == at);
-            match (pattern, named) {
-                (SegmentPattern::Literal(_), _) => {
+            match (pattern, pattern.capture(), named) {
+                (SegmentPattern::Literal(_), ..) => {
                     Piece::Text(got.filter(|got| paths::segment_fits(pattern, got)).unwrap_or(stub.literal(at)))
                 }
-                (SegmentPattern::Capture(name) | SegmentPattern::Regex(SegmentRegex { name, .. }), Some(capture)) => {
-                    match self.lens(stub).capture(name) {
-                        Some(rule) if rule.ignores() || rule.takes_any() => Piece::Wild(pattern),
-                        rule => {
-                            let fits = |got: &&str| {
-                                placeholder::stands_for(&capture.value, got)
-                                    || rule.is_some_and(|rule| rule.accepts(&capture.value, got))
-                            };
-                            Piece::Text(got.filter(fits).unwrap_or(&capture.value))
-                        }
+                (_, Some(name), Some(capture)) => match self.lens(stub).capture(name) {
+                    Some(rule) if rule.ignores() || rule.takes_any() => Piece::Wild(pattern),
+                    rule => {
+                        let fits = |got: &&str| {
+                            placeholder::stands_for(&capture.value, got)
+                                || rule.is_some_and(|rule| rule.accepts(&capture.value, got))
+                        };
+                        Piece::Text(got.filter(fits).unwrap_or(&capture.value))
                     }
-                }
-                (SegmentPattern::Capture(name) | SegmentPattern::Regex(SegmentRegex { name, .. }), None) => {
-                    match manifest.variables.get(name).and_then(Value::as_str) {
-                        Some(value) => Piece::Text(value),
-                        None => Piece::Wild(pattern),
-                    }
-                }
+                },
+                (_, Some(name), None) => match manifest.variables.get(name).and_then(Value::as_str) {
+                    Some(value) => Piece::Text(value),
+                    None => Piece::Wild(pattern),
+                },
                 _ => Piece::Wild(pattern),
             }
         };
@@ -287,7 +282,7 @@ impl Expected {
             let theirs = received.content_type().unwrap_or("no Content-Type");
             body.add(Verdict::Different, body::MEDIA_TYPE, Some(media_type), Some(theirs));
         } else if counts && !only_looked_into && !self.conditions.take_body() {
-            body::compare(self.body.as_ref(), received, self.lens(stub), &mut body);
+            body::compare(self.body.as_deref(), received, self.lens(stub), &mut body);
         }
         if received.call().steering.body != Some(false) {
             self.judge(Part::Body, stub, received, &mut body);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -15,6 +16,7 @@ use super::near;
 use super::order::{Contender, Decider, Law, Role};
 use super::paths::PathTable;
 use super::received::Received;
+use super::rules::Rules;
 use super::steering::{Steering, bare_id};
 use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, State, Target};
 
@@ -92,15 +94,23 @@ impl Index {
         };
         for (collection, source) in sources.iter().enumerate() {
             index.first_of.push(index.stubs.len());
+            let common = Rules::of_collection(&source.collection.manifest.rules);
             for (position, file) in source.collection.stubs.iter().enumerate() {
-                index.add(source, collection, position, file);
+                index.add(source, (collection, position), file, common.as_ref());
             }
         }
         index.sources = sources;
         index
     }
 
-    fn add(&mut self, source: &Source, collection: usize, position: usize, file: &StubFile) {
+    /// Adds a stub by its place; `common` are the rules of a stub that has none itself.
+    fn add(
+        &mut self,
+        source: &Source,
+        (collection, position): (usize, usize),
+        file: &StubFile,
+        common: Option<&Arc<Rules>>,
+    ) {
         let (manifest, stub) = (&source.collection.manifest, &file.stub);
         let rank = manifest.origins.iter().position(|origin| *origin == stub.origin).unwrap_or(manifest.origins.len());
         let conditions = conditions::of_rules(&stub.rules, &manifest.rules);
@@ -110,7 +120,9 @@ impl Index {
         };
         let scenarios: Vec<_> = stub.scenarios.iter().enumerate().map(scenario).collect();
         let number = u32::try_from(self.stubs.len()).unwrap_or(u32::MAX);
-        let stub_of = CompiledStub::new(stub, &file.path, &manifest.rules, &*source.body);
+        let rules = common.filter(|_| stub.rules.is_empty()).cloned();
+        let rules = rules.unwrap_or_else(|| Arc::new(Rules::new(stub, &manifest.rules, &*source.body)));
+        let stub_of = CompiledStub::new(stub, &file.path, rules);
         self.stubs.push(Entry {
             lookup: Lookup::new(&stub_of, &scenarios).map(Box::new),
             stub: stub_of,

@@ -106,6 +106,34 @@ fn every_place_can_be_matched() {
 }
 
 #[test]
+fn texts_and_attributes_of_xml_are_matched_by_their_paths() {
+    let own = "<o:order xmlns:o='urn:o' id='1'><o:item n='1'>tea</o:item><o:item n='2'>cake</o:item></o:order>";
+    let request = |name: &str, is: Value| {
+        json!({ "media_type": "application/xml", "body": { "text": own },
+            "matchers": [{ "place": "xml", "name": name, "is": is }] })
+    };
+    for (name, is, replace, by, expected) in [
+        ("/order/@id", json!({"regex": "^[0-9]+$"}), "id='1'", "id='77'", "it"),
+        ("/order/@id", json!({"regex": "^[0-9]+$"}), "id='1'", "id='x'", "miss"),
+        ("/order/@id", json!({"absent": true}), " id='1'", "", "it"),
+        ("/order/item[2]", json!({"prefix": "c"}), "cake", "coffee", "it"),
+        ("/order/item[1]", json!({"prefix": "t"}), "cake", "coffee", "miss"),
+        ("/order/item", json!({"equals": "cake"}), "tea", "milk", "it"),
+        ("/order/item", json!({"equals": "cake"}), "n='1'", "n='9'", "miss"),
+        ("/*/*/@n", json!({"present": true}), "n='2'", "n='9'", "it"),
+    ] {
+        let index = index(&[one("/o", request(name, is.clone()))]);
+        let mut sent = call("POST /o");
+        sent.fields.push("Content-Type", "application/xml");
+        sent.body = own.replace(replace, by).into();
+        assert_eq!(answer(&index, &sent, Profile::Best), expected, "{name} {is} with {by}");
+        sent.body = own.into();
+        let own_call = answer(&index, &sent, Profile::Best);
+        assert_eq!(own_call == "it", is != json!({"absent": true}), "{name} {is}");
+    }
+}
+
+#[test]
 fn parts_of_a_multipart_body_are_matched_whatever_the_boundary() {
     let index = index(&[one("/o", matching("form", "note", json!({"prefix": "hi"})))]);
     for (boundary, text, expected) in [("x", "hi there", "it"), ("yy", "hi", "it"), ("x", "ho", "miss")] {

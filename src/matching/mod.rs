@@ -185,7 +185,7 @@ impl Candidate {
     ) -> Self {
         let at = ScenarioRef { collection: 0, stub: 0, scenario: 0 };
         Candidate {
-            stub: expected::CompiledStub::new(stub, "", rules, bodies),
+            stub: expected::CompiledStub::new(stub, "", std::sync::Arc::new(rules::Rules::new(stub, rules, bodies))),
             scenario: expected::Expected::new(
                 stub,
                 scenario,
@@ -287,7 +287,7 @@ pub(crate) mod tests {
             source: None,
             id: None,
             request,
-            response: Some(response),
+            response: Some(std::sync::Arc::new(response)),
             responses: Vec::new(),
             end: None,
         }

@@ -150,7 +150,7 @@ fn three() -> Index {
             ("broken", 500, "12345678-7c1e-4d30-9a55-2f6f0c1be001"),
         ] {
             let mut scenario = scenario(name);
-            scenario.response = Some(ResponseSpec::of_status(status));
+            scenario.response = Some(std::sync::Arc::new(ResponseSpec::of_status(status)));
             scenario.id = Some(id.into());
             stub.scenarios.push(scenario);
         }

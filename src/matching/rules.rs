@@ -106,35 +106,49 @@ pub(super) enum JsonAction<'a> {
 }
 
 impl Rules {
+    /// Compiles the rules of a collection, if all of its stubs without rules of their own can share them: those that take
+    /// fresh values depend on what the scenarios of a stub have.
+    pub(super) fn of_collection(rules: &[Rule]) -> Option<Arc<Rules>> {
+        let depends = |rule: &Rule| rule.action == RuleAction::Fresh && !rule.off && rule.side == RuleSide::Request;
+        if rules.iter().any(depends) {
+            return None;
+        }
+        let mut compiled = Rules::default();
+        rules.iter().for_each(|rule| compiled.add(rule, HashSet::new));
+        Some(Arc::new(compiled))
+    }
+
     /// Compiles the rules of a stub and of its collection. Rules about answers and those that are off have no part.
     /// `bodies` reads the bodies of its scenarios' requests that lie in files.
     pub(super) fn new(stub: &Stub, collection: &[Rule], bodies: Bodies<'_>) -> Self {
         let mut rules = Rules::default();
         for rule in stub.rules.iter().chain(collection) {
-            // What must match is compiled apart, as conditions of the scenarios.
-            if rule.off || rule.side == RuleSide::Response || rule.action == RuleAction::Match {
-                continue;
-            }
-            let mut compiled = Compiled::new(rule);
-            if rule.action == RuleAction::Fresh {
-                let recorded = stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule, bodies));
-                Arc::make_mut(&mut compiled.told_apart).extend(recorded);
-            }
-            let named = match rule.place {
-                Place::Path => &mut rules.path,
-                Place::Query => &mut rules.query,
-                Place::Field => &mut rules.fields,
-                Place::Form => &mut rules.form,
-                Place::Cookie => &mut rules.cookies,
-                Place::Body => continue,
-                Place::Json => {
-                    rules.json.push((tokens(&rule.name), compiled));
-                    continue;
-                }
-            };
-            named.push((rule.name.clone(), compiled));
+            let recorded = || stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule, bodies)).collect();
+            rules.add(rule, recorded);
         }
         rules
+    }
+
+    /// Adds a rule; `recorded` is what the scenarios of the stub have in its place.
+    fn add(&mut self, rule: &Rule, recorded: impl FnOnce() -> HashSet<String>) {
+        // What must match is compiled apart, as conditions of the scenarios.
+        if rule.off || rule.side == RuleSide::Response || rule.action == RuleAction::Match {
+            return;
+        }
+        let mut compiled = Compiled::new(rule);
+        if rule.action == RuleAction::Fresh {
+            Arc::make_mut(&mut compiled.told_apart).extend(recorded());
+        }
+        let named = match rule.place {
+            Place::Path => &mut self.path,
+            Place::Query => &mut self.query,
+            Place::Field => &mut self.fields,
+            Place::Form => &mut self.form,
+            Place::Cookie => &mut self.cookies,
+            Place::Xml | Place::Body => return,
+            Place::Json => return self.json.push((tokens(&rule.name), compiled)),
+        };
+        named.push((rule.name.clone(), compiled));
     }
 
     /// The rule for a capture.
@@ -237,7 +251,7 @@ fn values(stub: &Stub, scenario: &Scenario, rule: &Rule, bodies: Bodies<'_>) -> 
             let cookies = lines.flat_map(|line| pairs::cookies(&line.0.value));
             cookies.filter(|pair| pair.name == rule.name).map(|pair| pair.value).collect()
         }
-        Place::Body => Vec::new(),
+        Place::Xml | Place::Body => Vec::new(),
         Place::Form => form_values(request, &rule.name, bodies),
         Place::Json => {
             let mut found = Vec::new();

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{Content, is_placeholder};
-use crate::collection::{Place, Rule, RuleAction, RuleSide};
+use crate::collection::{Place, Rule, RuleAction, RuleSide, XmlPath};
 use crate::matching::{MultiPart, body_text, multipart_parts};
 use crate::model::media::{self, Kind};
 use crate::model::{ContentHash, Shape};
@@ -105,6 +105,7 @@ fn names_match(place: Place, rule: &str, name: &str) -> bool {
             rule.clone().count() == name.clone().count()
                 && rule.zip(name).all(|(rule, name)| rule == "*" || rule == name)
         }
+        Place::Xml => XmlPath::read(rule).is_ok_and(|path| path.leads_to(name)),
         Place::Path | Place::Query | Place::Form | Place::Cookie | Place::Body => rule == name,
     }
 }
@@ -263,9 +264,13 @@ pub(super) fn push_request_body(out: &mut Vec<u8>, lens: &Lens<'_>, media_type: 
         && let Some(leaves) = xml()
     {
         for leaf in leaves {
-            push_text(out, leaf.pointer.as_bytes());
-            if let crate::diff::json::Value::String(value) = &leaf.value {
-                push_value(out, value);
+            let Some(value) = leaf.value.as_string() else { continue };
+            match lens.seen(Place::Xml, &leaf.pointer) {
+                Seen::Nothing => continue,
+                seen => {
+                    push_text(out, leaf.pointer.as_bytes());
+                    if seen.hides(value) { out.push(PRESENT) } else { push_value(out, value) }
+                }
             }
         }
         return;

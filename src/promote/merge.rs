@@ -424,7 +424,7 @@ impl<'o> Merge<'o> {
 /// One answer stands alone and goes on for ever; several are a sequence, whose end a person may have chosen.
 fn set_responses(scenario: &mut Scenario, mut responses: Vec<ResponseSpec>) {
     if responses.len() == 1 {
-        scenario.response = responses.pop().map(|only| ResponseSpec { times: None, ..only });
+        scenario.response = responses.pop().map(|only| std::sync::Arc::new(ResponseSpec { times: None, ..only }));
         scenario.responses = Vec::new();
         scenario.end = None;
     } else {

@@ -417,15 +417,17 @@ fn source(name: String, loaded: Loaded) -> Source {
     Source { name, collection, body: Arc::new(body) }
 }
 
-/// Leaves of the answers the first status, which matching asks for, and how many there are, which reports tell.
-fn forget_answers(scenario: &mut Scenario) {
+/// Leaves of the answers the first status, which matching asks for, and how many there are, which reports tell. What is
+/// left of an only answer is shared by all of its status.
+fn forget_answers(scenario: &mut Scenario, left: &mut HashMap<u16, Arc<ResponseSpec>>) {
     let status = scenario.steps().first().map_or(0, |step| step.status);
-    let mut answer = ResponseSpec::of_status(status);
     if scenario.response.is_none() {
+        let mut answer = ResponseSpec::of_status(status);
         answer.times = NonZeroU32::new(answers_of(scenario));
         scenario.responses = vec![answer];
     } else {
-        scenario.response = Some(answer);
+        let shared = left.entry(status).or_insert_with(|| Arc::new(ResponseSpec::of_status(status)));
+        scenario.response = Some(Arc::clone(shared));
         scenario.responses = Vec::new();
     }
 }
@@ -450,7 +452,7 @@ impl Making<'_> {
         let (options, manifest) = (self.options, loaded.collection.manifest.clone());
         let answers = Answers::new(options, &manifest)?;
         let mut stubs = Vec::with_capacity(files.len());
-        let mut text = Vec::new();
+        let (mut text, mut left) = (Vec::new(), HashMap::new());
         for file in &mut files {
             self.hasher.update(file.path.as_bytes());
             text.clear();
@@ -461,7 +463,7 @@ impl Making<'_> {
             let answers = answers.of_stub(&file.stub);
             for at in 0..file.stub.scenarios.len() {
                 scenarios.push(self.slot(collection, &loaded, &file.stub, at, &answers)?);
-                forget_answers(&mut file.stub.scenarios[at]);
+                forget_answers(&mut file.stub.scenarios[at], &mut left);
             }
             file.stub.scenarios.shrink_to_fit();
             stubs.push(scenarios);

@@ -27,14 +27,14 @@ pub struct Ready {
     /// The content without coding; for a body that is kept as coded, that.
     plain: Variant,
     /// The content with the recorded coding, for clients that accept it.
-    coded: Option<(Vec<Coding>, Variant)>,
-    trailers: Option<HeaderMap>,
+    coded: Option<Box<(Vec<Coding>, Variant)>>,
+    trailers: Option<Box<HeaderMap>>,
     /// The recording had no length, so the answer goes out without one (chunked on HTTP/1.1).
     streamed: bool,
     /// A client that says nothing of codings gets the coded form, too.
     coding_unasked: bool,
     /// What to say in `Content-Length` to a HEAD request, where the recording said it.
-    head_length: Option<HeaderValue>,
+    head_length: Option<Box<HeaderValue>>,
     /// What is decided for each call.
     extra: Option<Box<Extra>>,
 }
@@ -86,13 +86,14 @@ impl Ready {
                 body = moved;
             }
         }
-        let head_length = lines.get("content-length").and_then(|value| HeaderValue::from_bytes(value).ok());
+        let head_length =
+            lines.get("content-length").and_then(|value| HeaderValue::from_bytes(value).ok()).map(Box::new);
         let about_another = status == StatusCode::NOT_MODIFIED;
         lines.retain(|field| !fields::is_hop_by_hop(&field.name) && (about_another || !field.is("content-length")));
         // No bytes are no coded bytes: an empty gzip would be twenty of them.
         let as_it_is = kept_coded || body.is_empty();
         let codings = if as_it_is { Vec::new() } else { coding::codings(&lines).unwrap_or_default() };
-        let coded = if codings.is_empty() { None } else { Some(code(&lines, &body, codings)?) };
+        let coded = if codings.is_empty() { None } else { Some(Box::new(code(&lines, &body, codings)?)) };
         if coded.is_some() {
             lines.retain(|field| !field.is("content-encoding"));
         }
@@ -101,7 +102,7 @@ impl Ready {
             reason: spec.reason.as_ref().and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok()),
             plain: Variant::new(lines, body),
             coded,
-            trailers: (!spec.trailers.is_empty()).then(|| map_of(&spec.trailers)),
+            trailers: (!spec.trailers.is_empty()).then(|| Box::new(map_of(&spec.trailers))),
             streamed: spec.streamed,
             coding_unasked: spec.coding_unasked,
             head_length,
@@ -136,7 +137,7 @@ impl Ready {
     }
 
     fn recorded(&self, asked: Asked<'_>, codings: &[Coding]) -> Response<Body> {
-        match &self.coded {
+        match self.coded.as_deref() {
             Some((_, variant)) if !codings.is_empty() => self.send(variant, asked, false),
             _ => self.send(&self.plain, asked, false),
         }
@@ -144,12 +145,12 @@ impl Ready {
 
     /// All field lines, with the coding.
     fn lines(&self) -> &Fields {
-        self.coded.as_ref().map_or(&self.plain.lines, |(_, variant)| &variant.lines)
+        self.coded.as_deref().map_or(&self.plain.lines, |(_, variant)| &variant.lines)
     }
 
     /// The codings in which the answer goes out.
     fn codings_for(&self, asked: Asked<'_>) -> &[Coding] {
-        match (&self.coded, asked.accept_encoding) {
+        match (self.coded.as_deref(), asked.accept_encoding) {
             (Some((codings, _)), Some(accepted)) if codings.iter().all(|&coding| coding::accepts(accepted, coding)) => {
                 codings
             }
@@ -188,7 +189,7 @@ impl Ready {
         if let Some(length) = self.length_for_head(variant, made).filter(|_| asked.head) {
             response.headers_mut().insert(header::CONTENT_LENGTH, length);
         }
-        if let Some(trailers) = self.trailers.as_ref().filter(|_| !bodyless) {
+        if let Some(trailers) = self.trailers.as_deref().filter(|_| !bodyless) {
             declare(trailers, response.headers_mut());
         }
         let extensions = response.extensions_mut();
@@ -203,7 +204,7 @@ impl Ready {
     /// a HEAD that was recorded without a length says none.
     fn length_for_head(&self, variant: &Variant, made: bool) -> Option<HeaderValue> {
         let unknown = self.streamed || variant.body.is_empty();
-        let recorded = self.head_length.clone().filter(|_| !made || variant.body.is_empty());
+        let recorded = self.head_length.as_deref().cloned().filter(|_| !made || variant.body.is_empty());
         recorded.or_else(|| (!unknown).then(|| HeaderValue::from(variant.body.len())))
     }
 
@@ -211,7 +212,7 @@ impl Ready {
         match &self.trailers {
             None if !self.streamed => Body::full(variant.body.clone()),
             trailers => {
-                let trailers = trailers.clone();
+                let trailers = trailers.as_deref().cloned();
                 let frame = Ok::<_, Infallible>(Frame::data(variant.body.clone()));
                 let stream = StreamBody::new(futures_util::stream::once(std::future::ready(frame)));
                 let body = stream.with_trailers(std::future::ready(trailers.map(Ok)));

@@ -126,7 +126,7 @@ mod tests {
             pending.id
         );
         assert_eq!(text(&collection), expected);
-        collection.stubs[0].stub.scenarios[0].response.as_mut().unwrap().status = 201;
+        collection.stubs[0].stub.scenarios[0].response.as_mut().map(std::sync::Arc::make_mut).unwrap().status = 201;
         assert!(text(&collection).contains("was edited since it was proposed"));
         collection.stubs.clear();
         assert!(text(&collection).ends_with("there is no stub GET https://a.test/a any more"));

@@ -224,7 +224,7 @@ fn has_example(stub: &Stub, scenario: &Scenario, matcher: &PlacedMatcher) -> boo
         RulePlace::Query => stub.query_of(scenario).iter().any(|pair| pair.decoded().0 == matcher.name),
         RulePlace::Field => stub.fields_of(scenario).iter().any(|line| line.0.is(&matcher.name)),
         RulePlace::Cookie => stub.fields_of(scenario).iter().any(|line| line.0.is("cookie")),
-        RulePlace::Json | RulePlace::Form | RulePlace::Body => scenario.request.body.is_some(),
+        RulePlace::Json | RulePlace::Form | RulePlace::Xml | RulePlace::Body => scenario.request.body.is_some(),
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
             source: None,
             id: None,
             request: RequestSpec { captures, query, fields, media_type, body: request_body, matchers: Vec::new() },
-            response: Some(response),
+            response: Some(std::sync::Arc::new(response)),
             responses: Vec::new(),
             end: None,
         };

@@ -63,7 +63,7 @@ impl Wanted {
             Place::Query => Wanted::Query(name),
             Place::Field => Wanted::Field(name),
             Place::Form => Wanted::Form(name),
-            Place::Cookie | Place::Body => return None,
+            Place::Cookie | Place::Xml | Place::Body => return None,
             Place::Json => {
                 let mut bound = bound.iter().cloned();
                 let fill = |token| match token {

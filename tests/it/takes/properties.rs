@@ -70,7 +70,7 @@ fn edit(collection: &mut Collection, which: usize, edit: Edit) {
         Edit::Body => {
             let body = BodySpec { json: Some(serde_json::json!({ "mine": true }).into()), ..BodySpec::default() };
             match &mut scenario.response {
-                Some(response) => response.body = Some(body),
+                Some(response) => std::sync::Arc::make_mut(response).body = Some(body),
                 None => scenario.responses[0].body = Some(body),
             }
         }

@@ -119,7 +119,7 @@ fn instead_of_match(part: Part, item: &Item, known: &[&Rule]) -> Option<Rule> {
             Place::Cookie => (Part::Fields, format!("Cookie {}", rule.name)),
             Place::Form => (Part::Body, rule.name.clone()),
             Place::Json if rule.name.starts_with('/') => (Part::Body, rule.name.clone()),
-            Place::Json | Place::Body => return false,
+            Place::Json | Place::Xml | Place::Body => return false,
         };
         let asks = rule.action == RuleAction::Match && rule.side == RuleSide::Request && !rule.off;
         asks && place == part && label == item.name

@@ -248,7 +248,7 @@ fn a_scenario_that_agrees_is_let_answer() {
     let answers = |count: usize| {
         let mut made = collection(&[], &["GET /job | job"]);
         let scenario = &mut std::sync::Arc::make_mut(&mut made.collection).stubs[0].stub.scenarios[0];
-        scenario.responses = vec![scenario.response.take().unwrap(); count];
+        scenario.responses = vec![std::sync::Arc::unwrap_or_clone(scenario.response.take().unwrap()); count];
         scenario.end = Some(EndPolicy::Miss);
         made
     };

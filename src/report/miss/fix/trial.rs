@@ -196,7 +196,7 @@ fn bare(scenario: &Scenario) -> Scenario {
         id: scenario.id.clone(),
         request: scenario.request.clone(),
         end: scenario.end,
-        response: (!is_sequence).then(|| answer.clone()),
+        response: (!is_sequence).then(|| std::sync::Arc::new(answer.clone())),
         responses: if is_sequence { vec![answer] } else { Vec::new() },
     }
 }
