@@ -8,8 +8,8 @@ use super::args::{DiffArgs, DiffFormat, Global};
 use super::calls;
 use super::collections::{self, shown};
 use super::exit::{CliError, Exit, Outcome};
-use super::explain::print;
 use super::history::styled;
+use super::miss;
 use super::output::Printer;
 use super::review::failed;
 use crate::app::replay::name_of;
@@ -29,7 +29,7 @@ pub(super) fn run(args: &DiffArgs, global: &Global, printer: Printer) -> Outcome
     let (run, call) = find(args, &settings)?;
     match args.apply {
         Some(number) => apply(number, &run, &call, args, &settings, printer),
-        None => show(&call, args, printer),
+        None => show(&run, &call, args, printer),
     }
 }
 
@@ -76,17 +76,16 @@ fn report(call: &CallRecord) -> Option<MissReport> {
     call.report.as_ref().and_then(|report| serde_json::from_value(report.clone()).ok())
 }
 
-fn show(call: &CallRecord, args: &DiffArgs, printer: Printer) -> Outcome {
+fn show(run: &Run, call: &CallRecord, args: &DiffArgs, printer: Printer) -> Outcome {
     let report = report(call);
     match (args.json, args.format, report) {
         (true, _, Some(report)) => printer.json(&report),
         (false, DiffFormat::Json, Some(report)) => printer.data(crate::report::terminal::clean_json(&report.to_json())),
         (false, DiffFormat::Text, Some(report)) => {
-            for (tone, line) in report.lines(printer.width().unwrap_or(120)) {
-                print(printer, tone, &line);
-            }
+            miss::print(printer, &report, |name| place(run, name));
         }
-        (false, DiffFormat::Text, None) => {
+        (false, DiffFormat::Html, Some(report)) => printer.data(report.to_html().trim_end()),
+        (false, DiffFormat::Text | DiffFormat::Html, None) => {
             let text = call.report_text.as_deref().unwrap_or("the log keeps no report of this miss");
             printer.data(clean_lines(text).trim_end());
         }
@@ -152,8 +151,12 @@ fn chosen(report: &MissReport, number: usize) -> Result<&Fix, CliError> {
 
 /// Where the collection of a fix lies.
 fn folder(run: &Run, fix: &Fix) -> Result<PathBuf, CliError> {
-    let found = run.info.collections.iter().find(|folder| name_of(folder) == fix.collection);
-    found.cloned().ok_or_else(|| CliError::usage(format!("the run served no collection `{}`", fix.collection)))
+    place(run, &fix.collection)
+        .ok_or_else(|| CliError::usage(format!("the run served no collection `{}`", fix.collection)))
+}
+
+fn place(run: &Run, collection: &str) -> Option<PathBuf> {
+    run.info.collections.iter().find(|folder| name_of(folder) == collection).cloned()
 }
 
 fn told(

@@ -9,7 +9,8 @@ use super::args::{ExplainArgs, Global};
 use super::calls;
 use super::collections::{load, own_request, settings};
 use super::exit::{CliError, Exit, Outcome};
-use super::output::{BAD, BOLD, DIM, GOOD, Printer};
+use super::miss;
+use super::output::Printer;
 use super::replay::profile;
 use super::select;
 use crate::matching::{Call, Index, Source, Steering, Target};
@@ -17,7 +18,6 @@ use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
 use crate::report::explain::Explanation;
 use crate::report::mask::Mask;
-use crate::report::miss::Tone;
 use crate::settings::Settings;
 use crate::store::collections::Loaded;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY};
@@ -50,25 +50,17 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     let explanation = Explanation::new(&index, &call, profile, "explain", MISS_STATUS, &mask);
     if args.json {
         printer.json(&explanation);
+    } else if let Some(report) = &explanation.miss {
+        miss::print(printer, report, |_| Some(loaded.root.clone()));
     } else {
         for (tone, line) in explanation.lines(printer.width().unwrap_or(120)) {
-            print(printer, tone, &line);
+            miss::line(printer, tone, &line);
         }
     }
     Ok(if explanation.miss.is_some() { Exit::FOUND } else { Exit::SUCCESS })
 }
 
 /// One line of a report.
-pub(super) fn print(printer: Printer, tone: Tone, line: &str) {
-    match tone {
-        Tone::Plain => printer.data(line),
-        Tone::Strong => printer.data(format_args!("{BOLD}{line}{BOLD:#}")),
-        Tone::Good => printer.data(format_args!("{GOOD}{line}{GOOD:#}")),
-        Tone::Bad => printer.data(format_args!("{BAD}{line}{BAD:#}")),
-        Tone::Dim => printer.data(format_args!("{DIM}{line}{DIM:#}")),
-    }
-}
-
 /// The call that REQUEST means.
 fn request(args: &ExplainArgs, settings: &Settings, loaded: &Loaded) -> Result<Call, CliError> {
     match args.request.as_slice() {

@@ -12,6 +12,7 @@ mod explain;
 mod history;
 mod logs;
 mod man;
+mod miss;
 mod mock;
 mod output;
 mod promote;

@@ -128,6 +128,13 @@ impl Printer {
         }
     }
 
+    /// Whether stdout is a terminal that makes links of OSC 8; where colour is off, links are.
+    pub fn has_links(&self) -> bool {
+        let stdout = std::io::stdout();
+        let is_styled = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+        is_styled && supports_hyperlinks::on(supports_hyperlinks::Stream::Stdout)
+    }
+
     /// Columns of the terminal that stdout is; without one, no limit is meant and `None` returned.
     pub fn width(&self) -> Option<usize> {
         if !std::io::stdout().is_terminal() {

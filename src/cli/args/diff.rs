@@ -35,4 +35,6 @@ pub enum DiffFormat {
     Text,
     /// For programs
     Json,
+    /// One page that needs nothing else, on stdout: no script, light and dark
+    Html,
 }

@@ -14,6 +14,8 @@ const MAX_LINES: usize = 12;
 const MAX_BYTES: usize = 1024 * 1024;
 /// How long the search for a small difference may take, for one scenario.
 const SEARCH: Duration = Duration::from_millis(8);
+/// Bodies, both together, that are searched to the end whatever else the machine does: it cannot take long.
+const SMALL: usize = 4096;
 
 /// Tells what differs in the bodies, where the items of the evaluation do not say it, or say it longer.
 pub(super) fn tell(context: &Context<'_>, near: &Near, is_nearest: bool, told: &mut Criterion) {
@@ -42,7 +44,7 @@ pub(super) fn tell(context: &Context<'_>, near: &Near, is_nearest: bool, told: &
     let own = request.media_type.as_deref().or(content_type.as_deref());
     let sides = [Side::of(own, &expected), Side::of(content_type.as_deref(), &got)];
     let mut section = Section::default();
-    contents("", &sides, true, limits(), &mut section);
+    contents("", &sides, true, limits(expected.len() + got.len()), &mut section);
     told.coarse = section.is_coarse;
     match (section.lines.is_empty(), readable(&section.changes)) {
         (false, _) => {
@@ -64,8 +66,9 @@ pub(super) fn tell(context: &Context<'_>, near: &Near, is_nearest: bool, told: &
     }
 }
 
-fn limits() -> Limits {
-    Limits { bytes: MAX_BYTES, deadline: Instant::now() + SEARCH }
+fn limits(bytes: usize) -> Limits {
+    let search = if bytes <= SMALL { Duration::from_secs(1) } else { SEARCH };
+    Limits { bytes: MAX_BYTES, deadline: Instant::now() + search }
 }
 
 /// Whether changes are by a place that has a name; bytes have none.
@@ -99,7 +102,11 @@ fn shorter(expected: &[u8], got: &[u8], told: &mut Criterion) {
     if !in_array || items < 2 {
         return;
     }
-    let Some(found) = diff::tree::changes_by(expected, got, MAX_DIFFERENCES, limits().deadline) else { return };
+    let Some(found) =
+        diff::tree::changes_by(expected, got, MAX_DIFFERENCES, limits(expected.len() + got.len()).deadline)
+    else {
+        return;
+    };
     if found.all > 0 && found.all < items {
         told.coarse = found.is_coarse;
         told.differences.clear();

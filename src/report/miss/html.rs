@@ -18,10 +18,10 @@ pub(super) fn of(report: &MissReport) -> String {
         let _ = writeln!(out, "<p>served here: {}</p>", text(&report.served.join(", ")));
     }
     let _ = writeln!(out, "<p class=\"dim\">miss {} ({})</p>", text(&report.miss), report.reason.as_str());
+    let mut near = report.near.iter();
+    near.by_ref().take(1).for_each(|near| scenario(&mut out, "Nearest", near));
     fixes(&mut out, report);
-    for (at, near) in report.near.iter().enumerate() {
-        scenario(&mut out, near, at == 0);
-    }
+    near.for_each(|near| scenario(&mut out, "Then", near));
     page(&format!("retake miss: {call}"), &out)
 }
 
@@ -37,8 +37,7 @@ fn fixes(out: &mut String, report: &MissReport) {
     out.push_str("</ol>\n");
 }
 
-fn scenario(out: &mut String, near: &NearReport, is_nearest: bool) {
-    let lead = if is_nearest { "Nearest" } else { "Then" };
+fn scenario(out: &mut String, lead: &str, near: &NearReport) {
     let _ = writeln!(out, "<h2>{lead}: {}</h2>", text(&near.scenario));
     let place = format!("{}, {}; score {}", near.collection, near.file, near.score.floor());
     let _ = writeln!(out, "<p class=\"dim\">{}</p>", text(&place));

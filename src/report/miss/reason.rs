@@ -180,16 +180,21 @@ fn contradiction(told: &Criterion) -> String {
         return "the text differs from that of the nearest scenario".to_owned();
     }
     let count = told.differences.len() + told.changes.len() + told.more;
-    match (told.differences.as_slice(), told.changes.as_slice()) {
-        ([only], []) if count == 1 => item(only),
-        ([], [only]) if count == 1 => change(only),
-        ([], []) => told.note.clone(),
-        _ => format!("{count} differences from the nearest scenario"),
+    let different = told.differences.iter().find(|item| item.verdict == Verdict::Different).map(item);
+    let changed = told.changes.iter().find(|change| change.kind == Kind::Changed).map(change);
+    let any = || told.differences.first().map(item).or(told.changes.first().map(change));
+    let Some(first) = different.or(changed).or_else(any) else { return told.note.clone() };
+    match count {
+        1 => first,
+        _ => format!("{first}; {} more differ{}", count - 1, if count == 2 { "s" } else { "" }),
     }
 }
 
 fn item(item: &Item) -> String {
     let name = item.name.as_str();
+    if item.verdict == Verdict::Extra {
+        return format!("{} is extra", short(name));
+    }
     let Some(got) = item.got.as_deref() else { return format!("{} is missing", short(name)) };
     let wanted = item.expected.as_deref().unwrap_or("another");
     if name.is_empty() {

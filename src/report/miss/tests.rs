@@ -33,10 +33,11 @@ fn a_miss_reads_like_this() {
     let report = report(vec![collection(&[], &stubs)], &call);
     let expected = "\
 retake: no scenario answers POST https://a.test/users/octocat/orders?page=2&q=x
-body: 2 differences from the nearest scenario
+body: /item is \"coffee\"; the nearest scenario wants \"tea\"; 1 more differs
 miss call:17 (body)
 
-nearest: POST /users/{login}/orders#tea  (score 33; test, stubs/a.test/post-users-{login}-orders-te…
+nearest: POST /users/{login}/orders#tea
+  (score 33; test, stubs/a.test/post-users-{login}-orders-tea.json)
   ✓ method  POST
   ✓ path    /users/{login}/orders
   ✗ query   1 of 2 differs: extra: q=x

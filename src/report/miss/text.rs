@@ -112,7 +112,15 @@ impl Page {
         // A score says nothing about a scenario that was shut out by its method or path.
         let shut_out = near.criteria.iter().any(|told| !told.agrees && matches!(&*told.name, "method" | "path"));
         let score = if shut_out { String::new() } else { format!("score {}; ", near.score.floor()) };
-        self.add(Tone::Strong, format!("{lead}: {}  ({score}{}, {})", near.scenario, near.collection, near.file));
+        let (scenario, place) =
+            (format!("{lead}: {}", near.scenario), format!("({score}{}, {})", near.collection, near.file));
+        // The file is what is edited: it is not cut for the sake of a long name.
+        if scenario.chars().count() + place.chars().count() + 2 <= self.width {
+            self.add(Tone::Strong, format!("{scenario}  {place}"));
+        } else {
+            self.add(Tone::Strong, scenario);
+            self.add(Tone::Strong, format!("  {place}"));
+        }
         let listed = if at == 0 { 8 } else { 2 };
         // Of those further away only what is wrong is told.
         for criterion in near.criteria.iter().filter(|told| !told.agrees || at == 0 && told.is_compared()) {

@@ -4,23 +4,43 @@ use serde_json::{Value, json};
 
 use super::case::{Case, call, scenario, stub};
 use super::chapters;
-use crate::harness::{Origin, Retake, Server, eventually};
+use crate::harness::{Origin, Retake, Server, clients, eventually, skip};
 
 #[test]
 fn the_first_fix_of_each_miss_cures_it_and_breaks_no_other() {
     let retake = Retake::new();
-    let mut uncured = Vec::new();
+    let (mut uncured, mut reports) = (Vec::new(), Vec::new());
     for (_, cases) in chapters() {
         for case in cases {
-            if let Err(why) = cure(&case, &retake) {
+            if let Err(why) = cure(&case, &retake, &mut reports) {
                 uncured.push(format!("{}: {why}", case.title));
             }
         }
     }
     assert!(uncured.is_empty(), "{}", uncured.join("\n\n"));
+    hold_to_the_schema(&retake, &reports);
 }
 
-fn cure(case: &Case, retake: &Retake) -> Result<(), String> {
+/// Every report is as the published schema says, and one that lacks something is not.
+fn hold_to_the_schema(retake: &Retake, reports: &[Value]) {
+    if !clients::runs(&["python3", "-c", "import jsonschema"]) {
+        return skip("the schema of misses", "install jsonschema for Python");
+    }
+    let file = retake.root().join("reports.json");
+    std::fs::write(&file, json!(reports).to_string()).unwrap();
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/miss.schema.json");
+    let script = "import json, sys, jsonschema\nschema = json.load(open(sys.argv[1]))\n\
+                  check = jsonschema.Draft202012Validator(schema)\ncheck.check_schema(schema)\n\
+                  reports = json.load(open(sys.argv[2]))\nfor report in reports: check.validate(report)\n\
+                  lacking = dict(reports[0]); del lacking['reason']\nassert not check.is_valid(lacking)\n\
+                  wrong = dict(reports[0], fixes=[{'number': 'one'}])\nassert not check.is_valid(wrong)\nprint(len(reports))";
+    let output = std::process::Command::new("python3").args(["-c", script, schema]).arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), reports.len().to_string());
+    assert!(reports.len() >= 25);
+}
+
+fn cure(case: &Case, retake: &Retake, reports: &mut Vec<Value>) -> Result<(), String> {
     let server = case.replay(retake);
     let own = own_requests(retake);
     let missed = case.call.send(&server);
@@ -31,6 +51,7 @@ fn cure(case: &Case, retake: &Retake) -> Result<(), String> {
         (told.code == 0).then(|| serde_json::from_str::<Value>(&told.stdout).unwrap())
     });
     let fix = report["fixes"][0].clone();
+    reports.push(report);
     let command = fix["command"].as_str().ok_or("no fix")?.to_owned();
     let is_change = fix.get("change").is_some();
     if command.contains("--on-miss record") {

@@ -39,6 +39,33 @@ fn browser_is_shown_a_page_that_does_nothing() {
 }
 
 #[test]
+fn a_report_is_shown_again_as_a_page_and_with_links() {
+    let retake = Retake::new();
+    let case = hostile();
+    let server = case.replay(&retake);
+    let answer = case.call.clone().field("Accept", "text/html").send(&server);
+    server.stop();
+    assert_eq!(retake.ok(&["diff", "last", "--format", "html"]), answer.text());
+    // `FORCE_HYPERLINK` and `CLICOLOR_FORCE` stand for a terminal that knows both.
+    let told = |no_color: Option<&str>, args: &[&str]| {
+        let mut command = retake.command(args);
+        command.env_remove("NO_COLOR").env("FORCE_HYPERLINK", "1").env("CLICOLOR_FORCE", "1");
+        if let Some(value) = no_color {
+            command.env("NO_COLOR", value);
+        }
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let file = std::fs::canonicalize(retake.work()).unwrap().join("mocks/shop/stubs/api.test/post-orders.json");
+    let link = format!("\x1b]8;;file://{}\x1b\\stubs/api.test/post-orders.json\x1b]8;;\x1b\\", file.display());
+    for args in [&["diff", "last"][..], &["explain", "shop", "POST", "http://api.test/orders"]] {
+        let shown = told(None, args);
+        assert!(shown.contains(&link), "{link:?} in {shown:?}");
+        assert!(!told(Some("1"), args).contains("\x1b]8"), "no colour, no link");
+    }
+    assert!(!retake.ok(&["diff", "last"]).contains('\x1b'));
+}
+
+#[test]
 fn the_form_of_an_answer_is_what_the_client_wants() {
     let retake = Retake::new();
     let case = hostile();
