@@ -175,7 +175,7 @@ fn observer(args: &ReplayArgs, verbose: bool, printer: Printer) -> Observer {
     let watched = verbose || (args.command.is_empty() && std::io::stderr().is_terminal());
     Box::new(move |call: &CallRecord| match call.result {
         CallResult::Miss => printer.say(format_args!(
-            "{}\n      {DIM}why: `retake calls show {}`{DIM:#}",
+            "{}\n      {DIM}why, and what helps: `retake diff {}`{DIM:#}",
             calls::line(call, usize::MAX),
             call.call
         )),

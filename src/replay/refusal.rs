@@ -94,7 +94,7 @@ pub fn not_found(
     let cure = match empty {
         true => "The collection has no scenario yet: add one with `retake mock scenario add`".to_owned(),
         false => {
-            format!("Check the method and the path of the request; `retake calls show {number}` says what is near")
+            format!("Check the method and the path of the request; `retake diff {number}` says what is near")
         }
     };
     let message = match report.reason {

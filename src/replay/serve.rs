@@ -22,7 +22,7 @@ use super::ready::{Asked, Ready};
 use super::refusal;
 use super::secrets::SecretPlaces;
 use super::status::Edits;
-use super::tally::Tally;
+use super::tally::{Tally, Told};
 use crate::collection::{OnMiss, Profile};
 use crate::matching::{self, Evaluation, Miss, Steering, Target};
 use crate::model::{Authority, Fields, HttpVersion, Origin, coding, facade, media};
@@ -30,7 +30,7 @@ use crate::redact::{Masker, is_placeholder};
 use crate::report::explain;
 use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
-use crate::report::receipt::Receipt;
+use crate::report::receipt::{FirstFix, Receipt};
 use crate::report::terminal::clean;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunLog};
 use crate::wire;
@@ -462,7 +462,12 @@ impl Serve {
         let report = self.miss_report(engine, &reading, call, missed);
         let endpoint = format!("{} {}", call.method, reading.url.split('?').next().unwrap_or_default());
         let text = report.to_text();
-        self.tally.miss(reading.number, endpoint, report.cause().to_owned(), Some(&text));
+        let told = || {
+            let fix = report.fixes.first().cloned();
+            let fix = fix.map(|fix| FirstFix { title: fix.title, command: fix.command });
+            Some(Told { report: text.clone(), fix })
+        };
+        self.tally.miss(reading.number, endpoint, report.cause().to_owned(), told);
         let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
         record.differences = vec![report.detail.clone()];
         record.request = Some(self.logged(call));
@@ -511,7 +516,7 @@ impl Serve {
 
     fn refuse(&self, reading: Reading, method: &str, refused: refusal::Refused) -> Response<Body> {
         let reason = refused.detail();
-        self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone(), None);
+        self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone(), || None);
         let mut record = reading.record(method.to_owned(), refused.status().as_u16(), CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);
@@ -523,7 +528,7 @@ impl Serve {
         let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
         let (url, reason) = (shown(authority), shown(reason));
         let reading = self.reading(url, at);
-        self.tally.miss(reading.number, format!("CONNECT {}", reading.url), reason.clone(), None);
+        self.tally.miss(reading.number, format!("CONNECT {}", reading.url), reason.clone(), || None);
         let mut record = reading.record("CONNECT".to_owned(), 0, CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::report::receipt::{InexactGroup, MissGroup};
+use crate::report::receipt::{FirstFix, InexactGroup, MissGroup};
 
 /// How many kinds of misses, and of inexact hits, are told apart. What comes after is counted together.
 const GROUPS: usize = 1_000;
@@ -25,10 +25,19 @@ pub struct Tally {
 struct Groups {
     misses: HashMap<(String, String), (u64, u64)>,
     /// Of the first groups, the report of a miss.
-    reports: HashMap<(String, String), String>,
+    reports: HashMap<(String, String), Told>,
     passed: HashMap<(String, String), (u64, u64)>,
     inexact: HashMap<(String, Vec<String>), (u64, u64)>,
     left_out: u64,
+}
+
+/// What is kept of the report of a miss.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// As text.
+    pub report: String,
+    /// Its first fix.
+    pub fix: Option<FirstFix>,
 }
 
 impl Tally {
@@ -46,16 +55,16 @@ impl Tally {
     }
 
     /// Counts a miss at `endpoint` (method and URL without query) for `reason`, with its report where it has one.
-    pub fn miss(&self, call: u64, endpoint: String, reason: String, report: Option<&str>) {
+    pub fn miss(&self, call: u64, endpoint: String, reason: String, told: impl FnOnce() -> Option<Told>) {
         self.missed.fetch_add(1, Ordering::Relaxed);
         let mut groups = self.groups();
         let Groups { misses, reports, left_out, .. } = &mut *groups;
         let key = (endpoint, reason);
-        if let Some(report) = report
-            && reports.len() < REPORTS
+        if reports.len() < REPORTS
             && !reports.contains_key(&key)
+            && let Some(told) = told()
         {
-            reports.insert(key.clone(), report.to_owned());
+            reports.insert(key.clone(), told);
         }
         count(misses, left_out, key, call);
     }
@@ -98,7 +107,10 @@ impl Tally {
         let groups = self.groups();
         let mut misses = miss_groups(&groups.misses);
         for miss in &mut misses {
-            miss.report = groups.reports.get(&(miss.endpoint.clone(), miss.reason.clone())).cloned();
+            let told = groups.reports.get(&(miss.endpoint.clone(), miss.reason.clone())).cloned();
+            if let Some(Told { report, fix }) = told {
+                (miss.report, miss.fix) = (Some(report), fix);
+            }
         }
         let mut inexact: Vec<_> = groups
             .inexact
@@ -127,6 +139,7 @@ fn miss_groups(groups: &HashMap<(String, String), (u64, u64)>) -> Vec<MissGroup>
         count,
         first_call,
         report: None,
+        fix: None,
     };
     let mut all: Vec<MissGroup> = groups.iter().map(group).collect();
     all.sort_by_key(|group| (std::cmp::Reverse(group.count), group.first_call));
@@ -152,10 +165,14 @@ mod tests {
     fn groups_are_counted_and_bounded() {
         let tally = Tally::default();
         for call in 1..=5 {
-            tally.miss(call, "GET https://a.test/x".into(), "no such endpoint".into(), Some("report"));
+            tally.miss(call, "GET https://a.test/x".into(), "no such endpoint".into(), || {
+                Some(Told { report: "report".into(), fix: None })
+            });
         }
         for call in 0..GROUPS as u64 + 10 {
-            tally.miss(call + 6, format!("GET https://a.test/{call}"), "no such endpoint".into(), Some("report"));
+            tally.miss(call + 6, format!("GET https://a.test/{call}"), "no such endpoint".into(), || {
+                Some(Told { report: "report".into(), fix: None })
+            });
         }
         let (misses, _, left_out) = tally.grouped();
         assert_eq!((misses[0].count, misses[0].first_call), (5, 1));

@@ -78,11 +78,23 @@ pub struct MissGroup {
     pub reason: String,
     /// How many.
     pub count: u64,
-    /// The first of them, a call number for `retake calls show`.
+    /// The first of them, a call number for `retake calls show` and `retake diff`.
     pub first_call: u64,
     /// The report of one of them, as text; of the first hundred groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
+    /// The first fix of that report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FirstFix>,
+}
+
+/// What would have made a call a hit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FirstFix {
+    /// What it does, in a sentence.
+    pub title: String,
+    /// What to run.
+    pub command: String,
 }
 
 /// A scenario that answered.
@@ -157,7 +169,18 @@ impl Receipt {
             let _ = writeln!(out, "  {} passed on to their origins", count(self.passed, "call"));
         }
         let miss_line = |miss: &MissGroup| {
-            format!("{} × {}  {}  (call {})", miss.count, clean(&miss.endpoint), clean(&miss.reason), miss.first_call)
+            let fix = miss
+                .fix
+                .as_ref()
+                .map(|fix| format!("\n        fix 1: {}\n               {}", clean(&fix.title), clean(&fix.command)));
+            format!(
+                "{} × {}  {}  (call {}){}",
+                miss.count,
+                clean(&miss.endpoint),
+                clean(&miss.reason),
+                miss.first_call,
+                fix.unwrap_or_default()
+            )
         };
         list(&mut out, "missed", &self.misses, miss_line);
         list(&mut out, "passed on", &self.passed_on, miss_line);

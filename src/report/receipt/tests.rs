@@ -13,6 +13,7 @@ fn receipt() -> Receipt {
             count: 1,
             first_call: 4,
             report: Some("nearest: <script>alert(1)</script> ]]> \u{0}".into()),
+            fix: Some(FirstFix { title: "add \x1b[31mit".into(), command: "retake diff r:4 --apply 1".into() }),
         }],
         inexact_hits: vec![InexactGroup {
             scenario: "github: GET /a#ok".into(),
@@ -33,6 +34,7 @@ fn text_names_everything_and_stays_short() {
     let text = receipt().text();
     assert!(text.contains("3 served, 1 of them inexact; 1 missed"), "{text}");
     assert!(text.contains("no such endpoint  (call 4)") && text.contains("… and 2 more"), "{text}");
+    assert!(text.contains("\n               retake diff r:4 --apply 1\n"), "{text}");
     assert!(!text.contains('\x1b'));
 }
 

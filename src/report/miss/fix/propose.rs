@@ -44,7 +44,9 @@ pub(super) fn changes(desk: &mut Desk<'_>) {
                 if turn == 0 {
                     one_more(desk, at);
                 }
-                differing(desk, at);
+                if !reordered(desk, at) {
+                    differing(desk, at);
+                }
                 if turn == 0 {
                     whatever(desk, at);
                 }
@@ -86,6 +88,22 @@ fn together(key: &StubKey, rules: Vec<Rule>) -> Change {
         1 => changes.remove(0),
         _ => Change::Together { changes },
     }
+}
+
+/// Arrays that have the recorded elements in another order: a matcher that asks for the elements only.
+fn reordered(desk: &mut Desk<'_>, at: usize) -> bool {
+    let near = desk.near(at);
+    let own = desk.scenario(near);
+    let Some(expected) = desk.context.index.request_body(near.at) else { return false };
+    let Some(matchers) = request::in_any_order(near, expected, &desk.context.call.body) else { return false };
+    let pointers: Vec<String> = matchers.iter().map(|matcher| format!("`{}`", matcher.name)).collect();
+    let mut request = own.request.clone();
+    request.matchers.extend(matchers);
+    let (stub, scenario) = (desk.key(near), own.name.clone());
+    let title =
+        format!("in {}, let `{scenario}` take the elements of {} in any order", stub.short(), words::listed(&pointers));
+    let change = Change::SetRequest { stub, scenario: scenario.clone(), request };
+    desk.offer(Loosens::MadeUp, at, title, change, |hit| hit == scenario)
 }
 
 /// A scenario for this call, with the answer of the nearest.

@@ -1,5 +1,7 @@
 //! What a new scenario for a missed call asks for: the call's own request, secrets masked.
 
+use serde_json::Value;
+
 use crate::collection::body::style_of;
 use crate::collection::{
     BodySpec, FieldLine, Matcher, PathPattern, Place, PlacedMatcher, QueryPair, RequestSpec, Scenario, SegmentPattern,
@@ -13,6 +15,8 @@ use super::super::Context;
 
 /// Larger bodies are not written into a change: any body will do then.
 const MAX_INLINE: usize = 8 * 1024;
+/// Arrays of one body that may come in any order.
+const MAX_ARRAYS: usize = 3;
 /// Characters of a scenario's name.
 const MAX_NAME: usize = 40;
 
@@ -100,6 +104,42 @@ pub(super) fn name(context: &Context<'_>, near: &Near, like: &Scenario) -> Strin
         (shown == got && !words.is_empty() && words.len() <= MAX_NAME).then_some(words)
     };
     items.filter_map(value).next().unwrap_or_else(|| like.name.clone())
+}
+
+/// What lets arrays of a JSON body come in any order: those in which all differences lie, if both sides have the same
+/// elements in them. None of a large body, which is not written into a change.
+pub(super) fn in_any_order(near: &Near, expected: &[u8], got: &[u8]) -> Option<Vec<PlacedMatcher>> {
+    let items = &near.evaluation.part(Part::Body).items;
+    if items.is_empty() || expected.len() > MAX_INLINE || got.len() > MAX_INLINE {
+        return None;
+    }
+    let (ours, theirs): (Value, Value) = (serde_json::from_slice(expected).ok()?, serde_json::from_slice(got).ok()?);
+    let mut matchers: Vec<PlacedMatcher> = Vec::new();
+    for item in items {
+        // The outermost array in which the item lies.
+        let cuts = item.name.char_indices().filter(|(at, it)| *it == '/' && *at > 0).map(|(at, _)| at);
+        let pointer =
+            cuts.map(|at| &item.name[..at]).find(|pointer| ours.pointer(pointer).is_some_and(Value::is_array))?;
+        if matchers.iter().any(|matcher| matcher.name == pointer) {
+            continue;
+        }
+        let value = ours.pointer(pointer)?;
+        if !same_elements(value.as_array()?, theirs.pointer(pointer)?.as_array()?) || matchers.len() == MAX_ARRAYS {
+            return None;
+        }
+        let is = Matcher { equals: Some(value.clone()), any_order: true, ..Matcher::default() };
+        matchers.push(PlacedMatcher { place: Place::Json, name: pointer.to_owned(), is });
+    }
+    Some(matchers)
+}
+
+fn same_elements(ours: &[Value], theirs: &[Value]) -> bool {
+    let texts = |values: &[Value]| {
+        let mut texts: Vec<String> = values.iter().map(Value::to_string).collect();
+        texts.sort_unstable();
+        texts
+    };
+    ours.len() == theirs.len() && texts(ours) == texts(theirs)
 }
 
 /// The call's path as a pattern, with the captures of a near one where they are at the same place.

@@ -157,6 +157,15 @@ fn each_cause_has_its_fix() {
                 default("a", "POST /o"),
             ],
         ),
+        (
+            vec!["POST /o | a {\"tags\":[1,\"b\",{\"c\":3}],\"n\":1}".into()],
+            "POST /o {\"n\":1,\"tags\":[{\"c\":3},1,\"b\"]}".into(),
+            vec![
+                "in POST /o, let `a` take the elements of `/tags` in any order".into(),
+                one_more("a"),
+                default("a", "POST /o"),
+            ],
+        ),
         // What is contradicted is enough, where the rest may differ.
         (
             vec!["POST /o | a {\"a\":1,\"b\":2,\"c\":3,\"nonce\":4}".into()],

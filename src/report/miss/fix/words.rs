@@ -9,26 +9,44 @@ use crate::matching::Near;
 
 /// What rules of a stub let pass, as a title.
 pub(super) fn rules(desk: &Desk<'_>, near: &Near, rules: &[Rule], widens: bool) -> String {
-    let words = |rule: &Rule| {
-        let item = item_words(rule.place, &rule.name);
-        match (rule.action, rule.shape) {
-            (RuleAction::Ignore, _) => format!("ignore {item}"),
-            (RuleAction::Fresh, Some(shape)) => {
-                format!("take for {item} any value that looks like {} and was not recorded", shape.words())
-            }
-            (_, Some(shape)) => format!("take anything that looks like {} for {item}", shape.words()),
-            _ => format!("take any value for {item}"),
-        }
-    };
-    let words: Vec<String> = rules.iter().map(words).collect();
+    let own = &desk.scenario(near).name;
     let so_that = match widens {
         true if rules.iter().all(|rule| rule.action == RuleAction::Ignore) => {
-            format!(", so that `{}` answers with it and without", desk.scenario(near).name)
+            format!(", so that `{own}` answers with {} and without", if rules.len() == 1 { "it" } else { "them" })
         }
-        true => format!(", so that `{}` answers whatever it is", desk.scenario(near).name),
+        true => format!(", so that `{own}` answers whatever {}", if rules.len() == 1 { "it is" } else { "they are" }),
         false => String::new(),
     };
-    format!("in {}, {}{so_that}", desk.key(near).short(), words.join(", and "))
+    // Items of which the same is said in one go.
+    let mut said: Vec<(&Rule, Vec<String>)> = Vec::new();
+    for rule in rules {
+        let item = item_words(rule.place, &rule.name);
+        match said.iter_mut().find(|(known, _)| (known.action, known.shape) == (rule.action, rule.shape)) {
+            Some((_, items)) => items.push(item),
+            None => said.push((rule, vec![item])),
+        }
+    }
+    let words: Vec<String> = said.iter().map(|(rule, items)| take(rule, &listed(items))).collect();
+    format!("in {}, {}{so_that}", desk.key(near).short(), words.join("; "))
+}
+
+fn take(rule: &Rule, items: &str) -> String {
+    match (rule.action, rule.shape) {
+        (RuleAction::Ignore, _) => format!("ignore {items}"),
+        (RuleAction::Fresh, Some(shape)) => {
+            format!("take for {items} any value that looks like {} and was not recorded", shape.words())
+        }
+        (_, Some(shape)) => format!("take anything that looks like {} for {items}", shape.words()),
+        _ => format!("take any value for {items}"),
+    }
+}
+
+/// `one`, `one and two`, `one, two and three`
+pub(super) fn listed(items: &[String]) -> String {
+    match items {
+        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => items.join(""),
+    }
 }
 
 /// `1st`, `2nd`, `3rd`, `4th`, `11th`
@@ -66,6 +84,10 @@ pub(super) fn by_hand(desk: &Desk<'_>, near: &Near, change: &Change) -> String {
         Change::SetEnd { .. } => in_file(file, "\"end\": \"repeat-last\" for that scenario"),
         Change::SetLength { .. } => in_file(file, "a larger \"times\" for the last answer of that scenario"),
         Change::SetState { .. } => in_file(file, "no \"requires\" in the \"state\" of that scenario"),
+        Change::SetRequest { request, .. } => {
+            let matchers = serde_json::to_string(&request.matchers).unwrap_or_default();
+            in_file(file, format_args!("in the request of that scenario \"matchers\": {matchers}"))
+        }
         Change::SetPath { path, .. } => in_file(file, format_args!("\"path\": \"{path}\"")),
         Change::Together { changes } => {
             let all: Vec<String> = changes.iter().map(|change| by_hand(desk, near, change)).collect();
