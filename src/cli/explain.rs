@@ -1,5 +1,6 @@
 //! `retake explain`
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,9 +14,11 @@ use super::miss;
 use super::output::Printer;
 use super::replay::profile;
 use super::select;
+use crate::app::replay::name_of;
 use crate::matching::{Call, Index, Source, Steering, Target};
 use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
+use crate::replay::past::Past;
 use crate::report::explain::Explanation;
 use crate::report::mask::Mask;
 use crate::settings::Settings;
@@ -33,7 +36,7 @@ const CALL: &str = "call:";
 pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outcome {
     let settings = settings(global)?;
     let loaded = load(&settings, &args.collection)?;
-    let call = request(&args, &settings, &loaded)?;
+    let (call, past) = request(&args, &settings, &loaded)?;
     let profile = match args.profile {
         Some(named) => profile(named),
         None => loaded.collection.manifest.settings.profile.unwrap_or_default(),
@@ -47,7 +50,7 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     // The key lives as long as this report.
     let key = MaskKey(crate::store::random_key());
     let mask = Mask::new(Masker::new(key, settings.mask.clone()));
-    let explanation = Explanation::new(&index, &call, profile, "explain", MISS_STATUS, &mask);
+    let explanation = Explanation::new(&index, &call, profile, ("explain", MISS_STATUS), &mask, &past);
     if args.json {
         printer.json(&explanation);
     } else if let Some(report) = &explanation.miss {
@@ -60,35 +63,49 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     Ok(if explanation.miss.is_some() { Exit::FOUND } else { Exit::SUCCESS })
 }
 
-/// One line of a report.
-/// The call that REQUEST means.
-fn request(args: &ExplainArgs, settings: &Settings, loaded: &Loaded) -> Result<Call, CliError> {
+/// The call that REQUEST means, and what happened before it: only a replay has a past.
+fn request(args: &ExplainArgs, settings: &Settings, loaded: &Loaded) -> Result<(Call, Past), CliError> {
+    let fresh = |call| (call, Past::default());
     match args.request.as_slice() {
-        [method, url] => typed(method, url, &args.headers, args.data.as_deref()),
+        [method, url] => typed(method, url, &args.headers, args.data.as_deref()).map(fresh),
         _ if !args.headers.is_empty() || args.data.is_some() => {
             Err(CliError::usage("`-H` and `-d` belong to a typed request").hint("write METHOD URL, then -H and -d"))
         }
         [one] if one.starts_with(CALL) => logged(settings, one, loaded),
-        [one] => recorded(settings, one),
+        [one] => recorded(settings, one).map(fresh),
         _ => Err(CliError::usage("a request is METHOD URL, or the number of an exchange")),
     }
 }
 
-/// A call of the newest replay, by its number in the call log.
-fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<Call, CliError> {
+/// A call of the newest replay, by its number in the call log, after those of the same cursor that came before it.
+fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<(Call, Past), CliError> {
     let number = named[CALL.len()..].parse().map_err(|_| {
         CliError::usage(format!("`{named}` names no call")).hint("write `call:` and a number that `retake calls` lists")
     })?;
-    let record = calls::find(&calls::open(settings, None)?, number)?;
+    let run = calls::open(settings, None)?;
+    let record = calls::find(&run, number)?;
+    let name = name_of(&loaded.root);
+    let past = RefCell::new(Past::new(&loaded.collection));
+    let tell = |call: &CallRecord| {
+        if call.call < number && call.cursor == record.cursor {
+            let label = call.scenario.as_deref().and_then(|label| label.split_once(": "));
+            let own = label.filter(|(collection, _)| *collection == name);
+            own.into_iter().for_each(|(_, label)| past.borrow_mut().answered(label));
+        }
+        false
+    };
+    run.page(true, 0, tell).map_err(CliError::failure)?;
+    let with_past = |call| (call, past.into_inner());
     if record.result == CallResult::Exact
         && let Some(label) = &record.scenario
     {
-        return answered(loaded, label, &record).ok_or_else(|| {
+        let gone = || {
             let message = format!("`{named}` was answered by `{label}`, which this collection does not have");
             CliError::usage(message).hint("name the collection that was replayed, or write METHOD URL")
-        })?;
+        };
+        return answered(loaded, label, &record).ok_or_else(gone)?.map(with_past);
     }
-    again(&record).map_err(|reason| {
+    again(&record).map(with_past).map_err(|reason| {
         CliError::usage(format!("`{named}` cannot be matched again: {reason}")).hint("write METHOD URL, then -H and -d")
     })
 }

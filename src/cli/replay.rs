@@ -103,7 +103,7 @@ fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<
             cursor: args.cursor.clone(),
             on_miss,
             cors: args.cors,
-            keep_requests: false,
+            keep_requests: matches!(args.call_log, CallLogArg::Full),
             skip_exact: matches!(args.call_log, CallLogArg::Misses),
         },
         trust: UpstreamTrust { extra_roots: args.upstream_ca.clone(), insecure: args.insecure.clone() },

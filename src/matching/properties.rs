@@ -13,7 +13,17 @@ const PROFILES: [Profile; 3] = [Profile::Best, Profile::Strict, Profile::Postman
 
 fn query() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::collection::vec(
-        prop_oneof![Just("p=1"), Just("p=2"), Just("q=1"), Just("t=retake-token-abcdefghij")],
+        prop_oneof![
+            3 => Just("p=1"),
+            3 => Just("p=2"),
+            3 => Just("q=1"),
+            3 => Just("t=retake-token-abcdefghij"),
+            1 => Just("query={a+b}"),
+            1 => Just("query={+a,+b+}"),
+            1 => Just("variables={%22n%22:[1]}"),
+            1 => Just("variables={%22n%22:+[1.0]}"),
+            1 => Just("variables={%22n%22:{%220%22:1}}"),
+        ],
         0..3,
     )
 }
@@ -26,6 +36,7 @@ fn body() -> impl Strategy<Value = Option<Value>> {
         1 => Just(Some(json!({"query": "query A { a, b }", "n": 1}))),
         1 => Just(Some(json!({"query": "query A{a b}", "n": 1}))),
         1 => Just(Some(json!({"n": "retake-token-abcdefghij"}))),
+        1 => Just(Some(json!({"n": 1, "m": {"k": 0}, "x": {"0": 1}}))),
     ]
 }
 

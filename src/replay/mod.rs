@@ -13,6 +13,7 @@ pub mod fallback;
 pub mod fault;
 pub mod origins;
 pub mod pace;
+pub mod past;
 pub mod ready;
 pub mod refusal;
 pub mod secrets;

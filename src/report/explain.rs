@@ -6,9 +6,7 @@ use super::mask::Mask;
 use super::miss::{self, MissReport, Tone, item_words};
 use super::terminal;
 use crate::collection::{Profile, RuleAction, matcher_words, rule_words};
-use crate::matching::{
-    Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection, Untouched,
-};
+use crate::matching::{Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection, State};
 
 /// Differences listed.
 const MAX_DIFFERENCES: usize = 20;
@@ -139,8 +137,15 @@ pub struct RunnerUp {
 }
 
 impl Explanation {
-    /// Explains a call. Nothing counts as used up: a collection by itself has no state.
-    pub fn new(index: &Index, call: &Call, profile: Profile, id: &str, status: u16, mask: &Mask) -> Self {
+    /// Explains a call, after what has happened in `state`.
+    pub fn new(
+        index: &Index,
+        call: &Call,
+        profile: Profile,
+        (id, status): (&str, u16),
+        mask: &Mask,
+        state: &dyn State,
+    ) -> Self {
         let context = miss::Context { index, call, id, status, profile, logged: false, cursor: None, mask };
         let mut explanation = Explanation {
             method: call.method.clone(),
@@ -150,7 +155,7 @@ impl Explanation {
             runner_up: None,
             miss: None,
         };
-        let (selection, ranked) = index.select_ranked(call, profile, &Untouched);
+        let (selection, ranked) = index.select_ranked(call, profile, state);
         match selection {
             Selection::Miss(miss) => explanation.miss = Some(MissReport::new(&context, &miss)),
             Selection::Hit(hit) => {
@@ -338,13 +343,14 @@ fn unqualified(index: &Index, next: &Ranked, profile: Profile, call: &Call) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matching::Untouched;
     use crate::matching::tests::{call, collection, index};
     use crate::redact::{MaskKey, MaskRules, Masker};
 
     fn explained(stubs: &[&str], line: &str) -> String {
         let index = index(vec![collection(&[], stubs)]);
         let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
-        let explanation = Explanation::new(&index, &call(line), Profile::Best, "explain", 501, &mask);
+        let explanation = Explanation::new(&index, &call(line), Profile::Best, ("explain", 501), &mask, &Untouched);
         assert!(serde_json::to_value(&explanation).is_ok());
         explanation.lines(120).into_iter().map(|(_, line)| line + "\n").collect()
     }

@@ -417,7 +417,7 @@ impl Run {
         }
         let mut first = Vec::new();
         self.each(|call| {
-            if first.len() < limit && wanted(&call) {
+            if wanted(&call) && first.len() < limit {
                 first.push(call);
             }
         })?;

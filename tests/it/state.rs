@@ -154,6 +154,17 @@ fn one_cursor_for_the_whole_server_unless_said_otherwise() {
     assert!(said.contains("wrong state: DELETE /cart#clear answers only while cart is `full`"), "{said}");
     let calls = retake.json(&["calls", "list", "--all", "--json"]);
     assert!(calls.iter().all(|call| call.get("cursor").is_none()));
+    // Explained after what came before it, as the log tells it.
+    for words in ["used up", "wrong state"] {
+        let missed = calls.iter().find(|call| call["differences"].to_string().contains(words)).unwrap();
+        let explained = retake.run(&["explain", "shop", &format!("call:{}", missed["call"])]);
+        assert!(explained.code == 3 && explained.stdout.contains(words), "{words}: {explained}");
+    }
+    for hit in calls.iter().filter(|call| call["result"] == "exact") {
+        let explained = retake.json(&["explain", "shop", &format!("call:{}", hit["call"]), "--json"]).remove(0);
+        let scenario = format!("shop: {}", explained["answer"]["scenario"].as_str().unwrap_or_default());
+        assert_eq!(hit["scenario"], scenario.as_str(), "{hit}");
+    }
 }
 
 #[test]

@@ -221,7 +221,7 @@ pub struct ReplayArgs {
     /// Say in fields of every answer how it was chosen
     #[arg(long)]
     pub explain_headers: bool,
-    /// Which calls the call log has: all, or those that were no exact hit
+    /// What the call log has: all calls, the requests of exact hits too, or only calls that were no exact hit
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub call_log: CallLogArg,
     /// A command to run with every proxy and trust variable set
@@ -240,6 +240,8 @@ fn variable(text: &str) -> Result<(String, String), String> {
 pub enum CallLogArg {
     /// Every call
     All,
+    /// Every call, and the requests of exact hits as they came
+    Full,
     /// Misses, inexact hits, and what failed
     Misses,
 }
