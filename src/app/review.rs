@@ -216,12 +216,17 @@ pub fn propose(
 }
 
 /// What is to be written so that `new` waits beside a collection where `old` waits already: the files to be removed,
-/// those of older changes about the same thing. Of a path, a newer change speaks of the stubs of the older one, too. What is so already, was refused, or is not possible is left out of `new`.
+/// those of older changes about the same thing. Of a path, a newer change speaks of the stubs of the older one, too;
+/// and the same change stays with the evidence that it came with. What is so already, was refused, or is not possible is left out of `new`.
 pub fn put(collection: &Collection, old: &[Pending], new: &mut Vec<Pending>) -> Vec<String> {
     for pending in new.iter_mut() {
         let older = old.iter().filter(|known| known.id == pending.id);
         older.for_each(|known| pending.change.absorb(&known.change));
         pending.tell(collection);
+        // The same on other days is no news: the file stays as it is.
+        if let Some(known) = old.iter().find(|known| known.id == pending.id && known.change == pending.change) {
+            *pending = Pending { old: pending.old.take(), ..known.clone() };
+        }
     }
     let mut seen = BTreeSet::new();
     new.retain(|pending| pending.standing(collection) == Standing::Waits && seen.insert(pending.id.clone()));

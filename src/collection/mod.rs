@@ -5,6 +5,7 @@
 
 mod answering;
 pub mod body;
+mod captures;
 pub mod change;
 pub mod check;
 mod copying;
@@ -33,6 +34,7 @@ mod xml_path;
 
 pub use answering::{Delay, Fault, FaultKind, MAX_DELAY_MS, PacedPiece, ShiftDates, Span};
 pub use body::{BodySpec, JsonStyle};
+pub use captures::Captures;
 pub use change::{Change, ChangeError};
 pub use check::Problem;
 pub use copying::answers_of;

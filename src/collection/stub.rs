@@ -1,6 +1,5 @@
 //! A stub file: one endpoint with its scenarios.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::FORMAT_VERSION;
 use super::answering::{Delay, Fault, PacedPiece, ShiftDates};
 use super::body::BodySpec;
+use super::captures::Captures;
 use super::manifest::{OnMiss, OriginPattern};
 use super::matcher::PlacedMatcher;
 use super::pattern::PathPattern;
@@ -106,6 +106,17 @@ impl Stub {
             shift_dates: None,
             priority: 0,
             scenarios: Vec::new(),
+        }
+    }
+
+    /// Gives back the room for more that a parser leaves: most stubs have one scenario, most requests one pair or none.
+    pub fn trim(&mut self) {
+        self.scenarios.shrink_to_fit();
+        for scenario in &mut self.scenarios {
+            scenario.request.query.shrink_to_fit();
+            scenario.request.fields.shrink_to_fit();
+            let answers = scenario.response.iter_mut().chain(&mut scenario.responses);
+            answers.for_each(|answer| answer.fields.shrink_to_fit());
         }
     }
 
@@ -241,8 +252,8 @@ fn is_zero(value: &i32) -> bool {
 #[serde(deny_unknown_fields)]
 pub struct RequestSpec {
     /// The values of the path's captures, as in the URL; a capture that is not here may be anything.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub captures: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Captures::is_empty")]
+    pub captures: Captures,
     /// Query pairs as in the URL.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<QueryPair>,

@@ -77,7 +77,9 @@ impl Bucket {
 
     /// What the first of them asks for.
     pub(super) fn spec(&self) -> RequestSpec {
-        self.spec.open()
+        let mut spec = self.spec.open();
+        spec.query.shrink_to_fit();
+        spec
     }
 
     pub(super) fn add(&mut self, sample: Sample, answer: Answer, spec: &RequestSpec, body: Option<Plan>) {

@@ -1,10 +1,8 @@
 //! Which stub an exchange belongs to: origin, method and path.
 
-use std::collections::BTreeMap;
-
 use super::is_placeholder;
 use super::survey::EndpointKey;
-use crate::collection::{OriginPattern, PathPattern, PortPattern, SegmentPattern};
+use crate::collection::{Captures, OriginPattern, PathPattern, PortPattern, SegmentPattern};
 use crate::model::{Authority, Origin, RequestRecord, path};
 
 /// The stub that an exchange goes to.
@@ -84,12 +82,12 @@ pub(super) fn path_pattern(path: &str) -> PathPattern {
 
 /// The captured values of `path` under a pattern of literals and captures; `None` when it does not fit, or when the
 /// pattern has other segments.
-pub(super) fn captures_of(pattern: &PathPattern, path: &str) -> Option<BTreeMap<String, String>> {
+pub(super) fn captures_of(pattern: &PathPattern, path: &str) -> Option<Captures> {
     let segments: Vec<&str> = path::segments(path).collect();
     if segments.len() != pattern.segments().len() {
         return None;
     }
-    let mut captures = BTreeMap::new();
+    let mut captures = Captures::default();
     for ((pattern, literal), segment) in
         pattern.segments().iter().zip(PathPattern::literal(path).segments()).zip(segments)
     {
@@ -98,9 +96,9 @@ pub(super) fn captures_of(pattern: &PathPattern, path: &str) -> Option<BTreeMap<
             // A masked value may be anything, so it is not written down.
             SegmentPattern::Capture(_) if is_placeholder(segment) => {}
             SegmentPattern::Regex(regex) if regex.fits(segment) => {
-                drop(captures.insert(regex.name.clone(), segment.to_owned()));
+                captures.insert(regex.name.clone(), segment.to_owned());
             }
-            SegmentPattern::Capture(name) => drop(captures.insert(name.clone(), segment.to_owned())),
+            SegmentPattern::Capture(name) => captures.insert(name.clone(), segment.to_owned()),
             _ => return None,
         }
     }

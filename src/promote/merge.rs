@@ -1,6 +1,6 @@
 //! The merge: what was recorded against what is committed. What is committed stays, unless `--replace` says otherwise.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::answer::{Answer, Fingerprint, fingerprint};
@@ -14,14 +14,15 @@ use super::meant;
 use super::names::{self, Traits};
 use super::promoter::Promoter;
 use super::report::{Change, Report, Sampled, ScenarioLine, Stale, StubLine};
-use super::{BodyFile, BodySource, Options, Promotion};
+use super::{BodyFile, BodySource, Options, Promotion, Sink};
 use crate::collection::{
     BodySpec, Collection, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario, Stub, StubFile,
     check, file_name,
 };
 
-/// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller.
-pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
+/// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller. `sink` gets
+/// each new stub when it is whole.
+pub(super) fn merge(promoter: Promoter<'_>, sink: Sink<'_>) -> Promotion {
     let Promoter { committed, before, findings, options, buckets, fields, loopback, selected, promoted, .. } = promoter;
     let mut merge = Merge::new(committed.existing.collection.clone(), &options, &fields);
     let mut new: BTreeMap<Rc<Endpoint>, Vec<Fresh>> = BTreeMap::new();
@@ -47,6 +48,7 @@ pub(super) fn merge(promoter: Promoter<'_>) -> Promotion {
         let at = merge.stub_at(&endpoint, rules, |origin| loopback.pattern(origin));
         let scenarios = merge.sample(at, scenarios);
         merge.add(at, scenarios);
+        merge.hand_over(at, sink);
     }
     let mut promotion = merge.finish(before, selected, promoted);
     (promotion.report.rules, promotion.report.links) = (findings.rules.clone(), findings.links.clone());
@@ -80,6 +82,8 @@ struct Merge<'o> {
     committed: usize,
     /// What `--sample` left out.
     sampled: Vec<Sampled>,
+    /// The files of stubs that were handed over.
+    sent: BTreeSet<String>,
 }
 
 impl<'o> Merge<'o> {
@@ -100,6 +104,7 @@ impl<'o> Merge<'o> {
             lines: BTreeMap::new(),
             committed,
             sampled: Vec::new(),
+            sent: BTreeSet::new(),
         }
     }
 
@@ -286,6 +291,17 @@ impl<'o> Merge<'o> {
         numbered.filter_map(|(position, fresh)| kept.contains(&position).then_some(fresh)).collect()
     }
 
+    /// Lets whoever wants it have a new stub; of one that was taken only what later steps look at stays.
+    fn hand_over(&mut self, at: usize, sink: Sink<'_>) {
+        if at < self.committed || !sink(&self.collection.stubs[at]) {
+            return;
+        }
+        self.sent.insert(self.collection.stubs[at].path.clone());
+        let scenarios = &mut self.collection.stubs[at].stub.scenarios;
+        scenarios.retain(|scenario| scenario.default);
+        scenarios.shrink_to_fit();
+    }
+
     /// Adds scenarios, in order of their first request, to a stub.
     fn add(&mut self, at: usize, scenarios: Vec<Fresh>) {
         let stub = &self.collection.stubs[at].stub;
@@ -417,7 +433,14 @@ impl<'o> Merge<'o> {
             sampled: self.sampled,
         };
         let changed = before != Some(&self.collection);
-        Promotion { collection: self.collection, bodies: self.bodies, changed, proposals: Vec::new(), report }
+        Promotion {
+            collection: self.collection,
+            bodies: self.bodies,
+            sent: self.sent,
+            changed,
+            proposals: Vec::new(),
+            report,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ mod testing;
 
 use bytes::Bytes;
 
-use crate::collection::{BodySpec, Collection};
+use crate::collection::{BodySpec, Collection, StubFile};
 use crate::model::{ContentHash, Exchange};
 
 pub(crate) use canonical::{Lens, Seen, escaped, without_placeholders};
@@ -164,6 +164,9 @@ fn is_placeholder(value: &str) -> bool {
     value.len() >= 12 && crate::redact::is_placeholder(value)
 }
 
+/// Takes new stubs while a promotion is made, so that they need not all be in memory; says whether it took one.
+pub type Sink<'s> = &'s mut dyn FnMut(&StubFile) -> bool;
+
 /// What came out.
 #[derive(Debug, Clone)]
 pub struct Promotion {
@@ -171,6 +174,9 @@ pub struct Promotion {
     pub collection: Collection,
     /// The body files that are new or replaced.
     pub bodies: Vec<BodyFile>,
+    /// The files of new stubs that were handed over while it was made; in `collection` they have no scenarios but the
+    /// default.
+    pub sent: std::collections::BTreeSet<String>,
     /// Whether anything differs from the committed collection.
     pub changed: bool,
     /// What was found and is not for the promotion to decide.
@@ -197,5 +203,5 @@ pub fn promote(
     for recorded in exchanges {
         promoter.push(recorded);
     }
-    promoter.finish()
+    promoter.finish(&mut |_| false)
 }

@@ -14,7 +14,7 @@ use super::merge;
 use super::report::{HostLine, LeftOut, Lossy, Reason};
 use super::request::{self, Compared, RequestKey};
 use super::survey::Findings;
-use super::{Existing, Options, Promotion, Recorded};
+use super::{Existing, Options, Promotion, Recorded, Sink};
 use crate::collection::{Collection, MatchParts, PathPattern, RequestSpec, RuleSide};
 use crate::model::{Exchange, Outcome, RequestRecord, ResponseRecord};
 
@@ -235,8 +235,8 @@ impl<'a> Promoter<'a> {
         self.lossy.truncate(NAMED);
     }
 
-    /// Merges everything into the collection.
-    pub fn finish(mut self) -> Promotion {
+    /// Merges everything into the collection. `sink` may take the new stubs.
+    pub fn finish(mut self, sink: Sink<'_>) -> Promotion {
         let left_out = std::mem::take(&mut self.left_out);
         let left_out = left_out.into_iter().map(|(reason, (count, numbers))| LeftOut { reason, count, numbers });
         let left_out = left_out.collect();
@@ -249,7 +249,7 @@ impl<'a> Promoter<'a> {
         });
         let mut hosts: Vec<_> = hosts.collect();
         hosts.sort_by(|one, other| other.calls.cmp(&one.calls).then_with(|| one.host.cmp(&other.host)));
-        let mut promotion = merge::merge(self);
+        let mut promotion = merge::merge(self, sink);
         promotion.report.left_out = left_out;
         promotion.report.lossy = lossy;
         promotion.report.hosts = hosts;

@@ -1,11 +1,9 @@
 //! What a scenario's request looks like: query, body, and the few fields that can decide a response.
 
-use std::collections::BTreeMap;
-
 use super::body::{self, Plan};
 use super::canonical::{self, Lens, Seen};
 use super::{Content, Decoded, Recorded, Side, is_placeholder};
-use crate::collection::{BodySpec, Defaults, FieldLine, MatchParts, Place, QueryPair, RequestSpec, Stub};
+use crate::collection::{BodySpec, Captures, Defaults, FieldLine, MatchParts, Place, QueryPair, RequestSpec, Stub};
 use crate::matching::cookies_of;
 use crate::model::fields::{is_hop_by_hop, is_steering};
 use crate::model::media::{self, Kind};
@@ -35,7 +33,7 @@ pub(super) struct RequestKey(ContentHash);
 
 /// What of a request is compared, in the forms of a stub file.
 pub(super) struct Compared<'a> {
-    pub(super) captures: &'a BTreeMap<String, String>,
+    pub(super) captures: &'a Captures,
     pub(super) query: &'a [QueryPair],
     pub(super) media_type: Option<&'a str>,
     pub(super) body: Option<&'a Content>,
@@ -79,7 +77,7 @@ pub(super) fn body_of(decoded: &Decoded) -> Option<&Content> {
 }
 
 /// What the scenario of this request asks for, without fields, and the plan of its body.
-pub(super) fn spec(recorded: &Recorded, captures: BTreeMap<String, String>) -> (RequestSpec, Option<Plan>) {
+pub(super) fn spec(recorded: &Recorded, captures: Captures) -> (RequestSpec, Option<Plan>) {
     let request = &recorded.exchange.request;
     let plan = body_of(&recorded.request).map(|_| {
         let content_type = request.fields.text("content-type");

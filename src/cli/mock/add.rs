@@ -9,8 +9,8 @@ use crate::cli::args::ScenarioAddArgs;
 use crate::cli::collections::{shown, write_error};
 use crate::cli::exit::{CliError, Exit, Outcome};
 use crate::collection::{
-    Collection, Defaults, FieldLine, Manifest, MatchParts, OriginPattern, PathPattern, QueryPair, RequestSpec,
-    ResponseSpec, Scenario, Stub, StubFile, check, file_name, nearest,
+    Captures, Collection, Defaults, FieldLine, Manifest, MatchParts, OriginPattern, PathPattern, QueryPair,
+    RequestSpec, ResponseSpec, Scenario, Stub, StubFile, check, file_name, nearest,
 };
 use crate::model::{Field, origin, path};
 use crate::store::collections::{MANIFEST, write};
@@ -144,7 +144,7 @@ pub(super) fn scenario(context: &Context, args: ScenarioAddArgs) -> Outcome {
     })
 }
 
-fn check_new(stub: &Stub, name: &str, captures: &std::collections::BTreeMap<String, String>) -> Result<(), CliError> {
+fn check_new(stub: &Stub, name: &str, captures: &Captures) -> Result<(), CliError> {
     if stub.scenarios.iter().any(|scenario| scenario.name == name) {
         return Err(CliError::usage(format!("{} has a scenario `{name}` already", select::title(stub)))
             .hint("give it another --name, or `retake mock delete` the old one first"));

@@ -7,10 +7,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
 use super::diagnose::{diagnose, place_faults, whole_file};
+use super::write::{LOCK_WAIT, WriteError};
 use super::{Fault, LoadError, Loaded, MANIFEST, MAX_FILE_BYTES, Writer, commit, inside};
 use crate::collection::check::{self, FileKind};
 use crate::collection::locate::Place;
@@ -22,6 +24,9 @@ const MAX_FOLDER_DEPTH: usize = 8;
 
 /// Fewer files than this are read by one thread.
 const FILES_PER_THREAD_MIN: usize = 64;
+
+/// How long a reader waits for a writer before it looks again whether it must.
+const LOCK_STEP: Duration = Duration::from_millis(50);
 
 /// How often a collection is read again that is written to meanwhile.
 pub(super) const TRIES: u32 = 50;
@@ -59,13 +64,16 @@ fn load_with(root: &Path, then: impl Fn(&mut Stub) + Sync) -> Result<Loaded, Loa
 
 /// Waits for a write that is being carried out, or carries it out if who began it was killed.
 pub(super) fn settle(root: &Path) -> Result<(), LoadError> {
-    if !commit::is_under_way(root) {
-        return Ok(());
+    let deadline = Instant::now() + LOCK_WAIT;
+    // One writer may follow the other: that the lock is never free when it is asked for is no reason to wait for it.
+    while commit::is_under_way(root) {
+        match Writer::open_within(root, LOCK_STEP) {
+            Ok(_) => return Ok(()),
+            Err(WriteError::Busy(_)) if Instant::now() < deadline => {}
+            Err(error) => return Err(LoadError::HalfWritten(root.to_owned(), error.to_string())),
+        }
     }
-    match Writer::open(root) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(LoadError::HalfWritten(root.to_owned(), error.to_string())),
-    }
+    Ok(())
 }
 
 fn load_once(root: &Path, then: &(impl Fn(&mut Stub) + Sync)) -> Result<Loaded, LoadError> {
@@ -156,8 +164,7 @@ fn read_stubs(
         for path in files {
             let stub: Option<Stub> = read_file(root, path, FileKind::Stub, &mut buffer, &mut faults);
             if let Some(mut stub) = stub {
-                // Most stubs have one scenario; the parser leaves room for four.
-                stub.scenarios.shrink_to_fit();
+                stub.trim();
                 check_stub(root, path, &stub, &mut faults);
                 then(&mut stub);
                 stubs.push(StubFile { path: path.clone(), stub: stub.into() });

@@ -21,7 +21,7 @@ use crate::collection::{BodySpec, Collection};
 pub use load::{load, load_to_serve};
 pub use pending::load_pending;
 pub use stage::inspect;
-pub use write::{Batch, BodySource, NewBody, Secret, WriteError, WriteReport, Writer, write};
+pub use write::{Batch, Begun, BodySource, NewBody, Secret, WriteError, WriteReport, Writer, write};
 
 /// The manifest's name in a collection's folder.
 pub const MANIFEST: &str = "collection.json";

@@ -14,14 +14,14 @@ use bytes::Bytes;
 
 use super::stage::Staged;
 use super::{LoadError, Loaded, MANIFEST, commit, load};
-use crate::collection::{Collection, PENDING, Pending, check};
+use crate::collection::{Collection, PENDING, Pending, StubFile, check};
 use crate::redact::{Guard, Suspicion};
 
 /// How our temporary files begin; what is left of a killed process is swept by the next writer.
 pub(super) const TEMPORARY: &str = ".retake-";
 
 /// How long to wait for another writer.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The content of a body's file, decoded.
 pub enum BodySource<'a> {
@@ -128,6 +128,19 @@ pub struct Writer {
     _lock: File,
 }
 
+/// A write under way. Dropped, it leaves nothing behind.
+pub struct Begun<'w>(Staged<'w>);
+
+impl Begun<'_> {
+    /// Writes a stub beside its place.
+    ///
+    /// # Errors
+    /// A path that leaves the folder, and those of the disk.
+    pub fn stub(&mut self, file: &StubFile) -> Result<(), WriteError> {
+        self.0.json(&file.path, &file.stub)
+    }
+}
+
 /// Takes the lock and writes: [`Writer::open`] and [`Writer::write`] in one.
 ///
 /// # Errors
@@ -148,7 +161,12 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Busy`] after the wait, and those of the disk.
     pub fn open(root: &Path) -> Result<Writer, WriteError> {
-        let writer = Writer::locked(root)?;
+        Writer::open_within(root, LOCK_WAIT)
+    }
+
+    /// The same with another wait.
+    pub(super) fn open_within(root: &Path, wait: Duration) -> Result<Writer, WriteError> {
+        let writer = Writer::locked(root, wait)?;
         commit::complete(root)?;
         Ok(writer)
     }
@@ -159,11 +177,11 @@ impl Writer {
         Writer { guard: Some(guard), ..self }
     }
 
-    fn locked(root: &Path) -> Result<Writer, WriteError> {
+    fn locked(root: &Path, wait: Duration) -> Result<Writer, WriteError> {
         let failed = |error| WriteError::Io(root.to_owned(), error);
         std::fs::create_dir_all(root).map_err(failed)?;
         let lock = File::open(root).map_err(failed)?;
-        let deadline = Instant::now() + LOCK_WAIT;
+        let deadline = Instant::now() + wait;
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok(Writer { root: root.to_owned(), guard: None, _lock: lock }),
@@ -214,8 +232,26 @@ impl Writer {
     /// A path that leaves the folder, what looks like a secret (of a guarded writer), and those of the disk. Until the
     /// last temporary file is written nothing changes.
     pub fn write_all(&self, collection: &Collection, batch: Batch<'_>) -> Result<WriteReport, WriteError> {
+        self.write_rest(self.begin(), collection, batch)
+    }
+
+    /// Begins a write of which some stubs come one by one, before the rest is known.
+    pub fn begin(&self) -> Begun<'_> {
         self.sweep();
-        let mut staged = Staged::new(&self.root);
+        Begun(Staged::new(&self.root))
+    }
+
+    /// [`Writer::write_all`] of the rest of what was begun: `collection` has the stubs that did not come yet.
+    ///
+    /// # Errors
+    /// Those of [`Writer::write_all`].
+    pub fn write_rest(
+        &self,
+        begun: Begun<'_>,
+        collection: &Collection,
+        batch: Batch<'_>,
+    ) -> Result<WriteReport, WriteError> {
+        let Begun(mut staged) = begun;
         for body in batch.bodies {
             match body.content {
                 BodySource::Bytes(bytes) => staged.bytes(&body.path, &bytes)?,
@@ -281,7 +317,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
-    use crate::collection::{Manifest, Stub, StubFile};
+    use crate::collection::{Manifest, Stub};
 
     fn collection(paths: &[&str]) -> Collection {
         let manifest: Manifest =

@@ -41,6 +41,10 @@ fn a_path_that_may_be_a_pattern_waits_and_nothing_is_looser_until_then() {
     let after = files(&api);
     retake.ok(&["promote", "1-3", "--into", "api"]);
     assert_eq!(files(&api), after, "promoted again, not a byte changes");
+    let again: [Call<'_>; 1] = [("GET", "http://api.test/users/octocat", 200, r#"{"login": "octocat", "id": 1}"#)];
+    recorded(&retake, &again);
+    retake.ok(&["promote", "5", "--into", "api"]);
+    assert_eq!(files(&api), after, "nor when another day says the same");
 
     let waits = retake.json(&["review", "--list", "--json"]);
     let [item, user] = &waits[..] else { panic!("{waits:?}") };
