@@ -115,7 +115,8 @@ impl Stub {
         for scenario in &mut self.scenarios {
             scenario.request.query.shrink_to_fit();
             scenario.request.fields.shrink_to_fit();
-            let answers = scenario.response.iter_mut().chain(&mut scenario.responses);
+            let only = scenario.response.as_mut().map(Arc::make_mut);
+            let answers = only.into_iter().chain(&mut scenario.responses);
             answers.for_each(|answer| answer.fields.shrink_to_fit());
         }
     }

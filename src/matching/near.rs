@@ -1,12 +1,11 @@
 //! What is left when no scenario answers: the class of the reason, and the nearest scenarios of the same host.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::collection::{Profile, SegmentPattern};
+use crate::collection::{Captures, Profile, SegmentPattern};
 use crate::model::path;
 
 use super::body::MAX_STRUCTURED;
@@ -386,7 +385,7 @@ fn path_fault(pattern: &[SegmentPattern], path: &str) -> PathFault {
 }
 
 /// The segments with the values that a scenario gives to captures.
-fn filled(segments: &[SegmentPattern], captures: &BTreeMap<String, String>) -> Vec<SegmentPattern> {
+fn filled(segments: &[SegmentPattern], captures: &Captures) -> Vec<SegmentPattern> {
     let fill = |segment: &SegmentPattern| match segment.capture().and_then(|name| captures.get(name)) {
         Some(value) => SegmentPattern::Literal(value.clone()),
         None => segment.clone(),
