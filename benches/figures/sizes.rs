@@ -26,7 +26,7 @@ struct Effort {
 
 /// Takes all figures; unless `quick`, writes them into `docs/`.
 pub fn costs(quick: bool) {
-    let effort = if quick { Effort { calls: 16_000, rounds: 3 } } else { Effort { calls: 40_000, rounds: 5 } };
+    let effort = if quick { Effort { calls: 16_000, rounds: 3 } } else { Effort { calls: 20_000, rounds: 5 } };
     let stubs: &[u64] = if quick { &[10, 1_000] } else { &[10, 1_000, 10_000, 100_000] };
     let scenarios: &[u64] = if quick { &[10, 1_000] } else { &[10, 100, 1_000] };
     let (by_stubs, beside, mut curves) = of_stubs(stubs, &effort);
