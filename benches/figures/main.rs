@@ -3,7 +3,7 @@
 //! The servers run on one core and the load on another; what counts is the CPU time of the server's process per
 //! request, which hardly depends on what else the machine does. The limit is a bare hyper server that answers from a
 //! hash map, or a bare hyper proxy that records nothing. Words choose among the figures, `cargo bench -- replay start
-//! hosts record durability large sizes`; `quick` takes fewer calls of each. Those of `sizes` are written into `docs/`,
+//! hosts misses record durability large sizes`; `quick` takes fewer calls of each. Those of `sizes` are written into `docs/`,
 //! unless they are quick ones.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -14,6 +14,7 @@ mod durability;
 mod limit;
 mod load;
 mod machine;
+mod misses;
 #[path = "../history/plot.rs"]
 mod plot;
 mod record;
@@ -42,8 +43,9 @@ fn figures(words: &[&str]) {
     println!("{}\n", machine::describe());
     machine::pin(1);
     type Take = fn(bool);
-    let tables: [(&str, Take); 7] = [
+    let tables: [(&str, Take); 8] = [
         ("replay", replay::throughput),
+        ("misses", misses::large),
         ("start", replay::starting),
         ("hosts", replay::new_hosts),
         ("record", record::throughput),

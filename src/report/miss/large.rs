@@ -55,6 +55,9 @@ fn window(text: &[u8], at: usize) -> &[u8] {
 
 /// The first member that differs, where it is no object or array.
 fn member(context: &Context<'_>, expected: &[u8], got: &[u8], at: usize) -> Option<Change> {
+    // A number that is cut is a number still: it is cut off whole.
+    let within = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+    let at = at - got[..at].iter().rev().take_while(within).count();
     let path = place(&got[..at])?;
     let (before, after) = (scalar(expected, &path)?, scalar(got, &path)?);
     let escaped = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -200,6 +203,9 @@ impl<'de> Visitor<'de> for Find<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collection::Profile;
+    use crate::redact::{MaskKey, MaskRules, Masker};
+    use crate::report::mask::Mask;
 
     #[test]
     fn where_a_text_breaks_off_is_told_by_names_and_positions() {
@@ -210,6 +216,43 @@ mod tests {
         assert_eq!(told(r#"{"a":nope"#), None);
         let deep = "[".repeat(500);
         assert_eq!(told(&deep), None);
+    }
+
+    #[test]
+    fn of_large_bodies_the_first_difference_is_told() {
+        let told = |expected: &str, got: &str, media_type: &str| {
+            let mut call = crate::matching::tests::call(&format!("PUT /a Content-Type:{media_type} x"));
+            call.body = bytes::Bytes::from(got.to_owned());
+            let index = crate::matching::tests::index(vec![]);
+            let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
+            let context = Context {
+                index: &index,
+                call: &call,
+                id: "call:1",
+                status: 501,
+                profile: Profile::Best,
+                logged: true,
+                cursor: None,
+                mask: &mask,
+            };
+            let mut told = crate::report::miss::criterion("body", false, "");
+            tell(&context, expected.as_bytes(), Some(media_type), &mut told);
+            let changes = told.changes.iter().map(|change| {
+                format!("{} {} {}", change.pointer, change.before.as_deref().unwrap(), change.after.as_deref().unwrap())
+            });
+            let lines = told.lines.iter().map(|line| format!("{}{}", line.sign(), line.text));
+            changes.chain(lines).collect::<Vec<_>>()
+        };
+        let json = "application/json";
+        assert_eq!(told(r#"{"a":[1,{"b":900}]}"#, r#"{"a":[1,{"b":901}]}"#, json), ["/a/1/b 900 901"]);
+        assert_eq!(told(r#"{"a":"x 12"}"#, r#"{"a":"x 13"}"#, json), [r#"/a "x 12" "x 13""#]);
+        assert_eq!(told(r#"{"a":1,"b":2}"#, r#"{"a":1,"c":2}"#, json), Vec::<String>::new(), "a name");
+        let secret = told(r#"{"password":"retake-secret-mfzwizlomi"}"#, r#"{"password":"hunter2-secret"}"#, json);
+        assert!(secret.len() == 1 && !secret[0].contains("hunter2"), "{secret:?}");
+        let text = told("one\ntwo\nthree\n", "one\n2\nthree\n", "text/plain");
+        assert_eq!(text, ["-two", "+2", " three"]);
+        let secret = told("a\nb\n", "a\npassword=hunter2-secret\n", "text/plain");
+        assert!(secret.len() == 2 && !secret[1].contains("hunter2"), "{secret:?}");
     }
 
     #[test]
