@@ -6,8 +6,11 @@ use super::args::{Cli, CompletionsArgs, ManArgs};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::Printer;
 
-pub(super) fn completions(args: CompletionsArgs) -> Outcome {
-    clap_complete::generate(args.shell, &mut Cli::command(), "retake", &mut std::io::stdout());
+pub(super) fn completions(args: CompletionsArgs, printer: Printer) -> Outcome {
+    // Into memory first: the generator panics on a pipe that nobody reads.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "retake", &mut script);
+    printer.bytes(&script).map_err(CliError::failure)?;
     Ok(Exit::SUCCESS)
 }
 

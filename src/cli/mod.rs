@@ -72,7 +72,7 @@ fn run(cli: Cli, printer: Printer) -> Outcome {
         Command::Env(args) => env::run(args, global, printer),
         Command::Ca(args) => ca::run(args, global, printer),
         Command::Demo(args) => demo::run(args, global, printer),
-        Command::Completions(args) => man::completions(args),
+        Command::Completions(args) => man::completions(args, printer),
         Command::Man(args) => man::pages(args, printer),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -274,6 +274,19 @@ fn helps(retake: &Retake, path: &mut Vec<String>, out: &mut String) {
         path.push(name.split_whitespace().next().unwrap().to_owned());
         helps(retake, path, out);
         path.pop();
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_fault() {
+    let (retake, _origin) = recorded();
+    for args in [&["completions", "bash"][..], &["completions", "zsh"], &["history", "list", "--json"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = retake.command(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("panicked"), "{args:?}: {said}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
     }
 }
 
