@@ -42,7 +42,7 @@ fn catalogue(price: usize) -> Vec<u8> {
         if out.len() >= SIZE {
             break;
         }
-        let here = !is_told && out.len() > 4_000_000;
+        let here = !is_told && out.len() > 2_000_000;
         is_told |= here;
         let price = if here { price } else { number % 500 };
         let comma = if number == 0 { "" } else { "," };
@@ -60,7 +60,7 @@ fn pairs() -> [Pair; 3] {
     [
         Pair { what: "JSON, all stands elsewhere", media_type: json, recorded: array(0), called: array(3) },
         Pair {
-            what: "JSON, one value 4 MB behind",
+            what: "JSON, one value 2 MB behind",
             media_type: json,
             recorded: catalogue(7001),
             called: catalogue(7002),

@@ -15,7 +15,7 @@ use crate::matching::Part;
 use crate::model::media::Kind as Media;
 
 /// A first difference that lies further behind is told by its offset only: a report must not take long.
-const MAX_READ: usize = 4 * 1024 * 1024;
+const MAX_READ: usize = 2 * 1024 * 1024;
 /// Bytes of a value, and on either side of a line, that are looked at.
 const WINDOW: usize = 16 * 1024;
 /// How long the search for what differs in a few lines may take.
