@@ -223,6 +223,39 @@ fn the_default_is_the_scenario_that_was_asked_for() {
 }
 
 #[test]
+fn what_was_not_called_this_time_is_told_and_stays() {
+    let call = |number, page: u64| exchange(number, "GET", &format!("https://api.test/a?page={page}"), 200);
+    let traffic = vec![call(1, 1), call(2, 2)];
+    let first = promote(None, traffic.clone(), options());
+    let second = again(&first, &traffic, vec![call(3, 1)], options());
+    assert!(!second.changed);
+    assert_eq!(second.report.counts.get("removed"), Some(&1));
+    assert_eq!(second.report.stale[0].scenarios, ["page-2"]);
+}
+
+#[test]
+fn new_stubs_can_be_handed_over_while_the_rest_is_made() {
+    let call = |number, path: &str| exchange(number, "GET", &format!("https://api.test{path}"), 200);
+    let traffic = vec![call(1, "/a"), call(2, "/b?page=1"), call(3, "/b?page=2")];
+    let whole = promote(None, traffic.clone(), options());
+    let (none, nothing) = (crate::promote::empty("x"), |_: &BodySpec| None);
+    let findings = crate::promote::Findings::default();
+    let existing = Existing { collection: &none, content: &nothing };
+    let mut promoter = crate::promote::Promoter::new(existing, None, &findings, options());
+    traffic.into_iter().for_each(|recorded| promoter.push(recorded));
+    let mut taken = Vec::new();
+    let promotion = promoter.finish(&mut |file| {
+        taken.push(file.clone());
+        true
+    });
+    taken.sort_by(|one, other| one.path.cmp(&other.path));
+    assert_eq!(taken, whole.collection.stubs);
+    assert_eq!(promotion.sent.len(), 2);
+    assert!(promotion.collection.stubs.iter().all(|file| file.stub.scenarios.is_empty()));
+    assert_eq!(promotion.report.counts, whole.report.counts);
+}
+
+#[test]
 fn binary_bodies_are_files_named_for_their_scenario() {
     let mut logo = exchange(1, "GET", "https://api.test/logo", 200).answering("image/png", "");
     logo.response = crate::promote::Decoded::plain(&b"\x89PNG\r\n"[..]);
