@@ -186,11 +186,12 @@ impl Engine {
         let mut making = Making {
             options: &options.answers,
             hasher: blake3::Hasher::new(),
-            before: before.map(Engine::by_label).unwrap_or_default(),
+            before: before.map(Engine::by_key).unwrap_or_default(),
             next_id: before.map_or(0, |before| before.next_id),
         };
         let (mut access, mut cors) = (Access::default(), Vec::with_capacity(collections.len()));
         for (at, (name, loaded)) in collections.into_iter().enumerate() {
+            making.hash(&loaded.collection.manifest);
             access.add(&loaded.collection);
             cors.push(loaded.collection.manifest.settings.cors);
             for stub in &loaded.collection.manifest.server_stubs {
@@ -219,8 +220,16 @@ impl Engine {
         })
     }
 
-    fn by_label(&self) -> HashMap<Arc<str>, &Slot> {
-        self.slots.iter().flatten().flatten().map(|slot| (Arc::clone(&slot.label), slot)).collect()
+    /// The scenarios by what stays when the files change; what they are called may be another with another origin.
+    fn by_key(&self) -> HashMap<String, &Slot> {
+        let mut all = HashMap::new();
+        for (source, stubs) in self.index.sources().zip(&self.slots) {
+            for (file, slots) in source.collection.stubs.iter().zip(stubs) {
+                let keys = file.stub.scenarios.iter().map(|scenario| key(&source.name, &file.stub, scenario));
+                all.extend(keys.zip(slots));
+            }
+        }
+        all
     }
 
     /// Who may call.
@@ -277,7 +286,7 @@ impl Engine {
         &self.around
     }
 
-    /// BLAKE3 over everything that is served.
+    /// BLAKE3 over everything that is served: `collection.json`, stubs and body files.
     pub fn content_blake3(&self) -> &str {
         &self.content_blake3
     }
@@ -417,6 +426,11 @@ fn source(name: String, loaded: Loaded) -> Source {
     Source { name, collection, body: Arc::new(body) }
 }
 
+/// What a scenario is known by for as long as a replay runs: its label with the origin.
+fn key(collection: &str, stub: &Stub, scenario: &Scenario) -> String {
+    format!("{collection}: {}", stub.label(scenario, true))
+}
+
 /// Leaves of the answers the first status, which matching asks for, and how many there are, which reports tell. What is
 /// left of an only answer is shared by all of its status.
 fn forget_answers(scenario: &mut Scenario, left: &mut HashMap<u16, Arc<ResponseSpec>>) {
@@ -437,11 +451,17 @@ struct Making<'b> {
     options: &'b AnswerOptions,
     hasher: blake3::Hasher,
     /// The scenarios as they were before the files changed.
-    before: HashMap<Arc<str>, &'b Slot>,
+    before: HashMap<String, &'b Slot>,
     next_id: u32,
 }
 
 impl Making<'_> {
+    /// Takes the content of a file into the hash.
+    fn hash(&mut self, content: &impl serde::Serialize) {
+        // Types that serialise into a file serialise into a hash too; a shorter input would only weaken it.
+        let _ = serde_json::to_writer(&mut self.hasher, content);
+    }
+
     /// Makes the answers of a collection ready, and gives back the collection without them: matching and reports ask
     /// for requests only, and a body is in memory once.
     fn slots_of(&mut self, collection: (usize, &str), loaded: Loaded) -> Result<(Vec<Vec<Slot>>, Loaded), EngineError> {
@@ -452,13 +472,10 @@ impl Making<'_> {
         let (options, manifest) = (self.options, loaded.collection.manifest.clone());
         let answers = Answers::new(options, &manifest)?;
         let mut stubs = Vec::with_capacity(files.len());
-        let (mut text, mut left) = (Vec::new(), HashMap::new());
+        let mut left = HashMap::new();
         for file in &mut files {
             self.hasher.update(file.path.as_bytes());
-            text.clear();
-            // Types that serialise into a file serialise into bytes too; a shorter input would only weaken the hash.
-            let _ = serde_json::to_writer(&mut text, &file.stub);
-            self.hasher.update(&text);
+            self.hash(&file.stub);
             let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
             let answers = answers.of_stub(&file.stub);
             for at in 0..file.stub.scenarios.len() {
@@ -484,6 +501,9 @@ impl Making<'_> {
         let several_origins = loaded.collection.manifest.origins.len() > 1;
         let label: Arc<str> = format!("{name}: {}", stub.label(scenario, several_origins)).into();
         let body_error = |source| EngineError::Body { scenario: Arc::clone(&label), source };
+        if let Some(file) = scenario.request.body.as_ref().filter(|body| body.file.is_some()) {
+            self.hasher.update(&loaded.body(file).map_err(body_error)?);
+        }
         let request_body = || scenario.request.body.as_ref().map_or(Ok(Bytes::new()), |body| loaded.body(body));
         let request = answers.request(stub, scenario, request_body).map_err(body_error)?;
         let mut steps = Vec::with_capacity(scenario.steps().len());
@@ -497,7 +517,7 @@ impl Making<'_> {
             return Err(EngineError::NoAnswer(label));
         }
         let sequence = Sequence::new(scenario.steps(), scenario.end.unwrap_or_default());
-        let before = self.before.get(&label);
+        let before = (!self.before.is_empty()).then(|| self.before.get(&key(name, stub, scenario))).flatten();
         let same = before.filter(|before| before.sequence.goes_on_as(&sequence));
         let id = same.map(|before| before.id).unwrap_or_else(|| {
             self.next_id = self.next_id.saturating_add(1);

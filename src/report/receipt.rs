@@ -20,7 +20,7 @@ pub struct Receipt {
     pub run: Option<String>,
     /// The names of the collections.
     pub collections: Vec<String>,
-    /// BLAKE3 over the files of the collections, as read.
+    /// BLAKE3 over the files of the collections, as read: `collection.json` with its settings and rules, stubs, and bodies.
     pub served_blake3: String,
     /// BLAKE3 over what was said of this run beside the collections: profile, cursors, misses, time, delays, and the names
     /// of variables.

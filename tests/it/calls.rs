@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::http::Client;
 use crate::harness::{Retake, eventually};
@@ -69,6 +69,9 @@ fn calls_are_filtered_paged_searched_and_shown_whole() {
     let whole = retake.json(&["calls", "show", "1", "--json"]).remove(0);
     assert_eq!(whole["response"]["body"], "plain");
     assert!(whole["request"]["fields"].is_array(), "{whole}");
+    assert_eq!((&whole["request_from"], &whole["response_from"]), (&"scenario".into(), &"scenario".into()), "{whole}");
+    let missed = retake.json(&["calls", "show", "5", "--json"]).remove(0);
+    assert!(missed.get("request_from").is_none() && missed.get("response_from").is_none(), "{missed}");
     for bad in [
         &["calls", "list", "--status", "4x4"][..],
         &["calls", "list", "--path", "[", "--json"],
@@ -88,4 +91,39 @@ fn calls_are_filtered_paged_searched_and_shown_whole() {
     tail.kill().unwrap();
     tail.wait().unwrap();
     server.stop();
+}
+
+#[test]
+fn an_exact_hit_by_rule_is_not_shown_as_the_scenarios_own() {
+    let retake = Retake::new();
+    let dir = retake.work().join("mocks/shop");
+    std::fs::create_dir_all(dir.join("stubs")).unwrap();
+    let origin = "http://api.test";
+    let manifest = json!({ "version": 1, "name": "shop", "origins": [origin], "server_stubs": [{ "name": "down", "status": 503 }] });
+    std::fs::write(dir.join("collection.json"), manifest.to_string()).unwrap();
+    let answer = json!({ "status": 200, "body": { "text": "here" } });
+    for (path, rules) in [("/own", json!([])), ("/any", json!([{ "place": "query", "name": "t", "action": "ignore" }]))] {
+        let scenario = json!({ "name": "it", "request": { "query": ["t=1"] }, "response": answer });
+        let stub = json!({
+            "version": 1, "method": "GET", "origin": origin, "path": path, "rules": rules, "scenarios": [scenario] });
+        std::fs::write(dir.join(format!("stubs{path}.json")), stub.to_string()).unwrap();
+    }
+    let ask = |args: &[&str]| {
+        let server = retake.replay(&[&["shop"], args].concat());
+        let mut client = Client::to(&server).unwrap();
+        for target in ["/own?t=1", "/any?t=2"] {
+            assert_eq!(client.get(target, "api.test").unwrap().text(), "here");
+        }
+        retake.ok(&["mock", "activate", "shop", "down", "--running"]);
+        assert_eq!(client.get("/x", "api.test").unwrap().status(), 503);
+        server.stop();
+        ["1", "2", "3"].map(|call| retake.ok(&["calls", "show", call]))
+    };
+    let [own, by_rule, server_stub] = ask(&[]);
+    assert!(own.contains("the request is the scenario's own"), "{own}");
+    assert!(by_rule.contains("rules, matchers or placeholders let them pass"), "{by_rule}");
+    assert!(by_rule.contains("the log does not have them") && by_rule.contains("--call-log full"), "{by_rule}");
+    assert!(server_stub.contains("nothing was compared"), "{server_stub}");
+    let [_, by_rule, _] = ask(&["--call-log", "full"]);
+    assert!(by_rule.contains("let them pass") && !by_rule.contains("the log does not have them"), "{by_rule}");
 }

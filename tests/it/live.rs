@@ -84,6 +84,34 @@ fn edits_are_served_bad_ones_are_told_and_places_in_sequences_stay() {
 }
 
 #[test]
+fn counts_stay_when_an_edit_gives_scenarios_longer_names() {
+    let retake = Retake::new();
+    let dir = collection(&retake);
+    let server = retake.replay(&["shop", "--fail-unused", "--report", "json=receipt.json"]);
+    assert_eq!(get(&server, "/tea").text(), "tea 1");
+    assert_eq!(get(&server, "/job").text(), "a");
+    // With two origins scenarios are named with theirs.
+    retake.ok(&["mock", "stub", "add", "shop", "GET", "http://other.test/x"]);
+    let state = eventually("the edit is served", || {
+        let state = retake.json(&["state", "list", "--json"]).remove(0);
+        (state["edits"]["taken"].as_u64() > Some(0)).then_some(state)
+    });
+    let job = &state["cursors"][0]["sequences"][0];
+    assert_eq!(
+        (&job["scenario"], &job["answered"]),
+        (&"shop: GET http://api.test/job#job".into(), &1.into()),
+        "{state}"
+    );
+    assert_eq!(get(&server, "/job").text(), "b", "the sequence goes on where it was");
+    let (code, said) = server.stop();
+    assert_eq!(code, 0, "{said}");
+    let receipt: Value = serde_json::from_slice(&std::fs::read(retake.work().join("receipt.json")).unwrap()).unwrap();
+    assert_eq!(receipt.get("unused"), None, "{receipt}");
+    assert_eq!(receipt["answered"].as_array().unwrap().len(), 2, "{receipt}");
+    assert!(dir.join("stubs/other.test").exists());
+}
+
+#[test]
 fn a_folder_that_is_replaced_as_a_whole_is_followed() {
     let retake = Retake::new();
     let dir = collection(&retake);

@@ -126,6 +126,39 @@ fn the_same_settings_have_the_same_hash_and_limits_decide() {
     assert_eq!(run(&retake, &["/plain"], &["--max-inexact", "0"]).code, 0);
 }
 
+#[test]
+fn whatever_of_a_collection_decides_answers_is_in_the_hash_of_the_files() {
+    let retake = Retake::new();
+    collection(&retake);
+    let mut seen: Vec<Value> = Vec::new();
+    let mut hash = |changed: &str| {
+        let made = run(&retake, &[], &[]);
+        let hash = serde_json::from_str::<Value>(&made.text(1)).unwrap()["served_blake3"].clone();
+        assert!(!seen.contains(&hash), "{changed} is in the hash");
+        seen.push(hash.clone());
+        hash
+    };
+    let first = hash("nothing");
+    let again = serde_json::from_str::<Value>(&run(&retake, &["/plain"], &[]).text(1)).unwrap();
+    assert_eq!(again["served_blake3"], first, "what is called does not count");
+    retake.ok(&["mock", "set", "shop", "delay=1ms"]);
+    hash("a delay");
+    retake.ok(&["mock", "set", "shop", "on-miss=pass"]);
+    hash("what becomes of misses");
+    retake.ok(&["mock", "server-stub", "add", "shop", "down"]);
+    hash("a server stub");
+    retake.ok(&["mock", "activate", "shop", "down"]);
+    hash("that it is active");
+    let manifest = retake.work().join("mocks/shop/collection.json");
+    let mut content: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    content["rules"] = json!([{ "place": "query", "name": "page", "action": "ignore" }]);
+    std::fs::write(&manifest, content.to_string()).unwrap();
+    hash("a rule");
+    content["variables"] = json!({ "who": "me" });
+    std::fs::write(&manifest, content.to_string()).unwrap();
+    hash("a variable");
+}
+
 fn python(script: &str, args: &[&Path]) -> String {
     let output = Command::new("python3").arg("-c").arg(script).args(args).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

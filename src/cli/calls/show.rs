@@ -13,19 +13,21 @@ pub(super) fn run(args: &CallShowArgs, settings: &Settings, printer: Printer) ->
     let run = open(settings, args.run.as_deref())?;
     let call = find(&run, args.call)?;
     let include = if args.include.is_empty() { Include::everything() } else { Include::new(&args.include) };
-    let messages = Whole::new(&run.info, include).of(&call);
+    let mut whole = Whole::new(&run.info, include);
+    let messages = whole.of(&call);
     if args.json {
         let mut told = serde_json::to_value(&call).unwrap_or_default();
         messages.put_into(&mut told);
         printer.json(&told);
         return Ok(Exit::SUCCESS);
     }
-    head(&call, &run.info, printer);
+    let exact = if call.result == CallResult::Exact { whole.of_exact(&call) } else { "" };
+    head(&call, &run.info, exact, printer);
     messages.print(printer);
     Ok(Exit::SUCCESS)
 }
 
-fn head(call: &CallRecord, run: &RunInfo, printer: Printer) {
+fn head(call: &CallRecord, run: &RunInfo, exact: &str, printer: Printer) {
     printer.data(format_args!("{BOLD}call {}{BOLD:#} of run {}", call.call, run.run));
     printer.data(format_args!("{} {}", clean(&call.method), clean(&call.url)));
     let at = call.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S%.3f %:z");
@@ -40,7 +42,7 @@ fn head(call: &CallRecord, run: &RunInfo, printer: Printer) {
     }
     match (&call.report_text, call.result) {
         (Some(report), _) => printer.data(format_args!("\n{}", clean_lines(report).trim_end())),
-        (None, CallResult::Exact) => printer.data("everything agreed: the request is the scenario's own"),
+        (None, CallResult::Exact) => printer.data(exact),
         (None, _) => call.differences.iter().for_each(|line| printer.data(format_args!("  {}", clean(line)))),
     }
 }

@@ -8,10 +8,13 @@ use crate::app::replay::name_of;
 use crate::cli::args::IncludeArg;
 use crate::cli::explain::answered;
 use crate::cli::output::Printer;
-use crate::collection::ResponseSpec;
+use crate::collection::{ResponseSpec, Scenario, Stub};
 use crate::report::terminal::{clean, clean_lines};
 use crate::store::collections::{self, Loaded};
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunInfo};
+
+/// Before the name of a server stub, in a label.
+const SERVER_STUB: &str = "server stub ";
 
 /// Which parts of requests and answers are told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -124,6 +127,33 @@ impl<'r> Whole<'r> {
         }
     }
 
+    /// What to say of an exact hit: what was shown as its request and answer, and may have been otherwise.
+    pub(super) fn of_exact(&mut self, call: &CallRecord) -> &'static str {
+        let label = call.scenario.as_deref().and_then(|label| Some((label, label.split_once(": ")?.1)));
+        let Some((label, wanted)) = label.filter(|(_, wanted)| !wanted.starts_with(SERVER_STUB)) else {
+            return "nothing was compared: this answers whatever is asked";
+        };
+        let found = self.served(label).and_then(|loaded| Some((loaded, scenario_of(loaded, wanted)?)));
+        let is_strict = found.is_some_and(|(loaded, (stub, scenario))| {
+            let mut rules = loaded.collection.manifest.rules.iter().chain(&stub.rules);
+            let as_recorded =
+                scenario.request.matchers.is_empty() && scenario.steps().iter().all(|step| !step.template);
+            as_recorded && rules.all(|rule| rule.off)
+        });
+        match (is_strict, &call.request) {
+            (true, _) => "everything agreed: the request is the scenario's own",
+            (false, Some(_)) => {
+                "everything agreed: some values may be others than the scenario's, because rules, matchers or \
+                 placeholders let them pass, and an answer that repeats or makes values had others than it has here"
+            }
+            (false, None) => {
+                "everything agreed: some values may have been others than the scenario's, because rules, matchers or \
+                 placeholders let them pass, and an answer that repeats or makes values had others than it has here; \
+                 the log does not have them (`retake replay --call-log full` keeps the requests of exact hits)"
+            }
+        }
+    }
+
     /// The collection of a label.
     fn served(&mut self, label: &str) -> Option<&Loaded> {
         let (name, _) = label.split_once(": ")?;
@@ -143,6 +173,14 @@ impl Messages {
         for (name, parts, message) in [("request", request, &self.request), ("response", response, &self.response)] {
             if parts.any() {
                 told[name] = message.as_ref().map_or(Value::Null, |message| parts.json(message));
+            }
+        }
+        // What a scenario has is not what was sent where rules, templates or dates say otherwise.
+        let from_scenario =
+            [("request", self.as_scenario && self.request.is_some()), ("response", self.response.is_some())];
+        for (name, is_from_scenario) in from_scenario {
+            if is_from_scenario && told.get(name).is_some() {
+                told[format!("{name}_from")] = "scenario".into();
             }
         }
     }
@@ -166,10 +204,18 @@ fn request(loaded: &Loaded, label: &str, call: &CallRecord) -> Option<LoggedRequ
     Some(LoggedRequest { fields, body: text(&own.body), body_bytes: own.body.len() as u64 })
 }
 
+/// The scenario of a label that has no collection before it.
+fn scenario_of<'l>(loaded: &'l Loaded, wanted: &str) -> Option<(&'l Stub, &'l Scenario)> {
+    let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
+    stubs
+        .flat_map(|stub| stub.scenarios.iter().map(move |scenario| (&**stub, scenario)))
+        .find(|(stub, scenario)| [false, true].iter().any(|several| stub.label(scenario, *several) == wanted))
+}
+
 /// The answer of a scenario or server stub.
 fn response_of(loaded: &Loaded, label: &str, call: &CallRecord) -> Option<LoggedRequest> {
     let (_, wanted) = label.split_once(": ")?;
-    let spec = match wanted.strip_prefix("server stub ") {
+    let spec = match wanted.strip_prefix(SERVER_STUB) {
         Some(name) => {
             let stub = loaded.collection.manifest.server_stubs.iter().find(|stub| stub.name == name)?;
             let mut spec = ResponseSpec::of_status(stub.status);
@@ -177,12 +223,8 @@ fn response_of(loaded: &Loaded, label: &str, call: &CallRecord) -> Option<Logged
             spec
         }
         None => {
-            let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
-            let scenario = stubs
-                .flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)))
-                .find(|(stub, scenario)| [false, true].iter().any(|several| stub.label(scenario, *several) == wanted));
             let step = usize::try_from(call.step.unwrap_or(1)).ok()?.checked_sub(1)?;
-            scenario?.1.steps().get(step)?.clone()
+            scenario_of(loaded, wanted)?.1.steps().get(step)?.clone()
         }
     };
     let body = spec.body.as_ref().map(|body| loaded.body(body)).transpose().ok()?.unwrap_or_default();
