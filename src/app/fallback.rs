@@ -49,7 +49,9 @@ impl Fallbacks {
     ) -> Result<Fallbacks, RecordingError> {
         let said = |what| {
             let rules = &plan.serve.on_miss;
-            rules.run == Some(what) || rules.hosts.iter().any(|(_, said)| *said == what) || engine.says_on_miss(what)
+            rules.run == Some(what)
+                || rules.hosts.iter().any(|(_, said)| *said == what)
+                || engine.saying_on_miss(what).next().is_some()
         };
         let mut fallbacks = Fallbacks::default();
         if said(OnMiss::Pass) {
@@ -64,7 +66,8 @@ impl Fallbacks {
             let recorder = Recorder::new(recording, masker, options, Arc::new(Quiet));
             let control = control::serve(history, store, plan.runtime_dir.as_deref())?;
             let upstream = Upstream::new(client_config(&plan.trust)?, Limits::default());
-            fallbacks.ways.record = Some(Arc::new(Forward::new(Arc::clone(&recorder), upstream, None)));
+            let forward = Forward::new(Arc::clone(&recorder), upstream, None).of_replay();
+            fallbacks.ways.record = Some(Arc::new(forward));
             fallbacks.recording = Some((recorder, control));
         }
         Ok(fallbacks)

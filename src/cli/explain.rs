@@ -21,6 +21,7 @@ use crate::redact::{MaskKey, Masker};
 use crate::replay::past::Past;
 use crate::report::explain::Explanation;
 use crate::report::mask::Mask;
+use crate::report::terminal::clean;
 use crate::settings::Settings;
 use crate::store::collections::Loaded;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY};
@@ -51,6 +52,15 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     let key = MaskKey(crate::store::random_key());
     let mask = Mask::new(Masker::new(key, settings.mask.clone()));
     let explanation = Explanation::new(&index, &call, profile, ("explain", MISS_STATUS), &mask, &past);
+    if let Some(stub) = loaded.collection.manifest.server_stubs.iter().find(|stub| stub.active) {
+        printer.warn(format_args!(
+            "the server stub `{}` is active and answers every call with {}; this is how the call matches without it \
+             (`retake mock activate {} none` ends that)",
+            clean(&stub.name),
+            stub.status,
+            clean(&args.collection)
+        ));
+    }
     if args.json {
         printer.json(&explanation);
     } else if let Some(report) = &explanation.miss {

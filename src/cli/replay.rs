@@ -18,8 +18,9 @@ use crate::app::child::{self, ChildExit};
 use crate::app::live::Told;
 use crate::app::replay::{ReplayPlan, Running, StartError, name_of, start};
 use crate::app::wiring::{self, Wiring};
-use crate::collection::Profile;
+use crate::collection::{OnMiss, Profile};
 use crate::replay::answer::AnswerOptions;
+use crate::replay::engine::Engine;
 use crate::replay::fallback::OnMissRules;
 use crate::replay::serve::ServeOptions;
 use crate::report::receipt::{Limits, Receipt};
@@ -33,6 +34,8 @@ use report::Report;
 pub(super) fn run(args: ReplayArgs, global: &Global, printer: Printer) -> Outcome {
     let settings = collections::settings(global)?;
     let reports = args.reports.iter().map(|text| Report::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    // Before the run: afterwards the receipt would be lost.
+    reports.iter().try_for_each(Report::can_be_written)?;
     // A thousand clients need two thousand sockets; many systems allow 256 or 1024 unless asked.
     crate::wire::listener::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -55,14 +58,13 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
         CliError::usage(format!("--on-miss: {error}")).hint("write fail, pass or record, or HOST=pass for one host")
     })?;
     let plan = plan(args, settings, on_miss)?;
-    let listen = plan.listen;
     let open = std::iter::once(&plan.listen).chain(&plan.also_listen).find(|address| !address.ip().is_loopback());
     if let Some(listen) = open {
         printer.warn(format_args!("{listen} can be reached from other machines, and the mock answers everybody"));
     }
     let observe = observer(args, verbose, printer);
     let running =
-        start(plan, ca, Some(observe), Some(edited(printer))).map_err(|error| not_started(error, settings, &listen))?;
+        start(plan, ca, Some(observe), Some(edited(printer))).map_err(|error| not_started(error, settings))?;
     // Before the ready line: whoever waits for it may send a signal at once.
     let signals = args.command.is_empty().then(Signals::listen).transpose()?;
     announce(args, &running, &trust, printer);
@@ -81,7 +83,12 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
     for report in reports {
         report.write(&receipt, &limits)?;
     }
-    Ok(exit_code(&receipt, ended, &limits))
+    let code = exit_code(&receipt, ended, &limits);
+    // Quiet or not: who sees the exit code alone asks why.
+    if code == Exit::FOUND && ended.is_none_or(|ended| ended.code == 0) {
+        printer.warn(format_args!("the run fails: {}", receipt.failures(&limits).join("; ")));
+    }
+    Ok(code)
 }
 
 fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<ReplayPlan, CliError> {
@@ -157,13 +164,23 @@ pub(super) fn profile(profile: ProfileArg) -> Profile {
     }
 }
 
-fn not_started(error: StartError, settings: &Settings, listen: &std::net::SocketAddr) -> CliError {
+fn not_started(error: StartError, settings: &Settings) -> CliError {
     match error {
         StartError::Load { name, error } => load_error(settings, &name, error),
         StartError::Engine(error) => CliError::usage(error).hint("`retake mock check COLLECTION` lists every fault"),
-        StartError::Bind(error) => CliError::failure(error).hint(format_args!(
-            "another program listens on {listen}: stop it, or take a free port with `--listen 127.0.0.1:0`"
-        )),
+        StartError::Bind(error) => {
+            let ours = running::list(&settings.store);
+            let failure = CliError::failure(&error);
+            match ours.into_iter().find(|other| error.is_about(other.listen)) {
+                Some(other) => failure.hint(format_args!(
+                    "process {} listens there: `{}`, started {}",
+                    other.pid,
+                    clean(&other.command.join(" ")),
+                    other.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+                )),
+                None => failure,
+            }
+        }
         StartError::Tls(error) => CliError::failure(error),
         StartError::Recording(error) => CliError::failure(error)
             .hint("stop that one, replay with `--on-miss pass`, or record into another history with `--store DIR`"),
@@ -210,11 +227,38 @@ fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: P
         clean(&running.serve().engine().names().join(", ")),
         running.urls().join(", ")
     ));
+    announce_what_files_say(args, &running.serve().engine(), printer);
     for (origin, base) in running.base_urls() {
         printer.say(format_args!("  {origin}  {DIM}as a base URL:{DIM:#} {base}"));
     }
     if args.command.is_empty() {
         printer.say(format_args!("{DIM}in another shell: `eval \"$(retake env)\"`; Ctrl-C here stops it{DIM:#}"));
+    }
+}
+
+/// What the files say that changes everything, and that nobody sees who only starts a replay.
+fn announce_what_files_say(args: &ReplayArgs, engine: &Engine, printer: Printer) {
+    if let Some(stub) = engine.active() {
+        let collection = clean(&engine.names()[stub.collection]).into_owned();
+        printer.warn(format_args!(
+            "{} is active: it answers every call, whatever was recorded (`retake mock activate {collection} none` ends that)",
+            clean(&stub.label)
+        ));
+    }
+    // The last of the same kind holds, and `fail` for the run is the last word.
+    let run = args.on_miss.iter().rfind(|word| !word.contains('='));
+    if run.is_some_and(|word| word == OnMiss::Fail.as_str()) {
+        return;
+    }
+    for what in [OnMiss::Pass, OnMiss::Record] {
+        let names: Vec<&str> = engine.saying_on_miss(what).collect();
+        if !names.is_empty() {
+            printer.warn(format_args!(
+                "what misses may go on to its origin: {} has `on_miss` {} (`--on-miss fail` keeps all calls here)",
+                clean(&names.join(", ")),
+                what.as_str()
+            ));
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Forward {
     recorder: Arc<Recorder>,
     upstream: Upstream<RequestBody>,
     to: Option<Origin>,
+    /// What was started, as typed: cures name it.
+    command: &'static str,
     /// Relays of changed protocols have no end of their own: they end with the forwarder.
     relays: CancellationToken,
 }
@@ -58,7 +60,13 @@ struct Way {
 impl Forward {
     /// A forwarder; with `to`, plain calls go to that origin.
     pub fn new(recorder: Arc<Recorder>, upstream: Upstream<RequestBody>, to: Option<Origin>) -> Self {
-        Forward { recorder, upstream, to, relays: CancellationToken::new() }
+        Forward { recorder, upstream, to, command: "retake record", relays: CancellationToken::new() }
+    }
+
+    /// One that records what a replay passes on.
+    pub fn of_replay(mut self) -> Self {
+        self.command = "retake replay";
+        self
     }
 
     /// Where a call goes; `None` for a plain call when we stand in for nobody.
@@ -88,7 +96,7 @@ impl Forward {
         let known_http2 = self.upstream.speaks_http2(&way.origin.authority);
         let (mut request, client_upgrade) = match headers::upstream_request(head, body, &way, known_http2) {
             Ok(built) => built,
-            Err(failure) => return problem::upstream(&flow.fail(failure).await, &way.origin),
+            Err(failure) => return problem::upstream(&flow.fail(failure).await, &way.origin, self.command),
         };
         if known_http2 != Some(true) || way.upgrade {
             way.early = Early::new(&mut request, way.facade.as_ref()).map(Arc::new);
@@ -97,7 +105,7 @@ impl Forward {
         let sent = self.upstream.send(request, &way.origin, way.upgrade, flow.last_sent()).await;
         match sent {
             Ok(response) => self.answer_with(flow, response, way, client_upgrade).await,
-            Err(failure) => problem::upstream(&flow.fail(failure).await, &way.origin),
+            Err(failure) => problem::upstream(&flow.fail(failure).await, &way.origin, self.command),
         }
     }
 

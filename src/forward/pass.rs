@@ -19,6 +19,9 @@ use crate::wire::{Body, BodyError, Call, Fallback};
 /// The body of a request that was read whole.
 type Whole = http_body_util::combinators::UnsyncBoxBody<Bytes, BodyError>;
 
+/// What passes calls on, as typed.
+const COMMAND: &str = "retake replay";
+
 /// Sends calls to their origins, and writes nothing down.
 pub struct Pass {
     upstream: Upstream<Whole>,
@@ -36,11 +39,11 @@ impl Pass {
         let known_http2 = self.upstream.speaks_http2(&way.origin.authority);
         let request = match headers::upstream_request(call.head, body, &way, known_http2) {
             Ok((request, _)) => request,
-            Err(failure) => return problem::upstream(&failure, &way.origin),
+            Err(failure) => return problem::upstream(&failure, &way.origin, COMMAND),
         };
         match self.upstream.send(request, &way.origin, false, || None).await {
             Ok(response) => answer(response, &way, self.upstream.limits().idle),
-            Err(failure) => problem::upstream(&failure, &way.origin),
+            Err(failure) => problem::upstream(&failure, &way.origin, COMMAND),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The answers that retake makes itself while it records: problem details (RFC 9457), marked as ours.
+//! The answers that retake makes itself while it records or passes calls on: problem details (RFC 9457), marked as ours.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{Failure, FailureKind, Origin};
 use crate::recorder::Unrecorded;
-use crate::wire::{Body, Call};
+use crate::wire::{Body, Call, Unanswered};
 
 /// Marks every answer that comes from retake, not from an origin; its value is the reason class.
 const ERROR: HeaderName = HeaderName::from_static("x-retake-error");
@@ -23,8 +23,8 @@ struct Problem<'a> {
     cure: Option<String>,
 }
 
-/// There is no answer from the origin: 504 for a time-out, else 502.
-pub(super) fn upstream(failure: &Failure, origin: &Origin) -> Response<Body> {
+/// There is no answer from the origin: 504 for a time-out, else 502. `command` is what was started, as typed.
+pub(super) fn upstream(failure: &Failure, origin: &Origin, command: &str) -> Response<Body> {
     let status = match failure.kind {
         FailureKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
@@ -34,16 +34,19 @@ pub(super) fn upstream(failure: &Failure, origin: &Origin) -> Response<Body> {
         FailureKind::Forbidden => "retake does not go there",
         _ => "retake got no answer",
     };
-    answer(status, failure.kind.as_str(), title, &failure.message, cure(failure.kind, origin))
+    let mut response =
+        answer(status, failure.kind.as_str(), title, &failure.message, cure(failure.kind, origin, command));
+    response.extensions_mut().insert(Unanswered);
+    response
 }
 
-fn cure(kind: FailureKind, origin: &Origin) -> Option<String> {
+fn cure(kind: FailureKind, origin: &Origin, command: &str) -> Option<String> {
     let host = origin.host();
     match kind {
         FailureKind::Unresolved => Some(format!("check the spelling of `{host}`, and the network")),
         FailureKind::Refused => Some(format!("start the server at {}, or correct the port", origin.authority)),
         FailureKind::Tls => Some(format!(
-            "start `retake record` with `--upstream-ca FILE` to trust the authority that issued the certificate, \
+            "start `{command}` with `--upstream-ca FILE` to trust the authority that issued the certificate, \
              or with `--insecure {host}` not to verify this host"
         )),
         FailureKind::Forbidden => Some("name the server that you mean".to_owned()),
@@ -99,12 +102,12 @@ mod tests {
     fn an_answer_of_our_own_is_marked_and_names_the_cure() {
         let origin: Origin = "https://api.example.com".parse().unwrap();
         for (kind, status, word) in [
-            (FailureKind::Tls, 502, "--insecure api.example.com"),
+            (FailureKind::Tls, 502, "start `retake replay` with `--upstream-ca FILE`"),
             (FailureKind::TimedOut, 504, "timed-out"),
             (FailureKind::Forbidden, 502, "does not go there"),
         ] {
             let failure = Failure { kind, message: "why\"so".into() };
-            let response = upstream(&failure, &origin);
+            let response = upstream(&failure, &origin, "retake replay");
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()["x-retake-error"], kind.as_str());
             assert_eq!(response.headers()["cache-control"], "no-store");

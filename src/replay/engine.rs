@@ -242,13 +242,13 @@ impl Engine {
         collection.map_or_else(|| self.cors.contains(&true), |at| self.cors[at])
     }
 
-    /// Whether a collection or a stub says this of misses.
-    pub fn says_on_miss(&self, what: OnMiss) -> bool {
-        let says = |collection: &Collection| {
+    /// The collections of which the file, or one of a stub, says this of misses.
+    pub fn saying_on_miss(&self, what: OnMiss) -> impl Iterator<Item = &str> {
+        let says = move |collection: &Collection| {
             collection.manifest.settings.on_miss == Some(what)
                 || collection.stubs.iter().any(|file| file.stub.on_miss == Some(what))
         };
-        self.index.sources().any(|source| says(&source.collection))
+        self.index.sources().filter(move |source| says(&source.collection)).map(|source| source.name.as_str())
     }
 
     /// The server stub that the files say is active.

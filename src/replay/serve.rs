@@ -36,7 +36,7 @@ use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, Run
 use crate::wire;
 use crate::wire::call::BodyError;
 use crate::wire::upstream;
-use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel};
+use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel, Unanswered};
 
 /// The largest request body that is read, in bytes, coded and decoded alike. Matching needs a body whole.
 pub const BODY_MAX: u64 = 256 * 1024 * 1024;
@@ -266,6 +266,9 @@ impl Serve {
             upstream_sockets: upstream::sockets_opened().saturating_sub(self.sockets_before),
             groups_left_out,
             passed: self.tally.passed_on(),
+            unanswered: self.tally.unanswered(),
+            server_stub: self.server_stub(&engine).map(|stub| stub.label.to_string()),
+            by_server_stub: self.tally.of_server_stubs(),
             passed_on: self.tally.passed_groups(),
         }
     }
@@ -409,7 +412,7 @@ impl Serve {
         asked: Asked<'_>,
         engine: &Engine,
     ) -> Response<Body> {
-        self.tally.exact();
+        self.tally.by_server_stub();
         let response = stub.ready.response(asked, &call, engine.around());
         if self.options.skip_exact {
             return response;
@@ -505,9 +508,15 @@ impl Serve {
             self.served.load().keep_here(&mut response, base);
         }
         let endpoint = format!("{method} {}", reading.url.split('?').next().unwrap_or_default());
-        self.tally.passed(reading.number, endpoint, cause.to_owned());
+        let is_unanswered = response.extensions().get::<Unanswered>().is_some();
+        let cause = if is_unanswered { format!("{cause}; its origin gave no answer") } else { cause.to_owned() };
+        self.tally.passed(reading.number, endpoint, cause, is_unanswered);
         let mut record = reading.record(method, response.status().as_u16(), CallResult::Passed);
-        let how = if what == OnMiss::Record { "passed on and recorded" } else { "passed on" };
+        let how = match (is_unanswered, what) {
+            (true, _) => "passed on, without an answer",
+            (false, OnMiss::Record) => "passed on and recorded",
+            (false, _) => "passed on",
+        };
         record.differences = vec![format!("{how}: {why}")];
         record.request = Some(logged);
         self.log.log(record);

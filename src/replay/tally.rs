@@ -18,6 +18,8 @@ pub struct Tally {
     inexact: AtomicU64,
     missed: AtomicU64,
     passed: AtomicU64,
+    unanswered: AtomicU64,
+    by_server_stub: AtomicU64,
     groups: Mutex<Groups>,
 }
 
@@ -69,9 +71,21 @@ impl Tally {
         count(misses, left_out, key, call);
     }
 
-    /// Counts a miss that went on to its origin.
-    pub fn passed(&self, call: u64, endpoint: String, reason: String) {
+    /// Counts an answer of a server stub, as an exact hit too.
+    pub fn by_server_stub(&self) {
+        self.exact();
+        self.by_server_stub.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls that a server stub answered.
+    pub fn of_server_stubs(&self) -> u64 {
+        self.by_server_stub.load(Ordering::Relaxed)
+    }
+
+    /// Counts a miss that went on to its origin, and whether no answer came from there.
+    pub fn passed(&self, call: u64, endpoint: String, reason: String, is_unanswered: bool) {
         self.passed.fetch_add(1, Ordering::Relaxed);
+        self.unanswered.fetch_add(u64::from(is_unanswered), Ordering::Relaxed);
         let mut groups = self.groups();
         let Groups { passed, left_out, .. } = &mut *groups;
         count(passed, left_out, (endpoint, reason), call);
@@ -82,7 +96,12 @@ impl Tally {
         self.passed.load(Ordering::Relaxed)
     }
 
-    /// These by endpoint and reason, most frequent first.
+    /// Of these, those to which no answer came.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Calls passed on by endpoint and reason, most frequent first.
     pub fn passed_groups(&self) -> Vec<MissGroup> {
         miss_groups(&self.groups().passed)
     }

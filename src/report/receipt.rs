@@ -57,7 +57,16 @@ pub struct Receipt {
     /// Calls that nothing matched, and that went on to their origins; no misses.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub passed: u64,
-    /// These by endpoint and reason, most frequent first.
+    /// Of these, those to which the origin gave no answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unanswered: u64,
+    /// The server stub that answered every call at the end: `github: server stub down`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_stub: Option<String>,
+    /// Calls that a server stub answered, part of those served.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub by_server_stub: u64,
+    /// Calls passed on, by endpoint and reason, most frequent first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_on: Vec<MissGroup>,
     /// Groups that were left out of the lists above because there were too many kinds of them.
@@ -134,9 +143,35 @@ const LINES: usize = 10;
 impl Receipt {
     /// Whether the run is a pass: something was served, nothing missed, and the limits hold.
     pub fn passes(&self, limits: &Limits) -> bool {
-        let inexact = limits.max_inexact.is_none_or(|max| self.inexact <= max);
-        let used = !limits.fail_unused || self.unused.is_empty();
-        self.missed == 0 && self.served > 0 && inexact && used
+        self.failures(limits).is_empty()
+    }
+
+    /// Why the run is no pass, a sentence each.
+    pub fn failures(&self, limits: &Limits) -> Vec<String> {
+        let mut failures = Vec::new();
+        if self.missed > 0 {
+            failures.push(format!("{} missed", count(self.missed, "call")));
+        } else if self.served == 0 {
+            failures.push(self.nothing_served().to_owned());
+        }
+        if let Some(max) = limits.max_inexact.filter(|max| self.inexact > *max) {
+            let inexact = count(self.inexact, "answer");
+            failures.push(format!("{inexact} differed from what was asked for, and `--max-inexact` allows {max}"));
+        }
+        if limits.fail_unused && !self.unused.is_empty() {
+            let unused = count(self.unused.len() as u64, "scenario");
+            failures.push(format!("{unused} answered no call, and `--fail-unused` asks that all do"));
+        }
+        failures
+    }
+
+    /// Why a run that served nothing is no pass.
+    fn nothing_served(&self) -> &'static str {
+        if self.passed > 0 {
+            "every call went on to its origin: a run to which the collections gave no answer is no pass"
+        } else {
+            "no call reached the mock: a run that served nothing is no pass"
+        }
     }
 
     /// The receipt as JSON, as the published schema has it.
@@ -166,7 +201,15 @@ impl Receipt {
             self.profile, self.upstream_sockets, self.served, self.inexact, self.missed
         );
         if self.passed > 0 {
-            let _ = writeln!(out, "  {} passed on to their origins", count(self.passed, "call"));
+            let _ = write!(out, "  {} passed on to their origins", count(self.passed, "call"));
+            let unanswered = format!(", {} of them without an answer", self.unanswered);
+            let _ = writeln!(out, "{}", if self.unanswered > 0 { &unanswered } else { "" });
+        }
+        if self.by_server_stub > 0 {
+            let _ = writeln!(out, "  {} answered by a server stub, and compared with nothing", self.by_server_stub);
+        }
+        if let Some(stub) = &self.server_stub {
+            let _ = writeln!(out, "  {} is active: it answers every call", clean(stub));
         }
         let miss_line = |miss: &MissGroup| {
             let fix = miss

@@ -136,6 +136,10 @@ pub trait Answerer: Send + Sync + 'static {
     fn refused_message(&self, client: SocketAddr, reason: &str);
 }
 
+/// Marks an answer of our own that stands for one that did not come from the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered;
+
 /// Where calls go that a replay does not answer itself.
 pub trait Fallback: Send + Sync + 'static {
     /// Sends a call, whose body has been read, to its origin, and returns what comes back; an answer of our own when

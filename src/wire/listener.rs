@@ -19,7 +19,7 @@ const BACKLOG: u32 = 1024;
 pub enum BindError {
     /// Somebody else does.
     #[error(
-        "{0} is in use by another program: stop it, or choose another address with `--listen`, or port 0 for a free one"
+        "{0} is in use: stop what listens there, or choose another address with `--listen`, or port 0 for a free one"
     )]
     InUse(SocketAddr),
     /// A port below 1024, mostly.
@@ -36,6 +36,13 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl BindError {
+    /// Whether who listens at `address` is in the way.
+    pub fn is_about(&self, address: SocketAddr) -> bool {
+        matches!(self, BindError::InUse(wanted) if *wanted == address)
+    }
 }
 
 /// A bound socket, known as our own while it lives.

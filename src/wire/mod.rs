@@ -8,4 +8,4 @@ pub mod screen;
 pub mod socket;
 pub mod upstream;
 
-pub use call::{Answerer, Body, BodyError, Broken, Call, Fallback, HeadLines, OpaqueTunnel, Route};
+pub use call::{Answerer, Body, BodyError, Broken, Call, Fallback, HeadLines, OpaqueTunnel, Route, Unanswered};

@@ -312,3 +312,20 @@ fn an_answer_repeats_the_calls_own_value() {
     }
     server.stop();
 }
+
+#[test]
+fn what_is_typed_wrong_is_told_in_words() {
+    let retake = Retake::new();
+    let next = retake.run(&["mock", "new", "hand", "--origin", "https://api.hand.test"]);
+    assert!(next.stderr.contains("`retake mock stub add hand GET https://api.hand.test/users/{id}`"), "{next}");
+    let ran = retake.run(&["replay", "hand", "--now", "foo"]);
+    assert!(ran.code == 2 && ran.stderr.contains("write date, time and zone, as in 2026-11-20T09:30:00Z"), "{ran}");
+    retake.ok(&["mock", "set", "hand", "cors=true", "delay=3g"]);
+    let back = retake.run(&["mock", "set", "hand", "cors=", "delay="]);
+    assert!(back.stderr.contains("cors is what it is unless set; delay is what it is unless set"), "{back}");
+    let server = retake.replay(&["hand"]);
+    let ran = retake.run(&["replay", "hand", "--listen", server.url.trim_start_matches("http://")]);
+    assert!(ran.code == 1 && ran.stderr.matches("in use").count() == 1, "{ran}");
+    assert!(ran.stderr.contains("listens there: `retake replay hand`"), "{ran}");
+    server.stop();
+}

@@ -102,7 +102,8 @@ fn an_exact_hit_by_rule_is_not_shown_as_the_scenarios_own() {
     let manifest = json!({ "version": 1, "name": "shop", "origins": [origin], "server_stubs": [{ "name": "down", "status": 503 }] });
     std::fs::write(dir.join("collection.json"), manifest.to_string()).unwrap();
     let answer = json!({ "status": 200, "body": { "text": "here" } });
-    for (path, rules) in [("/own", json!([])), ("/any", json!([{ "place": "query", "name": "t", "action": "ignore" }]))] {
+    for (path, rules) in [("/own", json!([])), ("/any", json!([{ "place": "query", "name": "t", "action": "ignore" }]))]
+    {
         let scenario = json!({ "name": "it", "request": { "query": ["t=1"] }, "response": answer });
         let stub = json!({
             "version": 1, "method": "GET", "origin": origin, "path": path, "rules": rules, "scenarios": [scenario] });

@@ -97,13 +97,37 @@ fn the_last_word_has_the_command_line_and_each_host_its_own() {
         let server = retake.replay(&[&["shop", "--report", "json=receipt.json"], args].concat());
         let answer = proxied(&server, &origin, "/odd");
         assert_eq!(answer.field("x-retake-miss").is_some(), missed == 1, "{args:?}");
-        server.stop();
+        let (_, said) = server.stop();
+        let is_warned = said.contains("what misses may go on to its origin: shop has `on_miss` pass");
+        assert_eq!(is_warned, !args.contains(&"fail"), "{args:?}: {said}");
+        assert_eq!(said.contains("every call went on to its origin: a run to which"), missed == 0, "{args:?}: {said}");
         let receipt = receipt(&retake);
         assert_eq!(receipt["missed"].as_u64(), Some(missed), "{args:?}");
         assert_eq!(receipt["upstream_sockets"].as_u64(), Some(1 - missed), "{args:?}");
     }
     let bad = retake.run(&["replay", "shop", "--on-miss", "forward"]);
     assert!(bad.code == 2 && bad.stderr.contains("`forward` is not fail, pass or record"), "{bad}");
+}
+
+#[test]
+fn a_call_to_which_no_answer_came_is_told_apart() {
+    let (retake, origin) = (Retake::new(), Origin::plain());
+    let host = origin.address.to_string();
+    collection(&retake, &format!("http://{host}"), json!({}));
+    drop(origin);
+    for how in ["pass", "record"] {
+        let server = retake.replay(&["shop", "--on-miss", how, "--report", "json=receipt.json"]);
+        let ask = |path: &str| Client::to(&server).unwrap().get(&format!("http://{host}{path}"), &host).unwrap();
+        assert_eq!((ask("/json").text().as_str(), ask("/odd").status()), ("mocked", 502));
+        let calls = eventually("both calls are logged", || {
+            let calls = retake.json(&["calls", "list", "--json"]);
+            (calls.len() == 2).then_some(calls)
+        });
+        assert!(calls[0]["differences"][0].as_str().unwrap().starts_with("passed on, without an answer"), "{calls:?}");
+        let (_, said) = server.stop();
+        assert!(said.contains("1 call passed on to their origins, 1 of them without an answer"), "{said}");
+        assert_eq!(receipt(&retake)["unanswered"], 1, "{how}");
+    }
 }
 
 #[test]

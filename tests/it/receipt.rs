@@ -159,6 +159,50 @@ fn whatever_of_a_collection_decides_answers_is_in_the_hash_of_the_files() {
     hash("a variable");
 }
 
+#[test]
+fn a_run_that_fails_says_why_also_when_quiet_and_its_reports_can_be_written() {
+    let retake = Retake::new();
+    collection(&retake);
+    for (args, why) in [(&["-q"][..], "no call reached the mock"), (&[], "a run that served nothing is no pass")] {
+        let ran = retake.run(&[&["replay", "shop"], args, &["--", "true"]].concat());
+        assert!(ran.code == 3 && ran.stderr.contains(why), "{ran}");
+    }
+    let other = retake.run(&["replay", "shop", "-q", "--", "sh", "-c", "exit 7"]);
+    assert!(other.code == 7 && other.stderr.is_empty(), "the command's own code is no matter of ours: {other}");
+    let unused = run(&retake, &["/plain", "/list?page=1&size=2&x=2"], &["-q", "--fail-unused", "--max-inexact", "0"]);
+    assert!(unused.said.contains("1 answer differed") && unused.said.contains("3 scenarios answered no call"));
+    assert!(unused.text(3).contains("3 scenarios answered no call"), "{}", unused.text(3));
+    let began = retake.work().join("began");
+    let nowhere = retake.work().join("nowhere/x.html");
+    let report = format!("html={}", nowhere.display());
+    let touch = ["touch", began.to_str().unwrap()];
+    let ran = retake.run(&[&["replay", "shop", "--report", &report, "--"][..], &touch].concat());
+    assert!(ran.code == 2 && ran.stderr.contains("cannot be written") && !began.exists(), "{ran}");
+}
+
+#[test]
+fn an_active_server_stub_is_told_of() {
+    let retake = Retake::new();
+    collection(&retake);
+    retake.ok(&["mock", "server-stub", "add", "shop", "down"]);
+    assert!(!retake.run(&["mock", "check", "shop"]).stderr.contains("active"));
+    retake.ok(&["mock", "activate", "shop", "down"]);
+    for args in [
+        &["mock", "check", "shop"][..],
+        &["mock", "test", "shop"],
+        &["explain", "shop", "GET", "https://api.test/plain"],
+    ] {
+        let ran = retake.run(args);
+        assert!(ran.stderr.contains("the server stub `down` is active"), "{args:?}: {ran}");
+    }
+    let run = run(&retake, &["/plain", "/plain"], &[]);
+    assert!(run.said.contains("shop: server stub down is active: it answers every call, whatever was recorded"));
+    let receipt: Value = serde_json::from_str(&run.text(1)).unwrap();
+    assert_eq!((&receipt["server_stub"], &receipt["by_server_stub"]), (&"shop: server stub down".into(), &2.into()));
+    assert!(run.text(0).contains("2 answered by a server stub"), "{}", run.text(0));
+    assert!(run.text(3).contains("2 calls were answered by a server stub"), "{}", run.text(3));
+}
+
 fn python(script: &str, args: &[&Path]) -> String {
     let output = Command::new("python3").arg("-c").arg(script).args(args).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

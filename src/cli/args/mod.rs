@@ -207,7 +207,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// The present stands still at this moment, as in 2026-11-20T09:30:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     pub now: Option<jiff::Timestamp>,
     /// Serve recorded dates as they are, not moved by the age of the recording
     #[arg(long)]
@@ -227,6 +227,11 @@ pub struct ReplayArgs {
     /// A command to run with every proxy and trust variable set
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
+}
+
+/// A moment that is the same wherever it is read.
+fn instant(text: &str) -> Result<jiff::Timestamp, String> {
+    text.parse().map_err(|_| "write date, time and zone, as in 2026-11-20T09:30:00Z".to_owned())
 }
 
 /// `NAME=VALUE`

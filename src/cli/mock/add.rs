@@ -22,6 +22,8 @@ pub(super) fn collection(context: &Context, name: &str, origins: &[String]) -> O
         return Err(CliError::usage(format!("there is a collection at {} already", shown(&root))));
     }
     let origins = origins.iter().map(|text| parse_origin(text)).collect::<Result<Vec<_>, _>>()?;
+    let example = origins.first().and_then(OriginPattern::as_origin);
+    let example = example.map_or_else(|| "https://api.example.com".to_owned(), |origin| origin.to_string());
     let title = root.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
     let manifest = Manifest { origins, ..Manifest::new(title) };
     let collection = Collection { manifest, stubs: Vec::new() };
@@ -30,7 +32,7 @@ pub(super) fn collection(context: &Context, name: &str, origins: &[String]) -> O
     }
     write(&root, &collection, Vec::new(), &[]).map_err(write_error)?;
     context.printer.say(format_args!("wrote {}", shown(&root.join(MANIFEST))));
-    context.printer.say(format_args!("next: `retake mock stub add {name} GET https://api.example.com/users/{{id}}`"));
+    context.printer.say(format_args!("next: `retake mock stub add {name} GET {example}/users/{{id}}`"));
     Ok(Exit::SUCCESS)
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::Context;
+use super::{Context, server_stub};
 use crate::cli::collections::{fault_line, load_error};
 use crate::cli::exit::{CliError, Exit, Outcome};
 use crate::collection::{BodySpec, Rule, StubKey, is_used, matcher_words, rule_words};
@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context, names: &[String], json: bool) -> Outcome {
             Ok(loaded) => {
                 rules(context, name, loaded, json);
                 matchers(context, name, loaded, json);
+                server_stub::warn_if_active(context, name, &loaded.collection);
             }
             Err(LoadError::Faulty { faults: found, .. }) => faults.extend(found.iter().cloned()),
             Err(_) => {}

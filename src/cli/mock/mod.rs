@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn words_that_no_setting_knows_are_refused_with_those_that_it_does() {
+        let dir = shop();
+        refused(dir.path(), &["set", "shop", "on-miss=bogus"], &["on-miss=bogus: write fail, pass or record |"]);
+        refused(dir.path(), &["set", "shop", "profile=bogus"], &["profile=bogus: write best, strict or postman |"]);
+        ok(dir.path(), &["set", "shop", "on-miss=pass", "delay=3g"]);
+        ok(dir.path(), &["set", "shop", "on-miss=", "delay="]);
+        assert!(loaded(dir.path()).collection.manifest.settings.is_default());
+    }
+
+    #[test]
     fn what_cannot_be_done_says_why_and_writes_nothing() {
         let dir = shop();
         let dir = dir.path();

@@ -7,8 +7,9 @@ use crate::app::replay::name_of;
 use crate::cli::args::ServerStubAddArgs;
 use crate::cli::exit::{CliError, Outcome};
 use crate::cli::state;
-use crate::collection::{ServerStub, nearest};
+use crate::collection::{Collection, ServerStub, nearest};
 use crate::control::ReplayAsk;
+use crate::report::terminal::clean;
 
 /// `retake mock server-stub add`
 pub(super) fn add(context: &Context, args: ServerStubAddArgs) -> Outcome {
@@ -24,6 +25,19 @@ pub(super) fn add(context: &Context, args: ServerStubAddArgs) -> Outcome {
         let done = format!("`{0}` is there; `retake mock activate {1} {0}` lets it answer", args.name, args.collection);
         Ok((files, done))
     })
+}
+
+/// Says that a server stub goes before everything, if one is active.
+pub(super) fn warn_if_active(context: &Context, name: &str, collection: &Collection) {
+    if let Some(stub) = collection.manifest.server_stubs.iter().find(|stub| stub.active) {
+        context.printer.warn(format_args!(
+            "{}: the server stub `{}` is active: a replay answers every call with {} (`retake mock activate {} none` ends that)",
+            clean(name),
+            clean(&stub.name),
+            stub.status,
+            clean(name)
+        ));
+    }
 }
 
 /// `retake mock activate`: in the files, or with `running` in the newest running replay of the collection alone.
@@ -47,8 +61,10 @@ pub(super) fn activate(context: &Context, name: &str, which: &str, running: bool
         }
         stubs.iter_mut().for_each(|stub| stub.active = Some(&stub.name) == wanted.as_ref());
         let done = match &wanted {
-            Some(wanted) => format!("`{wanted}` answers every call, also of replays that run"),
-            None => "no server stub is active".to_owned(),
+            Some(wanted) => format!(
+                "`{wanted}` answers every call, also of replays that run, except those that `--running` told otherwise"
+            ),
+            None => "no server stub is active, except in replays that `--running` told otherwise".to_owned(),
         };
         Ok((Vec::new(), done))
     })

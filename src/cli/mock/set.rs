@@ -15,7 +15,10 @@ pub(super) fn run(context: &Context, collection: &str, pairs: &[String]) -> Outc
                 CliError::usage(format!("`{pair}` sets nothing")).hint("write key=value, such as cors=true")
             })?;
             set(&mut content.manifest, key.trim(), value.trim())?;
-            done.push(format!("{} is {}", key.trim(), value.trim()));
+            done.push(match value.trim() {
+                "" => format!("{} is what it is unless set", key.trim()),
+                value => format!("{} is {value}", key.trim()),
+            });
         }
         Ok((Vec::new(), done.join("; ")))
     })
@@ -29,8 +32,8 @@ fn set(manifest: &mut Manifest, key: &str, value: &str) -> Result<(), CliError> 
         "name" => manifest.name = value.to_owned(),
         "delay" if value.is_empty() => settings.delay = None,
         "delay" => settings.delay = Some(value.parse().map_err(|error| CliError::usage(format!("delay: {error}")))?),
-        "profile" => settings.profile = word(key, value)?,
-        "on-miss" | "on_miss" => settings.on_miss = word(key, value)?,
+        "profile" => settings.profile = word(key, value, "best, strict or postman")?,
+        "on-miss" | "on_miss" => settings.on_miss = word(key, value, "fail, pass or record")?,
         "cors" => settings.cors = switch(key, value)?,
         "private" => settings.private = switch(key, value)?,
         _ => {
@@ -44,13 +47,13 @@ fn set(manifest: &mut Manifest, key: &str, value: &str) -> Result<(), CliError> 
     Ok(())
 }
 
-/// A word of the format, as its file has it.
-fn word<T: serde::de::DeserializeOwned>(key: &str, value: &str) -> Result<Option<T>, CliError> {
+/// A word of the format, as its file has it; `known` are all.
+fn word<T: serde::de::DeserializeOwned>(key: &str, value: &str, known: &str) -> Result<Option<T>, CliError> {
     if value.is_empty() {
         return Ok(None);
     }
     let read = serde_json::from_value(serde_json::Value::from(value));
-    read.map(Some).map_err(|error| CliError::usage(format!("{key}={value}: {error}")))
+    read.map(Some).map_err(|_| CliError::usage(format!("{key}={value}: write {known}")))
 }
 
 fn switch(key: &str, value: &str) -> Result<bool, CliError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Context, select};
+use super::{Context, select, server_stub};
 use crate::cli::collections::{load, own_request};
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::output::{BAD, GOOD};
@@ -48,6 +48,7 @@ impl State for InStateOf<'_> {
 pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
     let loaded = load(&context.settings, name)?;
     let collection = Arc::clone(&loaded.collection);
+    server_stub::warn_if_active(context, name, &collection);
     let profile = collection.manifest.settings.profile.unwrap_or_default();
     let bodies = loaded.clone();
     let source = Source {

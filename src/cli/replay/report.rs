@@ -39,6 +39,20 @@ impl Report {
         Ok(Report { format, path: path.into() })
     }
 
+    /// Whether its file can be written. It is left as it is, and what is no plain file, such as a pipe, is not touched.
+    pub(super) fn can_be_written(&self) -> Result<(), CliError> {
+        let is_there = self.path.exists();
+        if is_there && !self.path.is_file() && !self.path.is_dir() {
+            return Ok(());
+        }
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(&self.path);
+        let left = opened.and_then(|_| if is_there { Ok(()) } else { std::fs::remove_file(&self.path) });
+        left.map_err(|error| {
+            CliError::usage(format!("`--report`: {} cannot be written: {error}", self.path.display()))
+                .hint("name a file in a folder that is there and may be written")
+        })
+    }
+
     pub(super) fn write(&self, receipt: &Receipt, limits: &Limits) -> Result<(), CliError> {
         let text = match self.format {
             Format::Text => receipt.text(),

@@ -15,6 +15,9 @@ pub(super) fn of(receipt: &Receipt, limits: &Limits) -> String {
     let _ = writeln!(out, "<h1>{} <span class=\"{class}\">{word}</span></h1>", text(&title));
     let run = receipt.run.as_ref().map(|run| format!("run {}, ", text(run))).unwrap_or_default();
     let _ = writeln!(out, "<p class=\"dim\">{run}profile {}</p>", text(&receipt.profile));
+    for failure in receipt.failures(limits) {
+        let _ = writeln!(out, "<p>Failed: {}</p>", text(&failure));
+    }
     cards(&mut out, receipt, limits);
     misses(&mut out, "Misses", &receipt.misses);
     misses(&mut out, "Passed on to their origins", &receipt.passed_on);
@@ -115,6 +118,11 @@ fn notes(out: &mut String, receipt: &Receipt) {
     }
     if receipt.edits > 0 {
         let _ = writeln!(out, "<p>The files changed {} times while they were served.</p>", receipt.edits);
+    }
+    if receipt.by_server_stub > 0 {
+        let stub = receipt.server_stub.as_ref().map(|stub| format!(" <code>{}</code> is active.", text(stub)));
+        let words = "calls were answered by a server stub, and compared with nothing";
+        let _ = writeln!(out, "<p>{} {words}.{}</p>", receipt.by_server_stub, stub.unwrap_or_default());
     }
     for (name, hash) in [("files", &receipt.served_blake3), ("settings", &receipt.settings_blake3)] {
         let _ = writeln!(out, "<p>{name}: <code>blake3 {}</code></p>", text(hash));

@@ -16,6 +16,7 @@ pub(super) fn of(receipt: &Receipt, limits: &Limits) -> String {
         ("served_blake3", receipt.served_blake3.as_str()),
         ("settings_blake3", receipt.settings_blake3.as_str()),
         ("upstream_sockets", &receipt.upstream_sockets.to_string()),
+        ("by_server_stub", &receipt.by_server_stub.to_string()),
     ] {
         suite.add_property(Property::new(name, text(value)));
     }
@@ -51,7 +52,7 @@ fn failure(kind: &str, message: &str) -> TestCaseStatus {
 fn run(receipt: &Receipt, limits: &Limits) -> Vec<TestCase> {
     let mut cases = Vec::new();
     if receipt.served == 0 && receipt.missed == 0 {
-        let status = failure("nothing served", "no call reached the mock: a run that served nothing is no pass");
+        let status = failure("nothing served", receipt.nothing_served());
         cases.push(case("retake", "calls are served", status));
     }
     if let Some(max) = limits.max_inexact {
