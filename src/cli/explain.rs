@@ -52,7 +52,8 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     let key = MaskKey(crate::store::random_key());
     let mask = Mask::new(Masker::new(key, settings.mask.clone()));
     let explanation = Explanation::new(&index, &call, profile, ("explain", MISS_STATUS), &mask, &past);
-    if let Some(stub) = loaded.collection.manifest.server_stubs.iter().find(|stub| stub.active) {
+    let server_stub = loaded.collection.manifest.server_stubs.iter().find(|stub| stub.active);
+    if let Some(stub) = server_stub {
         printer.warn(format_args!(
             "the server stub `{}` is active and answers every call with {}; this is how the call matches without it \
              (`retake mock activate {} none` ends that)",
@@ -62,7 +63,11 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
         ));
     }
     if args.json {
-        printer.json(&explanation);
+        let mut told = serde_json::to_value(&explanation).unwrap_or_default();
+        if let Some(stub) = server_stub {
+            told["server_stub"] = stub.name.as_str().into();
+        }
+        printer.json(&told);
     } else if let Some(report) = &explanation.miss {
         miss::print(printer, report, |_| Some(loaded.root.clone()));
     } else {

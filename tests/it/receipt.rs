@@ -195,6 +195,8 @@ fn an_active_server_stub_is_told_of() {
         let ran = retake.run(args);
         assert!(ran.stderr.contains("the server stub `down` is active"), "{args:?}: {ran}");
     }
+    let told = retake.json(&["explain", "shop", "GET", "https://api.test/plain", "--json"]).remove(0);
+    assert_eq!((&told["server_stub"], &told["answer"]["exact"]), (&"down".into(), &true.into()), "{told}");
     let run = run(&retake, &["/plain", "/plain"], &[]);
     assert!(run.said.contains("shop: server stub down is active: it answers every call, whatever was recorded"));
     let receipt: Value = serde_json::from_str(&run.text(1)).unwrap();
