@@ -232,6 +232,16 @@ impl Engine {
         all
     }
 
+    /// What scenarios were called in `before`, and are called now: those of which that is another.
+    pub(super) fn renamed(&self, before: &Engine) -> HashMap<String, String> {
+        let now = self.by_key();
+        let renamed = before.by_key().into_iter().filter_map(|(key, slot)| {
+            let label = &now.get(&key)?.label;
+            (*label != slot.label).then(|| (slot.label.to_string(), label.to_string()))
+        });
+        renamed.collect()
+    }
+
     /// Who may call.
     pub(super) fn access(&self) -> &Access {
         &self.access

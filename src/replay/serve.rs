@@ -190,7 +190,9 @@ impl Serve {
 
     /// Serves from another engine. Calls in progress end with the one that they began with.
     pub(super) fn replace(&self, engine: Engine) {
+        let renamed = engine.renamed(&self.engine());
         self.served.store(Arc::new(Served::new(engine, &self.ports)));
+        self.tally.rename(&renamed);
         let mut edits = self.lock_edits();
         edits.taken += 1;
         edits.last = Some(Timestamp::now());

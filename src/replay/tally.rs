@@ -56,6 +56,19 @@ impl Tally {
         count(inexact, left_out, (scenario.to_owned(), differences.to_vec()), call);
     }
 
+    /// Goes on counting scenarios under other labels, by the one that they had.
+    pub fn rename(&self, labels: &HashMap<String, String>) {
+        if labels.is_empty() {
+            return;
+        }
+        let mut groups = self.groups();
+        for ((scenario, differences), (count, first)) in std::mem::take(&mut groups.inexact) {
+            let label = labels.get(&scenario).cloned().unwrap_or(scenario);
+            let sum = groups.inexact.entry((label, differences)).or_insert((0, first));
+            *sum = (sum.0 + count, sum.1.min(first));
+        }
+    }
+
     /// Counts a miss at `endpoint` (method and URL without query) for `reason`, with its report where it has one.
     pub fn miss(&self, call: u64, endpoint: String, reason: String, told: impl FnOnce() -> Option<Told>) {
         self.missed.fetch_add(1, Ordering::Relaxed);

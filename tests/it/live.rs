@@ -90,6 +90,12 @@ fn counts_stay_when_an_edit_gives_scenarios_longer_names() {
     let server = retake.replay(&["shop", "--fail-unused", "--report", "json=receipt.json"]);
     assert_eq!(get(&server, "/tea").text(), "tea 1");
     assert_eq!(get(&server, "/job").text(), "a");
+    let head = || {
+        let mut client = Client::to(&server).unwrap();
+        client.send(b"HEAD /tea HTTP/1.1\r\nHost: api.test\r\n\r\n").unwrap();
+        assert!(client.answer("HEAD").unwrap().field("x-retake-inexact").is_some());
+    };
+    head();
     // With two origins scenarios are named with theirs.
     retake.ok(&["mock", "stub", "add", "shop", "GET", "http://other.test/x"]);
     let state = eventually("the edit is served", || {
@@ -103,11 +109,15 @@ fn counts_stay_when_an_edit_gives_scenarios_longer_names() {
         "{state}"
     );
     assert_eq!(get(&server, "/job").text(), "b", "the sequence goes on where it was");
+    head();
     let (code, said) = server.stop();
     assert_eq!(code, 0, "{said}");
     let receipt: Value = serde_json::from_slice(&std::fs::read(retake.work().join("receipt.json")).unwrap()).unwrap();
     assert_eq!(receipt.get("unused"), None, "{receipt}");
     assert_eq!(receipt["answered"].as_array().unwrap().len(), 2, "{receipt}");
+    let inexact = receipt["inexact_hits"].as_array().unwrap();
+    assert_eq!((inexact.len(), &inexact[0]["count"]), (1, &2.into()), "{receipt}");
+    assert_eq!(inexact[0]["scenario"], "shop: GET http://api.test/tea#tea");
     assert!(dir.join("stubs/other.test").exists());
 }
 
