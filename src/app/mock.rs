@@ -110,6 +110,7 @@ impl Replay {
     /// Dropping the future before it resolves leaves nothing behind.
     pub async fn start(self) -> Result<Mock, StartError> {
         let plan = ReplayPlan {
+            given: vec![self.folder.display().to_string()],
             collections: vec![(name_of(&self.folder), self.folder)],
             listen: ([127, 0, 0, 1], 0).into(),
             also_listen: Vec::new(),

@@ -29,6 +29,8 @@ use crate::wire::listener::BindError;
 pub struct ReplayPlan {
     /// Names for reports, and the folders.
     pub collections: Vec<(String, PathBuf)>,
+    /// How a command line names them, for commands in reports; by their names where it says nothing.
+    pub given: Vec<String>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where it listens beside.
@@ -122,7 +124,7 @@ pub fn start(
     }
     // A plan may be started twice, and the end of one run is none of the other's.
     let answers = AnswerOptions { stop: CancellationToken::new(), ..plan.answers.clone() };
-    let engine = Engine::new(loaded, Options { profile: plan.profile, answers })?;
+    let engine = Engine::new(loaded, Options { profile: plan.profile, answers, given: plan.given.clone() })?;
     let listen = std::iter::once(&plan.listen).chain(&plan.also_listen);
     let servers = listen.map(|address| proxy::Server::bind(*address)).collect::<Result<Vec<_>, _>>()?;
     let addresses: Vec<SocketAddr> = servers.iter().map(proxy::Server::local_addr).collect();

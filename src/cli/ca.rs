@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::args::{CaArgs, CaCommand, CaFormat, Global};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BOLD, DIM, Printer};
+use crate::report::terminal::quoted;
 use crate::settings::Settings;
 use crate::tls::truststore::{ALIAS, PASSWORD, pkcs12_of};
 use crate::tls::{Ca, TrustFiles, ca::certificate_path, write_trust_files};
@@ -100,7 +101,7 @@ struct System {
 
 /// The commands per system, ready to be pasted.
 fn systems(ca: &Ca, files: &TrustFiles) -> Vec<System> {
-    let pem = quoted(&files.ca);
+    let pem = quoted(&files.ca.display().to_string());
     let name = ca.common_name();
     let file = format!("{}.crt", name.replace(' ', "-"));
     let sha = ca.fingerprint().replace(':', "");
@@ -151,7 +152,7 @@ fn systems(ca: &Ca, files: &TrustFiles) -> Vec<System> {
             "Java, for one program",
             &[format!(
                 "java -Djavax.net.ssl.trustStore={} -Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword={PASSWORD} …",
-                quoted(&files.truststore)
+                quoted(&files.truststore.display().to_string())
             )],
             &["start it without these options".to_owned()],
         ),
@@ -164,18 +165,11 @@ fn systems(ca: &Ca, files: &TrustFiles) -> Vec<System> {
             "Python, curl and git, in one shell",
             &[format!(
                 "export SSL_CERT_FILE={0} REQUESTS_CA_BUNDLE={0} CURL_CA_BUNDLE={0} GIT_SSL_CAINFO={0}",
-                quoted(&files.bundle)
+                quoted(&files.bundle.display().to_string())
             )],
             &["unset SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO".to_owned()],
         ),
     ]
-}
-
-/// A path that a shell takes as it is, in quotes if need be.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |char: char| char.is_alphanumeric() || "/._-+@%,:=~".contains(char);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn moment(second: i64) -> String {
@@ -220,11 +214,5 @@ mod tests {
             assert!(!commands.contains("ca-key"), "{commands}");
             assert!(!commands.contains("my data") || commands.contains("'/my data/ca/"), "{commands}");
         }
-    }
-
-    #[test]
-    fn a_path_is_quoted_only_when_it_must_be() {
-        assert_eq!(quoted(Path::new("/home/u/.local/ca.pem")), "/home/u/.local/ca.pem");
-        assert_eq!(quoted(Path::new("/it's")), r"'/it'\''s'");
     }
 }

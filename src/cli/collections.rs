@@ -10,7 +10,7 @@ use crate::collection::nearest;
 use crate::collection::{Scenario, Stub};
 use crate::matching::Call;
 use crate::report::collection::count;
-use crate::report::terminal::clean;
+use crate::report::terminal::{clean, quoted};
 use crate::settings::Settings;
 use crate::store::collections::{self, Fault, LoadError, Loaded, WriteError};
 
@@ -42,7 +42,8 @@ pub(super) fn load_error(settings: &Settings, name: &str, error: LoadError) -> C
             if faults.len() > FAULTS_SHOWN {
                 message.push_str(&format!("\n  … and {} more", faults.len() - FAULTS_SHOWN));
             }
-            CliError::usage(message).hint(format!("correct the files; `retake mock check {name}` lists every fault"))
+            CliError::usage(message)
+                .hint(format!("correct the files; `retake mock check {}` lists every fault", quoted(name)))
         }
         LoadError::HalfWritten(..) => {
             CliError::failure(error).hint("run `retake mock check` as a user who may write there")
@@ -57,6 +58,7 @@ fn missing(settings: &Settings, name: &str, root: &Path) -> CliError {
     if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
         return error.hint(format!("did you mean `{near}`?"));
     }
+    let name = quoted(name);
     match known.is_empty() {
         true => {
             error.hint(format!("make one: `retake promote --day today --into {name}`, or `retake mock new {name}`"))

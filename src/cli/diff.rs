@@ -17,7 +17,7 @@ use crate::app::review::{self, Decided, Decision, Proposed};
 use crate::collection::Standing;
 use crate::report::miss::{Fix, MissReport};
 use crate::report::pending;
-use crate::report::terminal::{clean, clean_lines, cut};
+use crate::report::terminal::{clean, clean_lines, cut, quoted};
 use crate::settings::Settings;
 use crate::store::runs::{CallRecord, CallResult, Run};
 
@@ -183,7 +183,7 @@ fn told(
         }
         (Standing::Waits, Some(_)) => printer.say("nothing was left to change"),
         (Standing::Waits, None) => {
-            printer.say(format_args!("it waits for a decision: `retake review {}`", clean(which)));
+            printer.say(format_args!("it waits for a decision: `retake review {}`", quoted(&clean(which))));
         }
         _ => {}
     }

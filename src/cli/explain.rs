@@ -45,6 +45,7 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     let bodies = loaded.clone();
     let index = Index::new(vec![Source {
         name: args.collection.clone(),
+        given: args.collection.clone(),
         collection: Arc::clone(&loaded.collection),
         body: Arc::new(move |body| bodies.body(body).ok()),
     }]);

@@ -17,7 +17,7 @@ use crate::app::promote::{self as promotion, Done, Job, PromoteError};
 use crate::model::Origin;
 use crate::promote::{Change, Options, Report};
 use crate::report::promotion::{Shown, Tone, Waits};
-use crate::report::terminal::clean;
+use crate::report::terminal::{clean, quoted};
 use crate::settings::Settings;
 use crate::store::History;
 use crate::store::collections::{LoadError, WriteError};
@@ -197,7 +197,7 @@ fn show(done: &Done, into: &str, root: &Path, args: &PromoteArgs, is_ci: bool, p
     if args.dry_run {
         printer.say(format_args!("next: the same without `--dry-run`"));
     } else if done.report.count(Change::New) + done.report.count(Change::Changed) > 0 {
-        printer.say(format_args!("next: `retake replay {into} -- COMMAND`"));
+        printer.say(format_args!("next: `retake replay {} -- COMMAND`", quoted(&into)));
     }
 }
 

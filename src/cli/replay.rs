@@ -99,6 +99,7 @@ fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<
     let port = if args.command.is_empty() { 8888 } else { 0 };
     Ok(ReplayPlan {
         collections: args.collections.iter().map(folder).collect(),
+        given: args.collections.clone(),
         listen: args.listen.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into()),
         also_listen: args.also_listen.clone(),
         profile: args.profile.map(profile),

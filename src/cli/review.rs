@@ -170,8 +170,8 @@ fn by_flags(args: &ReviewArgs, desks: &[Desk], settings: &Settings, printer: Pri
     let mut wanted: Vec<(&Desk, &Waiting, Decision)> = Vec::new();
     for (ids, decision) in [(&args.accept, Decision::Accept), (&args.reject, Decision::Reject)] {
         for id in ids {
-            let (desk, waiting) = find(desks, id).map_err(|error| failed(settings, "", error))?;
-            wanted.push((desk, waiting, decision));
+            let found = find(desks, id).map_err(|error| failed(settings, "", error))?;
+            wanted.extend(found.into_iter().map(|(desk, waiting)| (desk, waiting, decision)));
         }
     }
     if args.accept_all {
@@ -179,7 +179,10 @@ fn by_flags(args: &ReviewArgs, desks: &[Desk], settings: &Settings, printer: Pri
         wanted.extend(all.map(|(desk, waiting)| (desk, waiting, Decision::Accept)));
     }
     if let Some((_, twice, _)) = wanted.iter().enumerate().find_map(|(at, one)| {
-        wanted[..at].iter().any(|earlier| earlier.1.pending.id == one.1.pending.id).then_some(one)
+        wanted[..at]
+            .iter()
+            .any(|earlier| earlier.0.folder == one.0.folder && earlier.1.pending.id == one.1.pending.id)
+            .then_some(one)
     }) {
         return Err(CliError::usage(format!("`{}` is to be decided twice", twice.pending.id)));
     }
@@ -188,7 +191,7 @@ fn by_flags(args: &ReviewArgs, desks: &[Desk], settings: &Settings, printer: Pri
             .map_err(|error| failed(settings, &desk.name, error))?;
         match args.json {
             true => printer.json(&object(desk, waiting, Some(&decided))),
-            false => printer.say(told(waiting, &decided)),
+            false => printer.say(told(&desk.name, desks.len() > 1, waiting, &decided)),
         }
     }
     if wanted.is_empty() {
@@ -200,27 +203,29 @@ fn by_flags(args: &ReviewArgs, desks: &[Desk], settings: &Settings, printer: Pri
 }
 
 /// One line about what became of a change.
-fn told(waiting: &Waiting, decided: &Decided) -> String {
-    let title = clean(&waiting.pending.title).into_owned();
+fn told(collection: &str, is_one_of_several: bool, waiting: &Waiting, decided: &Decided) -> String {
+    let title = clean(&waiting.pending.title);
+    let place = if is_one_of_several { format!(" in {}", clean(collection)) } else { String::new() };
     match decided {
-        Decided::Accepted(_) => format!("accepted: {title}"),
-        Decided::Rejected(_) => format!("rejected: {title}"),
+        Decided::Accepted(_) => format!("accepted{place}: {title}"),
+        Decided::Rejected(_) => format!("rejected{place}: {title}"),
         Decided::Dropped(standing) => {
             let why = pending::words(standing).unwrap_or_default();
-            format!("dropped: {title}: {}", clean(&why))
+            format!("dropped{place}: {title}: {}", clean(&why))
         }
     }
 }
 
-fn find<'a>(desks: &'a [Desk], id: &str) -> Result<(&'a Desk, &'a Waiting), ReviewError> {
+/// What an id means: one change, or the same one of several collections, which is of one id.
+fn find<'a>(desks: &'a [Desk], id: &str) -> Result<Vec<(&'a Desk, &'a Waiting)>, ReviewError> {
     let all = desks.iter().flat_map(|desk| desk.waiting.iter().map(move |waiting| (desk, waiting)));
     let found: Vec<_> = all.filter(|(_, waiting)| !id.is_empty() && waiting.pending.id.starts_with(id)).collect();
-    match found[..] {
-        [only] => Ok(only),
-        [] => Err(ReviewError::Unknown(id.to_owned())),
-        _ => {
-            let ids: Vec<_> = found.iter().map(|(_, waiting)| waiting.pending.id.as_str()).collect();
-            Err(ReviewError::Ambiguous(id.to_owned(), ids.join(", ")))
-        }
+    let mut ids: Vec<_> = found.iter().map(|(_, waiting)| waiting.pending.id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    match ids.len() {
+        0 => Err(ReviewError::Unknown(id.to_owned())),
+        1 => Ok(found),
+        _ => Err(ReviewError::Ambiguous(id.to_owned(), ids.join(", "))),
     }
 }

@@ -10,7 +10,7 @@ use super::output::Printer;
 use super::signals::Signals;
 use crate::app::verify::{Against, VerifyPlan, verify};
 use crate::app::wiring;
-use crate::collection::FieldLine;
+use crate::collection::{FieldLine, OriginPattern};
 use crate::drift::Severity;
 use crate::model::Field;
 use crate::redact::KnownSecret;
@@ -44,9 +44,11 @@ pub(super) fn run(args: &VerifyArgs, global: &Global, printer: Printer) -> Outco
 
 fn plan(args: &VerifyArgs, settings: &Settings) -> Result<VerifyPlan, CliError> {
     let loaded = collections::load(settings, &args.collection)?;
-    let origins = &loaded.collection.manifest.origins;
+    // What no stub is under asks for nothing.
+    let is_used = |origin: &&OriginPattern| loaded.collection.stubs.iter().any(|file| file.stub.origin == **origin);
+    let origins: Vec<&OriginPattern> = loaded.collection.manifest.origins.iter().filter(is_used).collect();
     if origins.len() > 1 && args.against.iter().any(|against| against.of.is_none()) {
-        let first = origins.first().map(ToString::to_string).unwrap_or_default();
+        let first = origins.first().map(|origin| origin.to_string()).unwrap_or_default();
         return Err(CliError::usage(format!(
             "`{}` has {} origins, and `--against` names none",
             args.collection,
@@ -54,8 +56,8 @@ fn plan(args: &VerifyArgs, settings: &Settings) -> Result<VerifyPlan, CliError> 
         ))
         .hint(format!("say which one is meant: `--against {first}=URL`, repeatable")));
     }
-    if let Some(unknown) = args.against.iter().filter_map(|it| it.of.as_ref()).find(|of| !origins.contains(of)) {
-        let known: Vec<String> = origins.iter().map(ToString::to_string).collect();
+    if let Some(unknown) = args.against.iter().filter_map(|it| it.of.as_ref()).find(|of| !origins.contains(&of)) {
+        let known: Vec<String> = origins.iter().map(|origin| origin.to_string()).collect();
         return Err(CliError::usage(format!("`{}` has no origin {unknown}", args.collection))
             .hint(format!("it has {}", known.join(", "))));
     }

@@ -118,6 +118,8 @@ pub type RequestBody = Option<Bytes>;
 pub struct Source {
     /// The name under which reports speak of it.
     pub name: String,
+    /// What a command line takes for it: the name, or the path of its folder.
+    pub given: String,
     /// The files.
     pub collection: Arc<Collection>,
     /// Reads the bytes of a body spec of this collection.
@@ -318,7 +320,7 @@ pub(crate) mod tests {
             (_, Some(text)) => Some(Bytes::from(text.clone())),
             _ => None,
         };
-        Source { name: "test".into(), collection: Arc::new(collection), body: Arc::new(body) }
+        Source { name: "test".into(), given: "test".into(), collection: Arc::new(collection), body: Arc::new(body) }
     }
 
     /// Every scenario that can be used up is.

@@ -94,6 +94,8 @@ pub struct Options {
     pub profile: Option<Profile>,
     /// How it answers.
     pub answers: AnswerOptions,
+    /// How a command line names the collections, in their order; by their names where it says nothing.
+    pub given: Vec<String>,
 }
 
 /// Why collections cannot be served.
@@ -200,7 +202,8 @@ impl Engine {
             }
             let (of_collection, rest) = making.slots_of((at, &name), loaded)?;
             slots.push(of_collection);
-            sources.push(source(name, rest));
+            let given = options.given.get(at).unwrap_or(&name).clone();
+            sources.push(source(name, given, rest));
         }
         let (content_blake3, next_id) = (making.hasher.finalize().to_hex().to_string(), making.next_id);
         Ok(Engine {
@@ -430,10 +433,10 @@ impl State for View<'_, '_, '_> {
     }
 }
 
-fn source(name: String, loaded: Loaded) -> Source {
+fn source(name: String, given: String, loaded: Loaded) -> Source {
     let collection: Arc<Collection> = Arc::clone(&loaded.collection);
     let body = move |spec: &BodySpec| -> matching::RequestBody { loaded.body(spec).ok() };
-    Source { name, collection, body: Arc::new(body) }
+    Source { name, given, collection, body: Arc::new(body) }
 }
 
 /// What a scenario is known by for as long as a replay runs: its label with the origin.

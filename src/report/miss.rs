@@ -19,6 +19,7 @@ use crate::matching::{Call, Index, Item, Miss, Near, Part, PathFault, Reason, St
 use crate::model::path;
 
 use super::mask::Mask;
+use super::terminal::quoted;
 pub use fix::Fix;
 pub use text::Tone;
 
@@ -28,6 +29,8 @@ const MAX_DIFFERENCES: usize = 8;
 const MAX_VALUE: usize = 200;
 /// Origins listed of those that are served.
 const MAX_SERVED: usize = 10;
+/// Longer bodies are not written into a command.
+const MAX_TYPED: usize = 1024;
 
 /// What a criterion says that neither side has anything for.
 const NOTHING: &str = "nothing to compare";
@@ -367,20 +370,24 @@ fn asked(context: &Context<'_>, pattern: &PathPattern) -> String {
         let masked = context.mask.target("", Some(pair));
         flags += &format!(" --query {}", quoted(masked.trim_start_matches('?')));
     }
-    if !context.call.body.is_empty() {
-        flags += " --data @request-body";
-    }
-    flags
+    flags + &asked_body(context).unwrap_or_default()
 }
 
-/// A word for a shell: as it is where that is safe, else in single quotes.
-fn quoted(word: &str) -> String {
-    let safe = |character: char| character.is_ascii_alphanumeric() || "-_./:=@%+,".contains(character);
-    if !word.is_empty() && word.chars().all(safe) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+/// The flags for the body of the call; nothing for one that is no short text.
+fn asked_body(context: &Context<'_>) -> Option<String> {
+    let call = context.call;
+    if call.body.is_empty() {
+        return Some(String::new());
     }
+    if call.body.len() > MAX_TYPED {
+        return None;
+    }
+    let written = call.fields.text("content-type");
+    let masked = context.mask.body(written.as_deref(), &call.body);
+    let odd = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    let text = std::str::from_utf8(&masked).ok().filter(|text| !text.contains(odd) && !text.starts_with('@'))?;
+    let media_type = written.map(|written| format!(" --media-type {}", quoted(&written))).unwrap_or_default();
+    Some(format!(" --data {}{media_type}", quoted(text)))
 }
 
 /// What an item says, in words: `page expected 1, got 2`, `missing: page=1`, `extra: /new=true`.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::terminal::{clean, cut};
+use super::terminal::{clean, cut, quoted};
 use crate::collection::{Pending, rule_words};
 use crate::promote::{Change, Confidence, Report, Sampled, ScenarioLine, StubLine};
 
@@ -251,8 +251,8 @@ impl Shown<'_> {
         };
         let then = match (is_ci, self.dry_run) {
             (true, _) => "not kept, because CI is set: promote where somebody can decide".to_owned(),
-            (_, true) => format!("`retake review {into}` would ask"),
-            _ => format!("`retake review {into}`"),
+            (_, true) => format!("`retake review {}` would ask", quoted(into)),
+            _ => format!("`retake review {}`", quoted(into)),
         };
         lines.push((Tone::Plain, String::new()));
         lines.push((Tone::Warn, format!("{more}{verb} for a decision: {then}")));

@@ -74,6 +74,16 @@ pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
     }
 }
 
+/// A word for a shell: as it is where that is safe, else in single quotes.
+pub fn quoted(word: &str) -> String {
+    let safe = |character: char| character.is_alphanumeric() || "-_./:=@%+,".contains(character);
+    if !word.is_empty() && word.chars().all(safe) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +105,19 @@ mod tests {
         assert!(!cleaned.chars().any(is_unsafe), "{cleaned}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&cleaned).unwrap(), value);
         assert!(matches!(clean_json("{\"a\":\"é\"}"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_word_is_quoted_only_when_it_must_be() {
+        for (word, shown) in [
+            ("2026-11-20-3", "2026-11-20-3"),
+            ("/home/u/.local/ca.pem", "/home/u/.local/ca.pem"),
+            ("it's mine", r"'it'\''s mine'"),
+            ("~/x", "'~/x'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), shown);
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::collection::{
     Captures, Collection, Defaults, FieldLine, Manifest, MatchParts, OriginPattern, PathPattern, QueryPair,
     RequestSpec, ResponseSpec, Scenario, Stub, StubFile, check, file_name, nearest,
 };
-use crate::model::{Field, origin, path};
+use crate::model::{Field, Origin, origin, path};
+use crate::report::terminal::quoted;
 use crate::store::collections::{MANIFEST, write};
 
 /// `retake mock new`
@@ -32,7 +33,8 @@ pub(super) fn collection(context: &Context, name: &str, origins: &[String]) -> O
     }
     write(&root, &collection, Vec::new(), &[]).map_err(write_error)?;
     context.printer.say(format_args!("wrote {}", shown(&root.join(MANIFEST))));
-    context.printer.say(format_args!("next: `retake mock stub add {name} GET {example}/users/{{id}}`"));
+    let url = quoted(&format!("{example}/users/{{id}}"));
+    context.printer.say(format_args!("next: `retake mock stub add {} GET {url}`", quoted(name)));
     Ok(Exit::SUCCESS)
 }
 
@@ -69,6 +71,7 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
             Some(origin) => origin,
             None => only_origin(collection)?,
         };
+        let origin = known_origin(collection, origin);
         if !collection.manifest.origins.contains(&origin) {
             collection.manifest.origins.push(origin.clone());
         }
@@ -81,7 +84,9 @@ pub(super) fn stub(context: &Context, name: &str, wanted: NewStub) -> Outcome {
             return Err(CliError::usage(format!("{} is there already: {}", select::title(&stub), found.path)));
         }
         let path = file_name(&stub, |path| collection.stubs.iter().any(|file| file.path == path));
-        let next = format!("retake mock scenario add {name} '{} {}' --name ok --body '{{}}'", stub.method, stub.path);
+        let is_alone = !collection.stubs.iter().any(|file| select::is_like(&file.stub, &stub));
+        let which = if is_alone { format!("{} {}", stub.method, stub.path) } else { select::title(&stub) };
+        let next = format!("retake mock scenario add {} {} --name ok --body '{{}}'", quoted(name), quoted(&which));
         let done = format!("{} is a stub now; its first scenario: `{next}`", select::title(&stub));
         collection.stubs.push(StubFile { path, stub: stub.into() });
         Ok((Vec::new(), done))
@@ -174,6 +179,17 @@ fn only_origin(collection: &Collection) -> Result<OriginPattern, CliError> {
             Err(CliError::usage(format!("the collection has several origins: {}", all.join(", ")))
                 .hint("say which: `--origin URL`, or give a whole URL instead of the path"))
         }
+    }
+}
+
+/// The origin as the collection writes it already, if one of its own covers it: `https://localhost:9999` is under
+/// `https://localhost:*`.
+fn known_origin(collection: &Collection, origin: OriginPattern) -> OriginPattern {
+    let origins = &collection.manifest.origins;
+    let covers = |exact: Origin| origins.iter().find(|known| known.matches(&exact)).cloned();
+    match origins.contains(&origin) {
+        true => origin,
+        false => origin.as_origin().and_then(covers).unwrap_or(origin),
     }
 }
 

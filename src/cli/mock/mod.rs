@@ -177,6 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn a_url_is_put_under_the_origin_that_covers_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        ok(dir, &["new", "shop", "--origin", "https://localhost:*"]);
+        ok(dir, &["stub", "add", "shop", "GET", "https://localhost:9999/health"]);
+        ok(dir, &["scenario", "add", "shop", "GET https://localhost:9999/health", "--name", "ok"]);
+        ok(dir, &["stub", "add", "shop", "GET", "https://other.test/health"]);
+        let loaded = loaded(dir);
+        let origins: Vec<_> = loaded.collection.manifest.origins.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://localhost:*", "https://other.test"]);
+        let stubs = loaded.collection.stubs.iter().map(|file| (select::title(&file.stub), file.stub.scenarios.len()));
+        let stubs: Vec<_> = stubs.collect();
+        assert!(stubs.contains(&("GET https://localhost:*/health".into(), 1)), "{stubs:?}");
+    }
+
+    #[test]
     fn what_cannot_be_done_says_why_and_writes_nothing() {
         let dir = shop();
         let dir = dir.path();

@@ -1,7 +1,7 @@
 //! Selecting a stub (`GET /users/{login}`, or its file) and a scenario (`#` and its name) of a collection.
 
 use crate::cli::exit::CliError;
-use crate::collection::{Collection, Scenario, Stub, StubFile, nearest};
+use crate::collection::{Collection, OriginPattern, Scenario, Stub, StubFile, nearest};
 
 /// Splits `STUB#SCENARIO`; neither a path pattern nor a stub's file has a `#`.
 pub(super) fn split(which: &str) -> (&str, Option<&str>) {
@@ -17,8 +17,14 @@ pub(super) fn split(which: &str) -> (&str, Option<&str>) {
 /// Exit code 2 if there is none, with the nearest, or several, with all of them.
 pub(super) fn stub(collection: &Collection, which: &str) -> Result<usize, CliError> {
     let wanted = which.trim();
-    let found: Vec<usize> =
-        collection.stubs.iter().enumerate().filter(|(_, file)| is_meant(file, wanted)).map(|(at, _)| at).collect();
+    let find = |is_meant: fn(&StubFile, &str) -> bool| -> Vec<usize> {
+        let stubs = collection.stubs.iter().enumerate();
+        stubs.filter(|(_, file)| is_meant(file, wanted)).map(|(at, _)| at).collect()
+    };
+    let mut found = find(is_meant);
+    if found.is_empty() {
+        found = find(is_covered);
+    }
     match found[..] {
         [one] => Ok(one),
         [] => Err(unknown(collection, wanted)),
@@ -97,8 +103,21 @@ fn is_meant(file: &StubFile, wanted: &str) -> bool {
         || name.strip_suffix(".json") == Some(wanted)
 }
 
+/// Whether `wanted` names the method, the path and an origin that the stub's covers.
+fn is_covered(file: &StubFile, wanted: &str) -> bool {
+    let Some((method, target)) = wanted.split_once(char::is_whitespace) else { return false };
+    let origin = target.trim_start().strip_suffix(file.stub.path.as_str());
+    let origin = origin.and_then(|text| text.parse::<OriginPattern>().ok()).and_then(|origin| origin.as_origin());
+    file.stub.method.eq_ignore_ascii_case(method) && origin.is_some_and(|origin| file.stub.origin.matches(&origin))
+}
+
+/// Whether the two differ in their origins at most, so that method and path alone do not tell which is meant.
+pub(super) fn is_like(one: &Stub, other: &Stub) -> bool {
+    one.method == other.method && one.path.as_str() == other.path.as_str()
+}
+
 fn is_origin(stub: &Stub, text: &str) -> bool {
-    text.parse().is_ok_and(|origin: crate::collection::OriginPattern| origin == stub.origin)
+    text.parse().is_ok_and(|origin: OriginPattern| origin == stub.origin)
 }
 
 fn unknown(collection: &Collection, wanted: &str) -> CliError {

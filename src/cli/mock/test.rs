@@ -53,6 +53,7 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
     let bodies = loaded.clone();
     let source = Source {
         name: name.to_owned(),
+        given: name.to_owned(),
         collection: Arc::clone(&collection),
         body: Arc::new(move |body| bodies.body(body).ok()),
     };

@@ -5,7 +5,7 @@ use crate::app::wiring;
 use crate::cli::args::RecordArgs;
 use crate::cli::output::{BOLD, Printer};
 use crate::recorder::Tally;
-use crate::report::terminal::clean;
+use crate::report::terminal::{clean, quoted};
 use crate::settings;
 
 /// Hosts that the summary names.
@@ -116,21 +116,4 @@ pub(super) fn summary(tally: &Tally, session: &str, printer: Printer) {
 
 fn exchanges(count: u64) -> String {
     if count == 1 { "1 exchange".to_owned() } else { format!("{count} exchanges") }
-}
-
-/// A word for the shell.
-fn quoted(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.:@/".contains(character);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_command_can_be_pasted() {
-        assert_eq!(quoted("2026-11-20-3"), "2026-11-20-3");
-        assert_eq!(quoted("it's mine"), "'it'\\''s mine'");
-    }
 }

@@ -44,7 +44,7 @@ pub(super) fn all(
             Answer::Skip => continue,
             Answer::Quit => return Ok(false),
         };
-        printer.say(told(waiting, &decide(&waiting.pending.id, decision)?));
+        printer.say(told(&desk.name, false, waiting, &decide(&waiting.pending.id, decision)?));
     }
     Ok(true)
 }

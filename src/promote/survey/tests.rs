@@ -41,7 +41,7 @@ fn index(promotion: &Promotion) -> Index {
         Content::Large { .. } => None,
     };
     let collection = std::sync::Arc::new(promotion.collection.clone());
-    Index::new(vec![Source { name: "shop".into(), collection, body: std::sync::Arc::new(body) }])
+    Index::new(vec![Source { name: "shop".into(), given: "shop".into(), collection, body: std::sync::Arc::new(body) }])
 }
 
 fn call(recorded: &Recorded) -> Call {

@@ -14,9 +14,10 @@ mod words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::terminal::quoted;
 use super::Context;
 use crate::collection::{Change, Scenario, Stub, StubKey};
-use crate::matching::{Miss, Near};
+use crate::matching::{Miss, Near, Source};
 use trial::Bench;
 pub(super) use words::ordinal;
 
@@ -128,6 +129,19 @@ impl<'a> Desk<'a> {
 
     fn collection(&self, near: &Near) -> String {
         self.context.index.source(near.at).name.clone()
+    }
+
+    /// The near scenario's collection as a word of a command.
+    fn given(&self, near: &Near) -> String {
+        quoted(&self.context.index.source(near.at).given)
+    }
+
+    /// A stub as a word of a command: by method and path, and by its whole URL where another has these too. `more` goes
+    /// behind it: the `#` and the name of a scenario.
+    fn named(&self, source: &Source, key: &StubKey, more: &str) -> String {
+        let mut stubs = source.collection.stubs.iter().map(|file| StubKey::of(&file.stub));
+        let is_alone = !stubs.any(|other| other.short() == key.short() && other != *key);
+        quoted(&format!("{}{more}", if is_alone { key.short() } else { key.to_string() }))
     }
 
     /// Tries a change; proposes it if `hit` finds that the scenario which answers then is the right one.

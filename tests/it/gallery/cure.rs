@@ -100,6 +100,70 @@ fn recording_is_a_fix_that_works() {
     assert!(answer.field("x-retake-inexact").is_none());
 }
 
+#[test]
+fn an_answer_by_hand_can_be_pasted() {
+    let retake = Retake::new();
+    let known = || [stub("GET", "/orders", [scenario("all", json!({}))])];
+    let mut cases: Vec<Case> = chapters().into_iter().flat_map(|(_, cases)| cases).collect();
+    // Bodies: one that a command can hold, and one that it cannot.
+    for body in [json!({ "note": "it's\ntwo lines" }), json!({ "note": "x".repeat(5000) })] {
+        cases.push(Case::new("a body", "", known(), call("POST", "/notes").json(body)));
+    }
+    let mut pasted = 0;
+    for case in cases {
+        let server = case.replay(&retake);
+        case.call.send(&server);
+        let log = eventually("the miss is logged", || {
+            let told = retake.run(&["diff", "last", "--json"]);
+            (told.code == 0).then(|| serde_json::from_str::<Value>(&told.stdout).unwrap())
+        });
+        if let Some(command) = command_of(&log, |fix| fix["title"].as_str().unwrap().contains("by hand")) {
+            run(&retake, &command).unwrap();
+            answers(&case, &server, &[200]).unwrap_or_else(|text| panic!("{}: `{command}`: {text}", case.title));
+            pasted += 1;
+        }
+        server.stop();
+        // What `explain` says, of the collection as it was.
+        if case.call.body.is_empty() && case.call.fields.is_empty() {
+            case.write(&retake);
+            let told = retake.run(&["explain", "shop", case.call.method, &case.call.url, "--json"]);
+            let told: Value = serde_json::from_str(&told.stdout).unwrap();
+            let is_command = |fix: &Value| fix["command"].as_str().unwrap().starts_with("retake mock ");
+            if let Some(command) = command_of(&told["miss"], is_command) {
+                run(&retake, &command).unwrap_or_else(|error| panic!("{}: {error}", case.title));
+                pasted += 1;
+            }
+        }
+    }
+    assert!(pasted > 20, "{pasted}");
+}
+
+fn command_of(report: &Value, is_meant: impl Fn(&Value) -> bool) -> Option<String> {
+    let fix = report["fixes"].as_array()?.iter().find(|fix| is_meant(fix))?;
+    fix["command"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn a_collection_that_was_given_by_its_path_is_named_so_in_fixes() {
+    let retake = Retake::new();
+    let case = Case::new("", "", [stub("GET", "/orders", [scenario("all", json!({}))])], call("GET", "/users"));
+    case.write(&retake);
+    std::fs::create_dir(retake.work().join("the proj")).unwrap();
+    std::fs::rename(retake.work().join("mocks/shop"), retake.work().join("the proj/my shop")).unwrap();
+    let server = retake.replay(&["the proj/my shop"]);
+    let missed = case.call.send(&server).text();
+    for command in
+        ["\n       retake replay 'the proj/my shop' --on-miss record", "promote --misses --into 'the proj/my shop'`"]
+    {
+        assert!(missed.contains(command), "{missed}");
+    }
+    let report = retake.json(&["diff", "last", "--json"]).remove(0);
+    let by_hand = command_of(&report, |fix| fix["title"].as_str().unwrap().contains("by hand")).unwrap();
+    run(&retake, &by_hand).unwrap();
+    answers(&case, &server, &[200]).unwrap();
+    server.stop();
+}
+
 /// Runs a command as it would be pasted.
 fn run(retake: &Retake, command: &str) -> Result<(), String> {
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_retake"));

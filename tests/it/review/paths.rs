@@ -77,6 +77,21 @@ fn a_path_that_may_be_a_pattern_waits_and_nothing_is_looser_until_then() {
 }
 
 #[test]
+fn one_change_of_two_collections_is_decided_at_once() {
+    let retake = promoted();
+    retake.ok(&["promote", "1-3", "--into", "other"]);
+    let waits = retake.json(&["review", "--list", "--json"]);
+    assert_eq!(waits.len(), 4);
+    assert_eq!(waits[0]["id"], waits[2]["id"], "{waits:?}");
+    let id = waits[0]["id"].as_str().unwrap();
+    refused(&retake.run(&["review", "--accept", id, "--reject", id]), 2, &["to be decided twice"]);
+    let told = retake.run(&["review", "--accept", id]);
+    assert!(told.stderr.contains("accepted in api: ") && told.stderr.contains("accepted in other: "), "{told}");
+    assert!(retake.ok(&["review", "--accept-all"]).is_empty());
+    assert!(retake.json(&["review", "--list", "--json"]).is_empty());
+}
+
+#[test]
 fn what_waits_about_a_path_grows_with_the_calls() {
     let retake = promoted();
     let api = retake.work().join("mocks/api");

@@ -1,6 +1,6 @@
 //! What might make a missed call a hit, cause by cause.
 
-use super::super::{asked, quoted};
+use super::super::{asked, asked_body};
 use super::request::{self, takes_any_body};
 use super::rules::{self, Forgiving};
 use super::{Desk, Does, Loosens, Proposal, words};
@@ -8,8 +8,9 @@ use crate::collection::{
     Change, EndPolicy, OriginPattern, PathPattern, Place, PortPattern, Profile, Rule, RuleAction, SegmentPattern,
     StateSpec, StubKey, answers_of,
 };
-use crate::matching::{Call, Near, PathFault, Reason, Selection, Standing, Target, Untouched};
+use crate::matching::{Call, Near, PathFault, Reason, Selection, Source, Standing, Target, Untouched};
 use crate::model::{Shape, media::Kind};
+use crate::report::terminal::quoted;
 
 /// Near scenarios for which something is proposed.
 const MAX_NEAR: usize = 3;
@@ -312,7 +313,8 @@ fn elsewhere(desk: &mut Desk<'_>) {
     };
     if desk.bench.answers_after(hit.at, &change).is_some() {
         let url = format!("{}{}", to.origin, to.path);
-        let by_hand = format!("retake mock stub add {} {} {}", quoted(&collection), to.method, quoted(&url));
+        let given = quoted(&context.index.source(hit.at).given);
+        let by_hand = format!("retake mock stub add {given} {} {}", to.method, quoted(&url));
         let does = Does::Change(change, by_hand);
         desk.found.push(Proposal { loosens: Loosens::OneCall, near: None, title, collection, does });
     }
@@ -326,6 +328,7 @@ fn named(desk: &mut Desk<'_>) {
     let near = desk.near(0);
     let (key, like) = (desk.key(near), desk.scenario(near));
     let steering = &desk.context.call.steering;
+    let (given, stub) = (desk.given(near), desk.named(desk.context.index.source(near.at), &key, ""));
     let collection = desk.collection(near);
     if let Some(name) = &steering.name {
         let title = format!(
@@ -333,14 +336,13 @@ fn named(desk: &mut Desk<'_>) {
             key.short(),
             like.name
         );
-        let (stub, scenario, to, new) = (key.clone(), like.name.clone(), key.clone(), name.clone());
+        let (from, scenario, to, new) = (key.clone(), like.name.clone(), key.clone(), name.clone());
         let request = Box::new(like.request.clone());
-        let change = Change::CopyScenario { stub, scenario, to, name: new, request };
+        let change = Change::CopyScenario { stub: from, scenario, to, name: new, request };
         if !desk.offer(Loosens::OneCall, 0, title, change, |hit| hit == name) {
             // It would be the same under another name.
-            let (short, own) = (quoted(&key.short()), quoted(name));
             let asked = asked(desk.context, &key.path);
-            let command = format!("retake mock scenario add {} {short} --name {own}{asked}", quoted(&collection));
+            let command = format!("retake mock scenario add {given} {stub} --name {}{asked}", quoted(name));
             let title = format!("add the scenario `{name}` to {}, with an empty 200 until you edit it", key.short());
             let (collection, does) = (collection.clone(), Does::Command(command));
             desk.found.push(Proposal { loosens: Loosens::OneCall, near: Some(0), title, collection, does });
@@ -349,11 +351,7 @@ fn named(desk: &mut Desk<'_>) {
     if let Some(code) = steering.code.as_deref().and_then(|code| code.parse::<u16>().ok()) {
         let asked = asked(desk.context, &key.path);
         let title = format!("add a scenario that answers {code} to {}", key.short());
-        let command = format!(
-            "retake mock scenario add {} {} --name status-{code}{asked} --status {code}",
-            quoted(&collection),
-            quoted(&key.short())
-        );
+        let command = format!("retake mock scenario add {given} {stub} --name status-{code}{asked} --status {code}");
         let does = Does::Command(command);
         desk.found.push(Proposal { loosens: Loosens::OneCall, near: Some(0), title, collection, does });
     }
@@ -363,9 +361,9 @@ fn named(desk: &mut Desk<'_>) {
 pub(super) fn commands(desk: &mut Desk<'_>) {
     let (context, miss) = (desk.context, desk.miss);
     let first = miss.near.first();
-    let known = first.map(|near| context.index.source(near.at).name.clone());
-    let collection = known.or_else(|| context.index.names().next().map(str::to_owned)).unwrap_or_default();
-    let name = quoted(&collection);
+    let near = first.map(|near| context.index.source(near.at));
+    let Some(source) = near.or_else(|| context.index.sources().next()) else { return };
+    let (collection, name) = (source.name.clone(), quoted(&source.given));
     let push = |desk: &mut Desk<'_>, title: String, command: String| {
         let (collection, does) = (collection.clone(), Does::Command(command));
         desk.found.push(Proposal { loosens: Loosens::Everything, near: None, title, collection, does });
@@ -383,7 +381,7 @@ pub(super) fn commands(desk: &mut Desk<'_>) {
             push(desk, title, format!("retake replay {name} --on-miss record"));
             if matches!(miss.reason, Reason::NoSuchHost | Reason::NoSuchEndpoint | Reason::Method | Reason::NoScenario)
             {
-                let (title, command) = by_hand(desk, &name, first);
+                let (title, command) = by_hand(desk, source, first);
                 push(desk, title, command);
             }
         }
@@ -391,19 +389,24 @@ pub(super) fn commands(desk: &mut Desk<'_>) {
 }
 
 /// An answer that is written by hand.
-fn by_hand(desk: &Desk<'_>, collection: &str, near: Option<&Near>) -> (String, String) {
+fn by_hand(desk: &Desk<'_>, source: &Source, near: Option<&Near>) -> (String, String) {
     let context = desk.context;
     let call = context.call;
     let literal = PathPattern::literal(&context.mask.target(&call.path, None));
     let is_there = desk.miss.reason == Reason::NoScenario;
-    let stub = match near.filter(|_| is_there) {
-        Some(near) => desk.key(near).short(),
-        None => format!("{} {}", call.method, literal),
-    };
     let url = desk.url.split('?').next().unwrap_or_default();
+    let new: Option<StubKey> = format!("{} {url}", call.method).parse().ok();
+    let stub = match (near.filter(|_| is_there), &new) {
+        (Some(near), _) => desk.named(source, &desk.key(near), ""),
+        (None, Some(new)) => desk.named(source, new, ""),
+        (None, None) => quoted(&format!("{} {literal}", call.method)),
+    };
     let asked = asked(context, &literal);
-    let add = format!("retake mock scenario add {collection} {} --name ok{asked} --status 200", quoted(&stub));
-    let make = format!("retake mock stub add {collection} {} {}", call.method, quoted(url));
+    let collection = quoted(&source.given);
+    let add = format!("retake mock scenario add {collection} {stub} --name ok{asked} --status 200");
+    // A body that no command can hold is not asked for.
+    let ignore = if asked_body(context).is_none() { " --ignore-body" } else { "" };
+    let make = format!("retake mock stub add {collection} {} {}{ignore}", call.method, quoted(url));
     let command = if is_there { add } else { format!("{make} && {add}") };
     ("write the answer by hand, to begin with an empty 200".to_owned(), command)
 }

@@ -167,7 +167,12 @@ impl Part {
 
     fn index(&self, collection: Collection) -> Index {
         let name = collection.manifest.name.clone();
-        Index::new(vec![Source { name, collection: Arc::new(collection), body: Arc::clone(&self.body) }])
+        Index::new(vec![Source {
+            given: name.clone(),
+            name,
+            collection: Arc::new(collection),
+            body: Arc::clone(&self.body),
+        }])
     }
 }
 

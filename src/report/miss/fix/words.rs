@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
-use super::super::{asked, quoted};
+use super::super::asked;
 use super::Desk;
 use crate::collection::{Change, Rule, RuleAction, item_words};
 use crate::matching::Near;
+use crate::report::terminal::quoted;
 
 /// What rules of a stub let pass, as a title.
 pub(super) fn rules(desk: &Desk<'_>, near: &Near, rules: &[Rule], widens: bool) -> String {
@@ -64,11 +65,9 @@ pub(in crate::report::miss) fn ordinal(number: u32) -> String {
 /// What to do by hand instead of `retake diff MISS --apply N`.
 pub(super) fn by_hand(desk: &Desk<'_>, near: &Near, change: &Change) -> String {
     let file = &desk.context.index.stub(near.at).path;
-    let collection = quoted(&desk.collection(near));
-    let which = |scenario: &str| {
-        let stub = desk.stub(near);
-        quoted(&format!("{} {}#{scenario}", stub.method, stub.path))
-    };
+    let collection = desk.given(near);
+    let source = desk.context.index.source(near.at);
+    let which = |scenario: &str| desk.named(source, &desk.key(near), &format!("#{scenario}"));
     let json = |rule: &Rule| serde_json::to_string(rule).unwrap_or_default();
     match change {
         Change::AddRule { rule, .. } => in_file(file, format_args!("under \"rules\": {}", json(rule))),
@@ -77,9 +76,17 @@ pub(super) fn by_hand(desk: &Desk<'_>, near: &Near, change: &Change) -> String {
             format!("retake mock default {collection} {}", which(scenario))
         }
         Change::CopyScenario { to, name, .. } => {
-            let stub = quoted(&format!("{} {}", to.method, to.path));
+            let stub = desk.named(source, to, "");
             let asked = asked(desk.context, &to.path);
-            format!("retake mock scenario add {collection} {stub} --name {}{asked} --body BODY", quoted(name))
+            let add =
+                format!("retake mock scenario add {collection} {stub} --name {}{asked} --body BODY", quoted(name));
+            match source.collection.stubs.iter().any(|file| to.is_of(&file.stub)) {
+                true => add,
+                false => {
+                    let url = quoted(&format!("{}{}", to.origin, to.path));
+                    format!("retake mock stub add {collection} {} {url} && {add}", to.method)
+                }
+            }
         }
         Change::SetEnd { .. } => in_file(file, "\"end\": \"repeat-last\" for that scenario"),
         Change::SetLength { .. } => in_file(file, "a larger \"times\" for the last answer of that scenario"),
