@@ -39,6 +39,12 @@ pub(super) fn run(args: &VerifyArgs, global: &Global, printer: Printer) -> Outco
     runtime.shutdown_background();
     let report = report?;
     tell(&report, args.json, printer);
+    let gave_any = args.headers.iter().any(|line| line.to_ascii_lowercase().starts_with("authorization:"));
+    if !gave_any && is_refused(&report) {
+        printer.say(
+            "answered 401 where the recording was not: give credentials, `--header 'Authorization: Bearer ${TOKEN}'`",
+        );
+    }
     exit(&report, args.fail_on, &args.collection)
 }
 
@@ -124,6 +130,12 @@ fn tell(report: &DriftReport, json: bool, printer: Printer) {
         report.lines().iter().for_each(|line| printer.data(style::styled(line)));
     }
     printer.say(clean(&report.summary()));
+}
+
+/// Whether a call came to 401 that did not when it was recorded.
+fn is_refused(report: &DriftReport) -> bool {
+    let mut scenarios = report.endpoints.iter().flat_map(|endpoint| &endpoint.scenarios);
+    scenarios.any(|scenario| scenario.status == 401 && !scenario.differences.is_empty())
 }
 
 fn exit(report: &DriftReport, fail_on: FailOnArg, name: &str) -> Outcome {

@@ -22,6 +22,8 @@ const BUDGET: usize = 10_000;
 /// Stubs whose paths are looked at for one like the call's.
 const MAX_WALKED: usize = 20_000;
 /// Stubs with a path like the call's that are looked at closely.
+const MAX_CLOSE: usize = 128;
+/// Stubs with a path like the call's whose scenarios are compared.
 const MAX_ALIKE: usize = 12;
 
 /// Nothing answers: the class of the reason, and the nearest scenarios.
@@ -132,15 +134,20 @@ impl Reason {
     }
 }
 
-/// Which of two scenarios that do not qualify is nearer: fewer captured values wrong, score, fewer contradictions,
-/// items compared, then place.
+/// Which of two scenarios that do not qualify is nearer: fewer captured values wrong, score, fewer contradictions, fewer
+/// differences, items compared, then place.
 pub(super) fn nearer(one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
     let contradicted = |evaluation: &Evaluation| {
         Part::ALL.iter().fold(0_u32, |sum, part| sum.saturating_add(evaluation.part(*part).tally.different))
     };
+    let differing = |evaluation: &Evaluation| {
+        let tallies = Part::ALL.iter().map(|part| evaluation.part(*part).tally);
+        tallies.fold(0_u32, |sum, tally| sum.saturating_add(tally.all().saturating_sub(tally.same)))
+    };
     (one.evaluation.captures.tally.different.cmp(&other.evaluation.captures.tally.different))
         .then_with(|| other.evaluation.score.total_cmp(&one.evaluation.score))
         .then_with(|| contradicted(&one.evaluation).cmp(&contradicted(&other.evaluation)))
+        .then_with(|| differing(&one.evaluation).cmp(&differing(&other.evaluation)))
         .then_with(|| other.evaluation.compared().cmp(&one.evaluation.compared()))
         .then_with(|| one.stub.specificity.cmp(&other.stub.specificity))
         .then_with(|| one.scenario.at.collection.cmp(&other.scenario.at.collection))
@@ -294,12 +301,12 @@ fn alike<'i>(index: &'i Index, received: &Received<'_>) -> Vec<&'i Entry> {
             let entry = &index.stubs[*number as usize];
             let method = usize::from(entry.stub.method != received.call().method);
             let distance = 4 * distance(&entry.stub.segments, &segments) + method;
-            if found.len() == MAX_ALIKE && found.last().is_some_and(|(worst, _)| *worst <= distance) {
+            if found.len() == MAX_CLOSE && found.last().is_some_and(|(worst, _)| *worst <= distance) {
                 continue;
             }
             let at = found.partition_point(|(other, _)| *other <= distance);
             found.insert(at, (distance, *number));
-            found.truncate(MAX_ALIKE);
+            found.truncate(MAX_CLOSE);
         }
     });
     let mut close: Vec<(f64, &Entry)> = Vec::new();
@@ -311,7 +318,7 @@ fn alike<'i>(index: &'i Index, received: &Received<'_>) -> Vec<&'i Entry> {
         }
     }
     close.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.stub.file.cmp(&other.1.stub.file)));
-    close.into_iter().map(|(_, entry)| entry).collect()
+    close.into_iter().take(MAX_ALIKE).map(|(_, entry)| entry).collect()
 }
 
 /// How many segments do not fit, at the same place or counted from the end; a cheap first look.
@@ -337,26 +344,35 @@ fn likeness(pattern: &[SegmentPattern], path: &[&str]) -> f64 {
     forward.max(likeness_of(pattern.iter().rev(), path.iter().rev()))
 }
 
-/// 0 to 1: how alike the texts are, without the segments that the pattern leaves open.
+/// 0 to 1: how alike the texts are, without the segments that the pattern leaves open: these say nothing of a word, and
+/// one that the call lacks is a difference.
 fn likeness_of<'a>(
     mut pattern: impl Iterator<Item = &'a SegmentPattern>,
     mut path: impl Iterator<Item = &'a &'a str>,
 ) -> f64 {
     let (mut text, mut call) = (String::new(), String::new());
+    let push = |to: &mut String, segment: &str| {
+        let separator = if to.is_empty() { "" } else { "/" };
+        to.extend([separator, segment]);
+    };
     loop {
-        let (ours, theirs) = (pattern.next(), path.next());
-        if ours.is_none() && theirs.is_none() {
-            break;
-        }
-        let open = match ours {
-            Some(SegmentPattern::Literal(literal)) => Some(literal.as_str()),
-            Some(SegmentPattern::Glob(glob)) => Some(glob.as_str()),
+        let (ours, theirs) = (pattern.next(), path.next().copied());
+        let literal = match ours {
+            Some(SegmentPattern::Literal(text) | SegmentPattern::Glob(text)) => Some(text.as_str()),
             Some(_) => None,
-            None => Some(""),
+            None if theirs.is_none() => break,
+            None => {
+                theirs.into_iter().for_each(|segment| push(&mut call, segment));
+                continue;
+            }
         };
-        let theirs = theirs.copied().unwrap_or_default();
-        text.extend(["/", open.unwrap_or("*")]);
-        call.extend(["/", if open.is_some() { theirs } else { "*" }]);
+        match (literal, theirs) {
+            (None, Some(_)) => {}
+            (literal, theirs) => {
+                push(&mut text, literal.unwrap_or("*"));
+                theirs.into_iter().for_each(|segment| push(&mut call, segment));
+            }
+        }
     }
     let short = |text: &str| text.chars().take(200).collect::<String>().to_lowercase();
     strsim::normalized_levenshtein(&short(&text), &short(&call))
@@ -515,6 +531,35 @@ mod tests {
             let name = miss.near.first().map(|near| name_of(&index, near.at)).unwrap_or_default();
             assert_eq!(name, nearest, "{line}");
             assert_eq!(miss.served.is_empty(), reason != Reason::NoSuchHost, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_has_the_fewest_differences_and_the_most_alike_path() {
+        let mut stubs: Vec<String> = (0..30).map(|number| format!("GET /a{number:02} | other")).collect();
+        let more = [
+            "DELETE /orders/{order_id} | gone {order_id=1}",
+            "GET /orders/{order_id} | one {order_id=1}",
+            "GET /orders | all",
+            "POST /orders | made",
+            "GET /items | three ?limit=3",
+            "GET /items | next ?limit=3&cursor=abc",
+        ];
+        stubs.extend(more.map(str::to_owned));
+        let stubs: Vec<&str> = stubs.iter().map(String::as_str).collect();
+        let index = index(vec![collection(&[], &stubs)]);
+        for (line, nearest) in [
+            ("GET /items?limit=5", "three"),
+            ("GET /oders", "all"),
+            ("POST /oders", "made"),
+            ("DELETE /oders/1", "gone"),
+            ("GET /oders/1", "one"),
+            ("GET /zebra", ""),
+            ("GET /nope", ""),
+        ] {
+            let miss = missed(&index, line);
+            let name = miss.near.first().map(|near| name_of(&index, near.at)).unwrap_or_default();
+            assert_eq!(name, nearest, "{line}");
         }
     }
 

@@ -93,7 +93,8 @@ fn an_api_that_changed_is_told_by_endpoint() {
     let url = api.origin.url("");
     // An origin without stubs needs no place to be asked at.
     let manifest = retake.work().join("mocks/api/collection.json");
-    let mut written: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let before = std::fs::read(&manifest).unwrap();
+    let mut written: Value = serde_json::from_slice(&before).unwrap();
     written["origins"].as_array_mut().unwrap().push("https://unused.test".into());
     std::fs::write(&manifest, written.to_string()).unwrap();
     let (code, report, said) = verify(&retake, &["--fail-on", "compatible", "--against", &url]);
@@ -103,6 +104,7 @@ fn an_api_that_changed_is_told_by_endpoint() {
         "{report} {said}"
     );
 
+    std::fs::write(&manifest, before).unwrap();
     api.version.store(2, Ordering::SeqCst);
     let (code, report, said) = verify(&retake, &["--against", &url]);
     assert_eq!((code, report["verdict"].as_str()), (3, Some("breaking")), "{report}");
@@ -208,6 +210,40 @@ fn secrets_come_from_the_environment_and_what_is_not_safe_stays_here() {
     let (code, report) = run(&args, &[("TEAM_KEY", "red-team-key"), ("RETAKE_SECRET_AUTHORIZATION", "s3cr3t-of-mine")]);
     assert_eq!((code, report["compared"].as_u64(), reasons(&report).len()), (0, Some(3), 2), "{report}");
     assert_eq!(report["verdict"], "compatible");
+}
+
+#[test]
+fn credentials_and_made_up_ids_are_no_drift() {
+    let origin = Origin::service(false, |head, _| match head.headers.contains_key("authorization") {
+        true => answer(200, &json!({ "ok": true })),
+        false => answer(401, &json!({})),
+    });
+    let retake = Retake::new();
+    let mut refused = scenario(json!({}));
+    (refused[0]["response"]["status"], refused[0]["response"]["body"]["json"]) = (401.into(), json!({}));
+    let mut order = scenario(json!({ "captures": { "order_id": "0193f3a2-7c1e-7d30-9a55-2f6f0c1be001" } }));
+    let mut none = order[0].clone();
+    (none["name"], none["request"]["captures"]["order_id"]) = ("none".into(), "none".into());
+    order.as_array_mut().unwrap().push(none);
+    by_hand(
+        &retake,
+        "https://api.test",
+        &[
+            json!({ "path": "/me", "scenarios": refused }),
+            json!({ "path": "/open", "scenarios": scenario(json!({})) }),
+            json!({ "path": "/orders/{order_id}", "scenarios": order, "rules":
+                [{ "place": "path", "name": "order_id", "action": "fresh", "except": ["none"] }] }),
+        ],
+    );
+    let base = origin.url("");
+    let (code, report, said) = verify(&retake, &["--against", &base, "-H", "Authorization: Bearer x"]);
+    assert_eq!((code, report["compared"].as_u64()), (0, Some(3)), "{report}");
+    assert_eq!(endpoint(&report, "GET /me")["verdict"], "unchanged");
+    let reason = report["not_sent"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("`order_id` is made by another call"), "{report}");
+    assert!(!said.contains("--header"), "{said}");
+    let (code, _, said) = verify(&retake, &["--against", &base]);
+    assert!(code == 3 && said.contains("`--header 'Authorization: Bearer ${TOKEN}'`"), "{said}");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::collection::{OriginPattern, Place as RulePlace, PlacedMatcher, START, Scenario, SegmentPattern, Stub};
+use crate::collection::{
+    OriginPattern, Place as RulePlace, PlacedMatcher, Rule, RuleAction, RuleSide, START, Scenario, SegmentPattern, Stub,
+};
 use crate::model::fields::is_hop_by_hop;
 use crate::model::origin::split_scheme;
 use crate::model::{Authority, Fields, Origin, path};
@@ -68,6 +70,8 @@ pub(super) struct Request {
     pub(super) uri: http::Uri,
     pub(super) fields: Fields,
     pub(super) body: Bytes,
+    /// 401 was recorded.
+    pub(super) unauthorized: bool,
 }
 
 /// The requests to send, in the order of the files, and those that are not sent.
@@ -133,8 +137,9 @@ impl Planner<'_> {
         let uri = http::Uri::try_from(url).map_err(|error| format!("its URL cannot be sent: {error}"))?;
         let method =
             http::Method::from_bytes(stub.method.as_bytes()).map_err(|_| format!("`{}` is no method", stub.method))?;
+        let unauthorized = scenario.steps().first().is_some_and(|step| step.status == 401);
         let recorded_origin = stub.origin.example();
-        Ok(Request { stub: 0, scenario: 0, method, origin, recorded_origin, prefix, uri, fields, body })
+        Ok(Request { stub: 0, scenario: 0, method, origin, recorded_origin, prefix, uri, fields, body, unauthorized })
     }
 
     fn is_to_be_sent(&self, stub: &Stub, scenario: &Scenario) -> Result<(), String> {
@@ -159,6 +164,9 @@ impl Planner<'_> {
             let place = format!("{} {}", matcher.place.as_str(), matcher.name);
             return Err(format!("a matcher asks for `{}`, and no value was recorded", place.trim_end()));
         }
+        if let Some(name) = self.made_elsewhere(stub, scenario) {
+            return Err(format!("its `{name}` is made by another call, and is another one each time"));
+        }
         for segment in stub.path.segments() {
             match segment {
                 SegmentPattern::Literal(_) => {}
@@ -167,6 +175,19 @@ impl Planner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The part of the path for which a rule takes fresh values: the recorded one was made for the recording.
+    fn made_elsewhere<'s>(&self, stub: &'s Stub, scenario: &Scenario) -> Option<&'s str> {
+        let rules = || stub.rules.iter().chain(&self.loaded.collection.manifest.rules).filter(|rule| !rule.off);
+        stub.path.captures().find(|name| {
+            let of_name =
+                |rule: &&Rule| rule.side == RuleSide::Request && rule.place == RulePlace::Path && rule.name == *name;
+            // The first rule about a place decides.
+            let rule = rules().find(of_name).filter(|rule| rule.action == RuleAction::Fresh);
+            let value = scenario.request.captures.get(*name);
+            rule.is_some_and(|rule| value.is_some_and(|value| !rule.except.iter().any(|except| except == value)))
+        })
     }
 
     /// The origin that is called, and the path below which it is.

@@ -73,8 +73,12 @@ impl Sender {
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = request.uri.clone();
         let mut fields = request.fields.clone();
-        fields.retain(|field| !self.fields.iter().any(|given| given.is(&field.name)));
-        self.fields.iter().for_each(|field| fields.push(&field.name, field.value.as_slice()));
+        // What was refused for want of credentials is asked for without.
+        let is_credential = |field: &Field| ["authorization", "cookie"].iter().any(|name| field.is(name));
+        let is_sent = |given: &&Field| !request.unauthorized || !is_credential(given) || fields.has(&given.name);
+        let given: Vec<&Field> = self.fields.iter().filter(is_sent).collect();
+        fields.retain(|field| !given.iter().any(|given| given.is(&field.name)));
+        given.iter().for_each(|field| fields.push(&field.name, field.value.as_slice()));
         *outgoing.headers_mut() = fields.to_map();
         let answer = self.upstream.send(outgoing, &request.origin, false, || None).await;
         let answer = answer.map_err(|failure| failure.message)?;

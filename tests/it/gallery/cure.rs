@@ -113,10 +113,7 @@ fn an_answer_by_hand_can_be_pasted() {
     for case in cases {
         let server = case.replay(&retake);
         case.call.send(&server);
-        let log = eventually("the miss is logged", || {
-            let told = retake.run(&["diff", "last", "--json"]);
-            (told.code == 0).then(|| serde_json::from_str::<Value>(&told.stdout).unwrap())
-        });
+        let log = logged(&retake);
         if let Some(command) = command_of(&log, |fix| fix["title"].as_str().unwrap().contains("by hand")) {
             run(&retake, &command).unwrap();
             answers(&case, &server, &[200]).unwrap_or_else(|text| panic!("{}: `{command}`: {text}", case.title));
@@ -138,6 +135,14 @@ fn an_answer_by_hand_can_be_pasted() {
     assert!(pasted > 20, "{pasted}");
 }
 
+/// The report of the last miss, once the log has it.
+fn logged(retake: &Retake) -> Value {
+    eventually("the miss is logged", || {
+        let told = retake.run(&["diff", "last", "--json"]);
+        (told.code == 0).then(|| serde_json::from_str::<Value>(&told.stdout).unwrap())
+    })
+}
+
 fn command_of(report: &Value, is_meant: impl Fn(&Value) -> bool) -> Option<String> {
     let fix = report["fixes"].as_array()?.iter().find(|fix| is_meant(fix))?;
     fix["command"].as_str().map(str::to_owned)
@@ -157,7 +162,7 @@ fn a_collection_that_was_given_by_its_path_is_named_so_in_fixes() {
     {
         assert!(missed.contains(command), "{missed}");
     }
-    let report = retake.json(&["diff", "last", "--json"]).remove(0);
+    let report = logged(&retake);
     let by_hand = command_of(&report, |fix| fix["title"].as_str().unwrap().contains("by hand")).unwrap();
     run(&retake, &by_hand).unwrap();
     answers(&case, &server, &[200]).unwrap();

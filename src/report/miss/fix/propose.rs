@@ -32,7 +32,10 @@ pub(super) fn changes(desk: &mut Desk<'_>) {
                     break;
                 }
                 generalised(desk, at);
-                other_stub(desk, at);
+                // With another method as well, the answer is hardly what the call is for.
+                if desk.near(at).method {
+                    other_stub(desk, at);
+                }
             }
         }
         Reason::Steering => named(desk),

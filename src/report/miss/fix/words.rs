@@ -78,11 +78,14 @@ pub(super) fn by_hand(desk: &Desk<'_>, near: &Near, change: &Change) -> String {
         Change::CopyScenario { to, name, .. } => {
             let stub = desk.named(source, to, "");
             let asked = asked(desk.context, &to.path);
-            let add =
-                format!("retake mock scenario add {collection} {stub} --name {}{asked} --body BODY", quoted(name));
-            match source.collection.stubs.iter().any(|file| to.is_of(&file.stub)) {
-                true => add,
-                false => {
+            let there = source.collection.stubs.iter().find(|file| to.is_of(&file.stub));
+            let is_taken = |name: &str| there.is_some_and(|file| file.stub.scenarios.iter().any(|it| it.name == name));
+            let mut names = std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}-{number}")));
+            let name = quoted(&names.find(|name| !is_taken(name)).unwrap_or_default());
+            let add = format!("retake mock scenario add {collection} {stub} --name {name}{asked} --body BODY");
+            match there {
+                Some(_) => add,
+                None => {
                     let url = quoted(&format!("{}{}", to.origin, to.path));
                     format!("retake mock stub add {collection} {} {url} && {add}", to.method)
                 }
