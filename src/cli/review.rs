@@ -39,12 +39,15 @@ fn review(args: &ReviewArgs, settings: &Settings, printer: Printer) -> Outcome {
     let decides = args.accept_all || !(args.accept.is_empty() && args.reject.is_empty());
     if settings.is_ci {
         list(&desks, args.json, printer);
-        if all == 0 {
+        // What is so already, or was refused, needs nobody.
+        let is_open = |waiting: &&Waiting| waiting.standing == Standing::Waits;
+        let open = desks.iter().flat_map(|desk| &desk.waiting).filter(is_open).count();
+        if open == 0 {
             printer.say("nothing waits for a decision");
             return Ok(Exit::SUCCESS);
         }
         let written = if decides { "; nothing was decided, because CI is set" } else { "" };
-        printer.say(format_args!("{} for a decision{written}", waits(all)));
+        printer.say(format_args!("{} for a decision{written}", waits(open)));
         return Ok(Exit::FOUND);
     }
     if decides {

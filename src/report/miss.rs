@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::collection::{PathPattern, Profile, Scenario, StateSpec, answers_of};
+use crate::collection::{PathPattern, Profile, Rule, Scenario, StateSpec, answers_of};
 use crate::diff::tree::Change;
 use crate::diff::{self, Line};
 use crate::matching::{Call, Index, Item, Miss, Near, Part, PathFault, Reason, Standing, Target, Verdict};
@@ -266,7 +266,7 @@ fn path_criterion(context: &Context<'_>, near: &Near) -> Criterion {
     let captures = near.evaluation.part(Part::Captures);
     let agrees = captures.tally.is_exact();
     let mut path = criterion("path", agrees, if agrees { pattern } else { "another value in the path".to_owned() });
-    list(context, Part::Captures, &captures.items, &mut path);
+    list(context, near, Part::Captures, &mut path);
     path
 }
 
@@ -305,7 +305,7 @@ fn part_criterion(context: &Context<'_>, near: &Near, part: Part, is_nearest: bo
         (all, false) => format!("{} of {all} differ", all - tally.same),
     };
     let mut told = criterion(part.as_str(), tally.is_exact(), note);
-    list(context, part, &result.items, &mut told);
+    list(context, near, part, &mut told);
     told.more += usize::try_from(tally.all() - tally.same).unwrap_or(0).saturating_sub(result.items.len());
     if part == Part::Body && !tally.is_exact() {
         body::tell(context, near, is_nearest, &mut told);
@@ -314,9 +314,19 @@ fn part_criterion(context: &Context<'_>, near: &Near, part: Part, is_nearest: bo
 }
 
 /// The items of a part, masked and cut.
-fn list(context: &Context<'_>, part: Part, items: &[Item], told: &mut Criterion) {
+fn list(context: &Context<'_>, near: &Near, part: Part, told: &mut Criterion) {
+    let items = &near.evaluation.part(part).items;
+    let shared = &context.index.source(near.at).collection.manifest.rules;
+    let rules: Vec<&Rule> = context.index.stub(near.at).stub.rules.iter().chain(shared).collect();
     for item in items.iter().take(MAX_DIFFERENCES) {
         let masked = |value: &Option<String>| value.as_ref().map(|value| context.mask.value(part, &item.name, value));
+        // Where a rule takes all of a shape, the recorded value is only one of them.
+        let shape = fix::wanted_shape(&rules, part, item).map(|shape| Item {
+            expected: Some(format!("looks like {} (rule)", shape.words())),
+            matcher: true,
+            ..item.clone()
+        });
+        let item = shape.as_ref().unwrap_or(item);
         // What a matcher asks for stands in the collection, and is no value.
         let expected = if item.matcher { item.expected.clone() } else { masked(&item.expected) };
         let (expected, got) = match (expected, masked(&item.got)) {

@@ -1,7 +1,7 @@
 //! A change that waits for a decision, as lines for a terminal: what it is, why, and what would be different.
 
 use crate::collection::{Collection, Pending, Standing, StubFile, file_text};
-use crate::diff::tree;
+use crate::diff::tree::{self, Change, Kind};
 
 use super::comparison::{Section, write};
 use super::styled::{Line, Tone};
@@ -73,17 +73,37 @@ fn file(path: &str, before: Option<&str>, after: Option<&str>, emit: &mut dyn Fn
             // Both are texts that were written from values.
             let changes = tree::changes(before, after, LISTED).unwrap_or_default();
             let (all, is_coarse) = (changes.all, changes.is_coarse);
-            write(&Section { changes: changes.listed, all, is_coarse, ..Section::default() }, emit);
+            let (new, listed): (Vec<Change>, Vec<Change>) = changes.listed.into_iter().partition(is_new_object);
+            write(&Section { changes: listed, all: all - new.len().min(all), is_coarse, ..Section::default() }, emit);
+            new.iter().for_each(|change| added(change, emit));
         }
         (None, Some(after)) => {
             emit(Line::of(Tone::Added, format!("  + {path}")));
-            let all = after.lines().count();
-            after.lines().take(LINES).for_each(|line| emit(Line::of(Tone::Added, format!("    {line}"))));
-            if all > LINES {
-                emit(Line::of(Tone::Dim, format!("    … {} more lines", all - LINES)));
-            }
+            whole(after, emit);
         }
         (_, None) => emit(Line::of(Tone::Removed, format!("  - {path}"))),
+    }
+}
+
+/// Whether a whole object is added, such as a scenario.
+fn is_new_object(change: &Change) -> bool {
+    change.kind == Kind::Added && change.after.as_deref().is_some_and(|value| value.starts_with('{'))
+}
+
+/// An object that is added, as it stands in the file.
+fn added(change: &Change, emit: &mut dyn FnMut(Line)) {
+    emit(Line::of(Tone::Added, format!("  + {}", change.pointer)));
+    let value = change.after.as_deref().unwrap_or_default();
+    let pretty = serde_json::from_str::<serde_json::Value>(value).and_then(|it| serde_json::to_string_pretty(&it));
+    whole(&pretty.unwrap_or_else(|_| value.to_owned()), emit);
+}
+
+/// A text of which nothing was there, as far as it is shown.
+fn whole(text: &str, emit: &mut dyn FnMut(Line)) {
+    let all = text.lines().count();
+    text.lines().take(LINES).for_each(|line| emit(Line::of(Tone::Added, format!("    {line}"))));
+    if all > LINES {
+        emit(Line::of(Tone::Dim, format!("    … {} more lines", all - LINES)));
     }
 }
 
@@ -126,6 +146,21 @@ mod tests {
             pending.id
         );
         assert_eq!(text(&collection), expected);
+        // A scenario that is added is shown whole, line by line.
+        let scenario = json!({"name": "gone", "response": {"status": 404, "body": {"text": "x".repeat(300)}}});
+        let change = json!({"do": "add-scenario", "stub": "GET https://a.test/a", "scenario": scenario});
+        let change = serde_json::from_value(change).unwrap();
+        let more = Pending::new(&collection, change, Proposer::Promote, String::new(), Vec::new());
+        let mut shown = String::new();
+        lines(&more, &more.standing(&collection), &collection, &mut |line| {
+            shown += &line.pieces().map(|(_, piece)| piece).collect::<String>();
+            shown += "\n";
+        });
+        for part in
+            ["  + /scenarios/1\n    {\n", "      \"name\": \"gone\"", &"x".repeat(300), "        \"status\": 404"]
+        {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
         collection.stubs[0].stub.scenarios[0].response.as_mut().map(std::sync::Arc::make_mut).unwrap().status = 201;
         assert!(text(&collection).contains("was edited since it was proposed"));
         collection.stubs.clear();

@@ -18,6 +18,7 @@ use super::super::terminal::quoted;
 use super::Context;
 use crate::collection::{Change, Scenario, Stub, StubKey};
 use crate::matching::{Miss, Near, Source};
+pub(super) use rules::wanted_shape;
 use trial::Bench;
 pub(super) use words::ordinal;
 

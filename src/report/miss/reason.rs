@@ -4,13 +4,16 @@ use super::{Context, Criterion, NearReport, fault_words};
 use crate::collection::{OriginPattern, PortPattern, Profile};
 use crate::diff;
 use crate::diff::LineKind;
-use crate::diff::tree::{Change, Kind};
+use crate::diff::tree::{Change, Kind as ChangeKind};
 use crate::matching::{Item, Miss, Part, Reason, Standing, Target, Verdict};
+use crate::model::media::Kind;
 
 /// Characters of a value in a sentence.
 const MAX_SAID: usize = 40;
 /// Names and values in a sentence.
 const MAX_NAMED: usize = 3;
+/// Longer bodies are not parsed again to say where they break.
+const MAX_PARSED: usize = 1024 * 1024;
 
 /// The class of a reason in words, the same for all calls of the class: what misses are counted by.
 pub(super) fn cause(reason: Reason) -> &'static str {
@@ -131,6 +134,9 @@ fn value(near: &[NearReport]) -> String {
 /// What of a part is not as the nearest scenario has it.
 fn part(context: &Context<'_>, miss: &Miss, near: &[NearReport], (class, part): (&str, Part)) -> String {
     let told = near.first().and_then(|near| near.criteria.iter().find(|told| told.name == part.as_str()));
+    if let Some(broken) = broken(context).filter(|_| part == Part::Body) {
+        return format!("{class}: {broken}");
+    }
     let (Some(told), Some(first)) = (told, miss.near.first()) else {
         return format!("{class}: the nearest scenario has another");
     };
@@ -152,11 +158,23 @@ fn part(context: &Context<'_>, miss: &Miss, near: &[NearReport], (class, part): 
     format!("{class}: {}", contradiction(told))
 }
 
+/// Where the body stops being JSON, though its type says that it is.
+fn broken(context: &Context<'_>) -> Option<String> {
+    let call = context.call;
+    let is_json = Kind::of(call.fields.text("content-type").as_deref()) == Kind::Json;
+    if !is_json || call.body.is_empty() || call.body.len() > MAX_PARSED {
+        return None;
+    }
+    let error = serde_json::from_slice::<serde::de::IgnoredAny>(&call.body).err()?;
+    let what = if error.is_eof() { "it ends in the middle" } else { "it is broken" };
+    Some(format!("is no JSON: {what}, at line {}, column {}", error.line(), error.column()))
+}
+
 /// What is extra and what is missing, by name.
 fn lacks(told: &Criterion) -> Option<String> {
     let items = told.differences.iter().map(|item| (item.verdict == Verdict::Extra, item.name.as_str()));
-    let changes = told.changes.iter().filter(|change| matches!(change.kind, Kind::Added | Kind::Removed));
-    let changes = changes.map(|change| (change.kind == Kind::Added, change.pointer.as_str()));
+    let changes = told.changes.iter().filter(|change| matches!(change.kind, ChangeKind::Added | ChangeKind::Removed));
+    let changes = changes.map(|change| (change.kind == ChangeKind::Added, change.pointer.as_str()));
     let all: Vec<(bool, &str)> = items.chain(changes).filter(|(_, name)| !name.is_empty()).collect();
     let named = |extra: bool| -> Vec<&str> { all.iter().filter(|it| it.0 == extra).map(|it| it.1).collect() };
     let said = |names: Vec<&str>, what: &str| {
@@ -181,7 +199,7 @@ fn contradiction(told: &Criterion) -> String {
     }
     let count = told.differences.len() + told.changes.len() + told.more;
     let different = told.differences.iter().find(|item| item.verdict == Verdict::Different).map(item);
-    let changed = told.changes.iter().find(|change| change.kind == Kind::Changed).map(change);
+    let changed = told.changes.iter().find(|change| change.kind == ChangeKind::Changed).map(change);
     let any = || told.differences.first().map(item).or(told.changes.first().map(change));
     let Some(first) = different.or(changed).or_else(any) else { return told.note.clone() };
     match count {
@@ -218,10 +236,10 @@ fn change(change: &Change) -> String {
     let (before, after) = (change.before.as_deref().unwrap_or_default(), change.after.as_deref().unwrap_or_default());
     let place = short(&change.pointer);
     match change.kind {
-        Kind::Moved => format!("{place} has moved to {}, and the order of arrays counts", short(after)),
-        Kind::Removed => format!("{place} is missing"),
-        Kind::Added => format!("{place} is extra"),
-        Kind::Changed => wants(&place, before, after),
+        ChangeKind::Moved => format!("{place} has moved to {}, and the order of arrays counts", short(after)),
+        ChangeKind::Removed => format!("{place} is missing"),
+        ChangeKind::Added => format!("{place} is extra"),
+        ChangeKind::Changed => wants(&place, before, after),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::collection::{BodySpec, Profile};
+use crate::collection::{BodySpec, Place, Profile, Rule, RuleAction};
 use crate::matching::tests::{call, collection, index};
 use crate::matching::{Selection, Source};
 use crate::redact::{MaskKey, MaskRules, Masker};
@@ -155,4 +155,30 @@ fn secrets_are_not_shown() {
         assert!(!text.contains("hunter2secret"), "{text}");
     }
     assert!(report.to_text().contains("retake-"));
+}
+
+#[test]
+fn a_rule_is_told_as_what_it_asks_for_and_a_broken_body_by_where_it_breaks() {
+    let id = "0193f3a2-7c1e-7d30-9a55-2f6f0c1be001";
+    let stub = format!("POST /o | tea {{\"client_ref\":\"{id}\",\"lines\":[{{\"id\":\"{id}\"}}]}}");
+    let rule =
+        |name: &str| Rule { shape: Some(crate::model::Shape::Uuid), ..Rule::new(Place::Json, name, RuleAction::Any) };
+    let mut source = collection(&[], &[&stub]);
+    let files = &mut std::sync::Arc::make_mut(&mut source.collection).stubs;
+    files[0].stub.rules = vec![rule("/client_ref"), rule("/lines/*/id")];
+    let json = "Content-Type:application/json";
+    let call = call(&format!("POST /o {json} {{\"client_ref\":\"abc\",\"lines\":[{{\"id\":\"x\"}}]}}"));
+    let text = report(vec![source], &call).to_text();
+    assert!(text.contains("/client_ref is \"abc\"; wanted is one that looks like a UUID (rule)"), "{text}");
+    assert!(text.contains("/lines/0/id expected looks like a UUID (rule), got \"x\""), "{text}");
+    assert!(!text.contains(id), "{text}");
+
+    for (body, told) in [
+        ("{\"item\":\"te", "body: is no JSON: it ends in the middle, at line 1, column 11"),
+        ("{\"item\":tea}", "body: is no JSON: it is broken, at line 1, column 10"),
+    ] {
+        let call = crate::matching::tests::call(&format!("POST /a {json} {body}"));
+        let report = report(vec![collection(&[], &["POST /a | tea {\"item\":\"tea\"}"])], &call);
+        assert!(report.to_text().contains(told), "{}", report.to_text());
+    }
 }

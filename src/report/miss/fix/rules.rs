@@ -102,7 +102,8 @@ fn rule(part: Part, item: &Item, kind: Kind) -> Option<(Rule, Loosens)> {
         },
         Verdict::Same => None,
         _ => {
-            let made_up = is_noise() || shape(&got).or(shape(&expected)).is_some();
+            // What is missing may matter, whatever it looked like.
+            let made_up = is_noise() || item.verdict == Verdict::Extra && shape(&got).is_some();
             Some((plain(RuleAction::Ignore), if made_up { Loosens::MadeUp } else { Loosens::Values }))
         }
     }
@@ -111,22 +112,49 @@ fn rule(part: Part, item: &Item, kind: Kind) -> Option<(Rule, Loosens)> {
 /// Where a rule asks for a value that the call does not have: one that takes any, in its place. What the scenario itself
 /// asks for stays.
 fn instead_of_match(part: Part, item: &Item, known: &[&Rule]) -> Option<Rule> {
-    let is_it = |rule: &&&Rule| {
-        let (place, label) = match rule.place {
-            Place::Path => (Part::Captures, rule.name.clone()),
-            Place::Query => (Part::Query, rule.name.clone()),
-            Place::Field => (Part::Fields, rule.name.clone()),
-            Place::Cookie => (Part::Fields, format!("Cookie {}", rule.name)),
-            Place::Form => (Part::Body, rule.name.clone()),
-            Place::Json if rule.name.starts_with('/') => (Part::Body, rule.name.clone()),
-            Place::Json | Place::Xml | Place::Body => return false,
-        };
-        let asks = rule.action == RuleAction::Match && rule.side == RuleSide::Request && !rule.off;
-        asks && place == part && label == item.name
-    };
-    let found = known.iter().find(is_it)?;
+    let found = known.iter().find(|rule| rule.action == RuleAction::Match && is_about(rule, part, &item.name))?;
     let action = if item.got.is_some() { RuleAction::Any } else { RuleAction::Ignore };
     Some(Rule::new(found.place, found.name.clone(), action))
+}
+
+/// Whether a rule that is on names this item of requests.
+fn is_about(rule: &Rule, part: Part, item: &str) -> bool {
+    let (place, name) = match rule.place {
+        Place::Path => (Part::Captures, Some(item)),
+        Place::Query => (Part::Query, Some(item)),
+        Place::Field => (Part::Fields, Some(item)),
+        Place::Cookie => (Part::Fields, item.strip_prefix("Cookie ")),
+        Place::Form => (Part::Body, Some(item)),
+        Place::Json if rule.name.starts_with('/') => (Part::Body, Some(item)),
+        Place::Json | Place::Xml | Place::Body => return false,
+    };
+    let is_named = |name: &str| match rule.place {
+        Place::Json => is_at(&rule.name, name),
+        Place::Field => rule.name.eq_ignore_ascii_case(name),
+        _ => rule.name == name,
+    };
+    rule.side == RuleSide::Request && !rule.off && place == part && name.is_some_and(is_named)
+}
+
+/// Whether a pointer in which `*` stands for any one step leads to this place.
+fn is_at(pointer: &str, place: &str) -> bool {
+    let (mut ours, mut theirs) = (pointer.split('/'), place.split('/'));
+    loop {
+        match (ours.next(), theirs.next()) {
+            (None, None) => return true,
+            (Some(one), Some(other)) if one == other || one == "*" => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The shape that a rule asks for in place of an item's recorded value, if the call's has another. The first rule about
+/// an item decides.
+pub(in crate::report::miss) fn wanted_shape(known: &[&Rule], part: Part, item: &Item) -> Option<Shape> {
+    let got = bare(item.got.as_deref().filter(|_| item.verdict == Verdict::Different && !item.matcher)?);
+    let rule = known.iter().find(|rule| is_about(rule, part, &item.name))?;
+    let takes = matches!(rule.action, RuleAction::Any | RuleAction::Fresh);
+    rule.shape.filter(|shape| takes && !shape.fits(&got))
 }
 
 fn is_made_up(shape: Shape) -> bool {

@@ -109,6 +109,16 @@ fn each_cause_has_its_fix() {
                 default("two", "GET /search"),
             ],
         ),
+        // Something missing may matter, whatever it looked like.
+        (
+            vec![format!("POST /login | in {{\"client_ref\":\"{}\",\"user\":\"u\"}}", uuid(1))],
+            "POST /login {\"user\":\"u\"}".into(),
+            vec![
+                one_more("in"),
+                "in POST /login, ignore the JSON member `/client_ref`, so that `in` answers with it and without".into(),
+                default("in", "POST /login"),
+            ],
+        ),
         // One that is made up: the rule first.
         (
             vec![format!("GET /x | a ?id={}", uuid(1))],
