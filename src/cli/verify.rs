@@ -62,7 +62,7 @@ fn plan(args: &VerifyArgs, settings: &Settings) -> Result<VerifyPlan, CliError> 
         ))
         .hint(format!("say which one is meant: `--against {first}=URL`, repeatable")));
     }
-    if let Some(unknown) = args.against.iter().filter_map(|it| it.of.as_ref()).find(|of| !origins.contains(&of)) {
+    if let Some(unknown) = args.against.iter().filter_map(|it| it.of.as_ref()).find(|of| !origins.contains(of)) {
         let known: Vec<String> = origins.iter().map(|origin| origin.to_string()).collect();
         return Err(CliError::usage(format!("`{}` has no origin {unknown}", args.collection))
             .hint(format!("it has {}", known.join(", "))));

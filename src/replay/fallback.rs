@@ -1,14 +1,15 @@
 //! What becomes of a call that nothing matches: a report, or the way to its origin. Deciding is pure; the way is a
 //! [`Fallback`] that whoever starts the replay has put in.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use crate::collection::{EndPolicy, OnMiss};
 use crate::matching::{Call, Index, Miss, Reason, Standing, Target};
-use crate::model::{Authority, Origin};
+use crate::model::{Authority, Fields, Origin};
+use crate::redact::is_placeholder;
 use crate::wire::Fallback;
 
 /// What the user says of misses.
@@ -67,6 +68,42 @@ impl OnMissRules {
         let what = own.or(of_host).or(self.run).or_else(of_collection).unwrap_or_default();
         (what != OnMiss::Fail).then_some((what, origin))
     }
+}
+
+/// How the note of a call begins that carried a placeholder of retake's to its origin; the place follows.
+pub const PLACEHOLDER_SENT: &str = "a placeholder in place of a secret was sent to the origin: ";
+/// Origins of which it is remembered that a warning was given.
+const MAX_WARNED: usize = 64;
+
+/// Origins that were sent a placeholder; each is warned of once.
+#[derive(Debug, Default)]
+pub(super) struct Warned(Mutex<Vec<Origin>>);
+
+impl Warned {
+    /// Warns of an origin, unless that was done.
+    pub(super) fn once(&self, origin: &Origin, place: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(origin) || known.len() >= MAX_WARNED {
+            return;
+        }
+        known.push(origin.clone());
+        tracing::warn!(
+            "{origin} gets a placeholder of the mock in place of a secret ({place}), and may refuse it: let the call that \
+             gives the secret go to the origin, too (`retake mock disable` its scenario), or give the client a real one"
+        );
+    }
+}
+
+/// The first place of a request that holds a placeholder: the name of a field, or `query`.
+pub(super) fn placeholder_in(fields: &Fields, query: Option<&str>) -> Option<String> {
+    let holds = |text: &str| {
+        let words = text.split([' ', ';', ',', '&', '"']);
+        words
+            .into_iter()
+            .any(|word| is_placeholder(word) || word.split_once('=').is_some_and(|(_, value)| is_placeholder(value)))
+    };
+    let field = fields.iter().find(|field| holds(&field.text())).map(|field| field.name.to_string());
+    field.or_else(|| query.filter(|query| holds(query)).map(|_| "query".to_owned()))
 }
 
 /// The ways to origins; without one of them, calls that it would take fail.

@@ -16,7 +16,7 @@ use super::cors;
 use super::cursor::{CursorBy, Cursors};
 use super::delay;
 use super::engine::{Answered, Chosen, Engine, ServerAnswer};
-use super::fallback::{self, OnMissRules, ReadBody, Ways};
+use super::fallback::{self, OnMissRules, PLACEHOLDER_SENT, ReadBody, Warned, Ways};
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready};
 use super::refusal;
@@ -74,6 +74,8 @@ pub struct Serve {
     forced: ArcSwapOption<Forced>,
     edits: Mutex<Edits>,
     ways: Ways,
+    /// Origins that were sent what stands for a secret.
+    warned: Warned,
     /// Cancelled when the server stops.
     stop: CancellationToken,
     options: ServeOptions,
@@ -150,6 +152,7 @@ impl Serve {
             forced: ArcSwapOption::empty(),
             edits: Mutex::default(),
             ways: Ways::default(),
+            warned: Warned::default(),
             stop,
             options,
             masker,
@@ -505,6 +508,10 @@ impl Serve {
     async fn pass_on(&self, passing: Passing) -> Response<Body> {
         let Passing { way, call, origin, reading, what, cause, why, logged } = passing;
         let method = call.method.as_str().to_owned();
+        let placeholder = fallback::placeholder_in(&call.fields, call.query.as_deref());
+        if let Some(place) = &placeholder {
+            self.warned.once(&origin, place);
+        }
         let mut response = way.pass(call, origin).await;
         if let Some(base) = &reading.base {
             self.served.load().keep_here(&mut response, base);
@@ -520,6 +527,7 @@ impl Serve {
             (false, _) => "passed on",
         };
         record.differences = vec![format!("{how}: {why}")];
+        record.differences.extend(placeholder.map(|place| format!("{PLACEHOLDER_SENT}{place}")));
         record.request = Some(logged);
         self.log.log(record);
         response

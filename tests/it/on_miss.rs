@@ -161,6 +161,41 @@ fn what_was_missing_is_recorded() {
     recorder.stop();
 }
 
+#[test]
+fn a_placeholder_that_leaves_is_told_of_and_its_refusal_is_no_scenario() {
+    let origin = Origin::service(false, |head, _| {
+        let builder = http::Response::builder();
+        let status = if head.headers.contains_key("authorization") { 401 } else { 200 };
+        builder.status(status).body(crate::harness::origin::full("it")).unwrap()
+    });
+    let retake = Retake::new();
+    collection(&retake, &format!("http://{}", origin.address), json!({}));
+    let server = retake.replay(&["shop", "--on-miss", "record"]);
+    let host = origin.address.to_string();
+    let mut client = Client::to(&server).unwrap();
+    let authorized = |path: &str| {
+        format!(
+            "GET http://{host}{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer retake-secret-abcdefghij\r\n\r\n"
+        )
+    };
+    for path in ["/one", "/two"] {
+        client.send(authorized(path).as_bytes()).unwrap();
+        assert_eq!(client.answer("GET").unwrap().status(), 401);
+    }
+    assert_eq!(proxied(&server, &origin, "/three").status(), 200);
+    let (_, said) = server.stop();
+    assert_eq!(
+        said.matches("gets a placeholder of the mock in place of a secret (Authorization)").count(),
+        1,
+        "{said}"
+    );
+    let promoted = retake.run(&["promote", "--misses", "--into", "shop"]);
+    assert!(promoted.code == 0 && promoted.stderr.contains("left out: 2 exchanges with 401 or 403"), "{promoted}");
+    let stubs = retake.json(&["mock", "list", "shop", "--json"]);
+    let text = serde_json::to_string(&stubs).unwrap();
+    assert!(text.contains("/three") && !text.contains("/one"), "{text}");
+}
+
 /// The proof: a network namespace with a loopback interface and no route to anywhere.
 #[test]
 fn a_replay_serves_where_there_is_no_network_at_all() {

@@ -185,7 +185,7 @@ impl Planner<'_> {
                 |rule: &&Rule| rule.side == RuleSide::Request && rule.place == RulePlace::Path && rule.name == *name;
             // The first rule about a place decides.
             let rule = rules().find(of_name).filter(|rule| rule.action == RuleAction::Fresh);
-            let value = scenario.request.captures.get(*name);
+            let value = scenario.request.captures.get(name);
             rule.is_some_and(|rule| value.is_some_and(|value| !rule.except.iter().any(|except| except == value)))
         })
     }
