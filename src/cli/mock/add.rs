@@ -33,7 +33,7 @@ pub(super) fn collection(context: &Context, name: &str, origins: &[String]) -> O
     }
     write(&root, &collection, Vec::new(), &[]).map_err(write_error)?;
     context.printer.say(format_args!("wrote {}", shown(&root.join(MANIFEST))));
-    let url = quoted(&format!("{example}/users/{{id}}"));
+    let url = format!("{example}/users/{{id}}");
     context.printer.say(format_args!("next: `retake mock stub add {} GET {url}`", quoted(name)));
     Ok(Exit::SUCCESS)
 }
