@@ -213,7 +213,7 @@ fn failed(error: PromoteError, into: &str) -> CliError {
         PromoteError::Load(LoadError::Faulty { faults, .. }) => {
             let listed: Vec<_> = faults.iter().map(ToString::to_string).collect();
             CliError::usage(format!("{error}\n{}", listed.join("\n")))
-                .hint(format!("mend these files; `retake mock check {into}` tells when all is well"))
+                .hint(format!("mend these files; `retake mock check {}` tells when all is well", quoted(into)))
         }
         PromoteError::Load(LoadError::NotThere(_)) => CliError::usage(&error),
         PromoteError::NothingLeft(report) => {

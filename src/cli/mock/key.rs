@@ -8,7 +8,7 @@ use crate::cli::args::KeyCommand;
 use crate::cli::collections::load;
 use crate::cli::exit::{CliError, Exit, Outcome};
 use crate::collection::{AccessKey, nearest};
-use crate::report::terminal::clean;
+use crate::report::terminal::{clean, quoted};
 use crate::store::random_key;
 
 /// What every key begins with, so that scanners for secrets know one.
@@ -29,16 +29,22 @@ fn create(context: &Context, collection: &str, name: Option<String>) -> Outcome 
         let taken = |name: &str| settings.keys.iter().any(|key| key.name == name);
         let name = match name {
             Some(name) if taken(&name) => {
-                return Err(CliError::usage(format!("there is a key `{name}` already"))
-                    .hint(format!("take it away first: `retake mock key revoke {collection} {name}`")));
+                return Err(CliError::usage(format!("there is a key `{name}` already")).hint(format!(
+                    "take it away first: `retake mock key revoke {} {}`",
+                    quoted(collection),
+                    quoted(&name)
+                )));
             }
             Some(name) => name,
             None => (1_u32..).map(|number| format!("key-{number}")).find(|name| !taken(name)).unwrap_or_default(),
         };
         let public = !settings.private;
         settings.keys.push(AccessKey { name: name.clone(), blake3: blake3::hash(key.as_bytes()).to_hex().to_string() });
-        let private =
-            if public { format!("; `retake mock set {collection} private=true` asks for it") } else { String::new() };
+        let private = if public {
+            format!("; `retake mock set {} private=true` asks for it", quoted(collection))
+        } else {
+            String::new()
+        };
         Ok((Vec::new(), format!("the key `{name}` opens {collection}; it is not shown again{private}")))
     })?;
     context.printer.data(&key);
@@ -57,7 +63,7 @@ fn list(context: &Context, collection: &str, as_json: bool) -> Outcome {
         }
     }
     if settings.keys.is_empty() && !as_json {
-        context.printer.say(format_args!("no keys; make one: `retake mock key create {collection}`"));
+        context.printer.say(format_args!("no keys; make one: `retake mock key create {}`", quoted(collection)));
     }
     Ok(Exit::SUCCESS)
 }
@@ -69,7 +75,7 @@ fn revoke(context: &Context, collection: &str, name: &str) -> Outcome {
             let error = CliError::usage(format!("`{collection}` has no key `{name}`"));
             return Err(match nearest(name, keys.iter().map(|key| key.name.as_str())) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!("`retake mock key list {collection}` shows them")),
+                None => error.hint(format!("`retake mock key list {}` shows them", quoted(collection))),
             });
         }
         keys.retain(|key| key.name != name);

@@ -7,7 +7,7 @@ use crate::cli::collections::{load, shown};
 use crate::cli::exit::{CliError, Exit, Outcome};
 use crate::cli::output::BOLD;
 use crate::report::collection::{ScenarioRow, StubRow, count, counts, listing, stub_lines};
-use crate::report::terminal::{clean, cut};
+use crate::report::terminal::{clean, cut, quoted};
 use crate::store::collections::{self, LoadError, names_in};
 
 /// The collections of the collections folder.
@@ -70,9 +70,10 @@ pub(super) fn one(context: &Context, name: &str, json: bool) -> Outcome {
     }
     context.printer.say(format_args!("{} in {}", counts(&loaded.collection), shown(&loaded.root)));
     if loaded.collection.stubs.is_empty() {
-        context
-            .printer
-            .say(format_args!("add one: `retake mock stub add {name} GET https://api.example.com/users/{{id}}`"));
+        context.printer.say(format_args!(
+            "add one: `retake mock stub add {} GET https://api.example.com/users/{{id}}`",
+            quoted(name)
+        ));
     }
     Ok(Exit::SUCCESS)
 }

@@ -200,6 +200,7 @@ mod tests {
         let before = std::fs::read(&file).unwrap();
         refused(dir, &["new", "shop"], &["already"]);
         refused(dir, &["list", "shpo"], &["no collection `shpo`", "did you mean `shop`?"]);
+        refused(dir, &["list", "an other"], &["`retake mock new 'an other'` makes a new one"]);
         refused(dir, &["stub", "add", "shop", "GET", "/items/{id}"], &["there already"]);
         refused(dir, &["stub", "add", "shop", "GET", "items"], &["does not begin with `/`"]);
         refused(dir, &["scenario", "add", "shop", "GET /items/{id}", "--name", "tea"], &["`tea` already"]);

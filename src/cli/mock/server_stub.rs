@@ -9,7 +9,7 @@ use crate::cli::exit::{CliError, Outcome};
 use crate::cli::state;
 use crate::collection::{Collection, ServerStub, nearest};
 use crate::control::ReplayAsk;
-use crate::report::terminal::clean;
+use crate::report::terminal::{clean, quoted};
 
 /// `retake mock server-stub add`
 pub(super) fn add(context: &Context, args: ServerStubAddArgs) -> Outcome {
@@ -56,7 +56,9 @@ pub(super) fn activate(context: &Context, name: &str, which: &str, running: bool
             let known = stubs.iter().map(|stub| stub.name.as_str());
             return Err(match nearest(wanted, known) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!("make one: `retake mock server-stub add {name} {wanted}`")),
+                None => {
+                    error.hint(format!("make one: `retake mock server-stub add {} {}`", quoted(name), quoted(wanted)))
+                }
             });
         }
         stubs.iter_mut().for_each(|stub| stub.active = Some(&stub.name) == wanted.as_ref());
