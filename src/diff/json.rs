@@ -24,7 +24,7 @@ pub struct Leaf {
     pub value: Value,
 }
 
-/// One bit for each level of containers, set where it is an array; as many as there are [levels](MAX_DEPTH).
+/// One bit for each level of containers, set where it is an array; as many as there are levels that are told apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Arrays([u64; MAX_DEPTH / 64]);
 
