@@ -14,7 +14,7 @@ use super::{limit, load, machine};
 const LIMIT: &str = "the limit, µs";
 const LITERAL: &str = "literal paths, µs";
 const PATTERN: &str = "pattern paths, µs";
-const QUIET: &str = "literal paths, exact hits not logged, µs";
+const QUIET: &str = "literal paths, hits unlogged, µs";
 const TEMPLATE: &str = "templates, µs";
 const GOAL: &str = "≤ 1.3, must ≤ 1.6";
 
