@@ -31,6 +31,12 @@ impl StubKey {
         self.method == stub.method && self.origin == stub.origin && self.path.segments() == stub.path.segments()
     }
 
+    /// Whether [method and path](Self::short) alone are those of this stub, too, which is of
+    /// another origin.
+    pub fn is_short_of_another(&self, stub: &Stub) -> bool {
+        self.method == stub.method && self.path.as_str() == stub.path.as_str() && self.origin != stub.origin
+    }
+
     /// Method and path without the origin, for a sentence: `GET /orders/{id}`.
     pub fn short(&self) -> String {
         format!("{} {}", self.method, self.path)

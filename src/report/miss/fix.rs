@@ -140,8 +140,8 @@ impl<'a> Desk<'a> {
     /// A stub as a word of a command: by method and path, and by its whole URL where another has these too. `more` goes
     /// behind it: the `#` and the name of a scenario.
     fn named(&self, source: &Source, key: &StubKey, more: &str) -> String {
-        let mut stubs = source.collection.stubs.iter().map(|file| StubKey::of(&file.stub));
-        let is_alone = !stubs.any(|other| other.short() == key.short() && other != *key);
+        // Without a copy of each: there may be a hundred thousand.
+        let is_alone = !source.collection.stubs.iter().any(|file| key.is_short_of_another(&file.stub));
         quoted(&format!("{}{more}", if is_alone { key.short() } else { key.to_string() }))
     }
 
