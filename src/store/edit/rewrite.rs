@@ -196,83 +196,109 @@ fn written_anew(
 ) -> io::Result<Option<bool>> {
     let bytes = bytes_of(layout, number)?;
     let start = HEADER.len().min(bytes.len());
-    let mut copy: Option<Copy> = None;
-    let mut damaged: Vec<Range<usize>> = Vec::new();
+    let mut segment = Segment { layout, number, bytes: &bytes, start, copy: None, damaged: Vec::new(), outcome };
     let mut records = 0u64;
     for found in Scan::new(&bytes[start..]) {
         let (offset, payload) = match found {
             Found::Record { offset, payload } => (start + offset, payload),
             Found::Damage(range) | Found::Torn(range) => {
-                let range = start + range.start..start + range.end;
-                if copy.is_none() && damage == Damage::Drop {
-                    copy = Some(Copy::begin(layout, number)?);
-                    if let Some(copy) = &mut copy {
-                        copy.write(&bytes[start..range.start])?;
-                    }
-                }
-                match copy {
-                    Some(_) => outcome.warnings.push(left_out(layout, number, &range)),
-                    None => damaged.push(range),
-                }
+                segment.damaged(start + range.start..start + range.end, damage)?;
                 continue;
             }
         };
         let whole = &bytes[offset..offset + FRAME + payload.len()];
         let Ok((kind, mut exchange)) = decode(payload) else {
-            // Of another version of retake: it stays.
-            if damage == Damage::Drop {
-                let path = layout.segment(number);
-                let (path, start) = (path.display(), offset);
-                outcome.warnings.push(format!("a record of {path}, byte {start}, cannot be read: it stays as it is"));
-            }
-            copy.as_mut().map_or(Ok(()), |copy| copy.write(whole))?;
+            segment.unknown(offset, whole, damage)?;
             records += 1;
             continue;
         };
-        let blobs = blobs_of(&exchange);
+        let before = blobs_of(&exchange);
         let fate = change(kind, &mut exchange)?;
         if fate != Fate::Keep {
-            outcome.numbers.insert(exchange.number);
-            outcome.blobs.extend(blobs);
-        }
-        let fate = if superseded.has(exchange.number, (number, offset as u64)) && copy.is_some() && fate == Fate::Keep {
+            segment.outcome.numbers.insert(exchange.number);
+            segment.outcome.blobs.extend(before);
+            segment.begin(offset)?;
+        } else if superseded.has(exchange.number, (number, offset as u64)) && segment.copy.is_some() {
             // Nobody sees it any more: it does not go along.
-            outcome.blobs.extend(blobs_of(&exchange));
-            Fate::Gone
-        } else {
-            fate
-        };
-        if fate != Fate::Keep && copy.is_none() {
-            let mut begun = Copy::begin(layout, number)?;
-            let mut from = start;
-            for range in &damaged {
-                begun.write(&bytes[from..range.start])?;
-                outcome.warnings.push(left_out(layout, number, range));
-                from = range.end;
-            }
-            begun.write(&bytes[from..offset])?;
-            copy = Some(begun);
+            segment.outcome.blobs.extend(before);
+            segment.outcome.freed += whole.len() as u64;
+            continue;
         }
         match fate {
-            Fate::Gone => outcome.freed += whole.len() as u64,
-            Fate::Changed => {
-                records += 1;
-                let record = encode(kind, &exchange)?;
-                copy.as_mut().map_or(Ok(()), |copy| copy.write(&record))?;
-            }
-            Fate::Keep => {
-                records += 1;
-                copy.as_mut().map_or(Ok(()), |copy| copy.write(whole))?;
-            }
+            Fate::Gone => segment.outcome.freed += whole.len() as u64,
+            Fate::Changed => segment.write(&encode(kind, &exchange)?)?,
+            Fate::Keep => segment.write(whole)?,
         }
+        records += u64::from(fate != Fate::Gone);
     }
-    copy.map(Copy::finish).transpose()?;
+    segment.copy.map(Copy::finish).transpose()?;
     Ok(layout.new_segment(number).exists().then_some(records == 0))
 }
 
-fn left_out(layout: &Layout, number: u32, range: &Range<usize>) -> String {
-    let path = layout.segment(number);
-    format!("{} damaged bytes of {}, byte {}, were left out", range.len(), path.display(), range.start)
+/// A segment that is looked through, and its copy as soon as there is a reason for one.
+struct Segment<'s> {
+    layout: &'s Layout,
+    number: u32,
+    bytes: &'s [u8],
+    /// Where its records begin.
+    start: usize,
+    copy: Option<Copy>,
+    /// Damaged stretches that were passed before the copy was begun: they go as soon as it is.
+    damaged: Vec<Range<usize>>,
+    outcome: &'s mut Outcome,
+}
+
+impl Segment<'_> {
+    /// Passes a stretch that cannot be read.
+    fn damaged(&mut self, range: Range<usize>, damage: Damage) -> io::Result<()> {
+        if damage == Damage::Drop {
+            self.begin(range.start)?;
+        }
+        match self.copy {
+            Some(_) => self.leave_out(&range),
+            None => self.damaged.push(range),
+        }
+        Ok(())
+    }
+
+    /// Passes a record of another version of retake: it stays.
+    fn unknown(&mut self, offset: usize, whole: &[u8], damage: Damage) -> io::Result<()> {
+        if damage == Damage::Drop {
+            let path = self.layout.segment(self.number);
+            let warning = format!("a record of {}, byte {offset}, cannot be read: it stays as it is", path.display());
+            self.outcome.warnings.push(warning);
+        }
+        self.write(whole)
+    }
+
+    /// Begins the copy, unless that is done, with what was passed before `until`, less the damaged stretches.
+    fn begin(&mut self, until: usize) -> io::Result<()> {
+        if self.copy.is_some() {
+            return Ok(());
+        }
+        let mut copy = Copy::begin(self.layout, self.number)?;
+        let mut from = self.start;
+        for range in std::mem::take(&mut self.damaged) {
+            copy.write(&self.bytes[from..range.start])?;
+            self.leave_out(&range);
+            from = range.end;
+        }
+        copy.write(&self.bytes[from..until])?;
+        self.copy = Some(copy);
+        Ok(())
+    }
+
+    /// Into the copy, if there is one.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.copy.as_mut().map_or(Ok(()), |copy| copy.write(bytes))
+    }
+
+    fn leave_out(&mut self, range: &Range<usize>) {
+        let path = self.layout.segment(self.number);
+        let warning =
+            format!("{} damaged bytes of {}, byte {}, were left out", range.len(), path.display(), range.start);
+        self.outcome.warnings.push(warning);
+    }
 }
 
 /// A segment that is being written anew.
