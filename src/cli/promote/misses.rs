@@ -1,6 +1,6 @@
 //! `--misses`: the exchanges of the history that answer what a replay had no answer for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::cli::exit::CliError;
@@ -9,7 +9,7 @@ use crate::cli::select;
 use crate::replay::fallback::PLACEHOLDER_SENT;
 use crate::report::collection::count;
 use crate::report::terminal::{clean, cut};
-use crate::store::runs::{self, CallRecord, CallResult, RunError};
+use crate::store::runs::{self, CallRecord, CallResult, Run, RunError};
 use crate::store::{History, Query};
 
 /// How many exchanges of a path are looked at for one with the same query.
@@ -35,35 +35,9 @@ pub(super) fn numbers(
     })?;
     let name = run.info.run.as_str();
     let missed = run.calls(usize::MAX, |call| call.result == CallResult::Miss).map_err(CliError::failure)?;
-    let mut wanted: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for call in missed {
-        *wanted.entry((call.method, call.url)).or_default() += 1;
-    }
-    let is_refused = |call: &CallRecord| {
-        let placeholder = call.differences.iter().any(|note| note.starts_with(PLACEHOLDER_SENT));
-        call.result == CallResult::Passed && matches!(call.status, 401 | 403) && placeholder
-    };
-    let refused = run.calls(usize::MAX, is_refused).map_err(CliError::failure)?;
-    let refused: BTreeSet<(String, String)> = refused.into_iter().map(|call| (call.method, call.url)).collect();
-    let (mut found, mut left_out) = (BTreeSet::new(), 0);
-    let tagged = Query { tag: Some(format!("miss:{name}")), ..Query::default() };
-    let mut before = None;
-    loop {
-        let page = history.list(&tagged, before, 1000).map_err(select::failed)?;
-        for row in &page.rows {
-            let call = (row.method.clone(), format!("{}{}", row.origin, row.target));
-            wanted.remove(&call);
-            if matches!(row.status, Some(401 | 403)) && refused.contains(&call) {
-                left_out += 1;
-            } else {
-                found.insert(row.number);
-            }
-        }
-        match page.next {
-            Some(next) => before = Some(next),
-            None => break,
-        }
-    }
+    let mut wanted: BTreeSet<Asked> = missed.into_iter().map(|call| (call.method, call.url)).collect();
+    let Recorded { mut found, left_out, calls } = recorded(history, name, &refused(&run)?)?;
+    wanted.retain(|call| !calls.contains(call));
     if left_out > 0 {
         printer.warn(format_args!(
             "left out: {} with 401 or 403, because the request had a placeholder of the mock in place of a secret; by their \
@@ -76,7 +50,7 @@ pub(super) fn numbers(
         return Err(CliError::usage(format!("nothing selected: the run {name} had no miss")));
     }
     let mut without = Vec::new();
-    for (method, url) in wanted.into_keys() {
+    for (method, url) in wanted {
         match newest(history, &method, &url)? {
             Some(number) => drop(found.insert(number)),
             None => without.push(format!("{method} {url}")),
@@ -97,6 +71,57 @@ pub(super) fn numbers(
         printer.warn(format_args!("{misses} of the run {name} not in the history: {}", named(&without)));
     }
     Ok(found.into_iter().collect())
+}
+
+/// A call as a run and an exchange both have it: method and URL.
+type Asked = (String, String);
+
+/// The calls that an origin refused after a placeholder was sent to it in place of a secret.
+fn refused(run: &Run) -> Result<BTreeSet<Asked>, CliError> {
+    let is_refused = |call: &CallRecord| {
+        let placeholder = call.differences.iter().any(|note| note.starts_with(PLACEHOLDER_SENT));
+        call.result == CallResult::Passed && is_refusal(call.status) && placeholder
+    };
+    let refused = run.calls(usize::MAX, is_refused).map_err(CliError::failure)?;
+    Ok(refused.into_iter().map(|call| (call.method, call.url)).collect())
+}
+
+fn is_refusal(status: u16) -> bool {
+    matches!(status, 401 | 403)
+}
+
+/// What a replay let pass and recorded.
+#[derive(Default)]
+struct Recorded {
+    /// The numbers of the exchanges.
+    found: BTreeSet<u64>,
+    /// How many more there are, which only say that the placeholder of a secret is none.
+    left_out: usize,
+    /// The calls of both.
+    calls: BTreeSet<Asked>,
+}
+
+/// The exchanges that carry the tag of the run.
+fn recorded(history: &dyn History, run: &str, refused: &BTreeSet<Asked>) -> Result<Recorded, CliError> {
+    let tagged = Query { tag: Some(format!("miss:{run}")), ..Query::default() };
+    let mut recorded = Recorded::default();
+    let mut before = None;
+    loop {
+        let page = history.list(&tagged, before, 1000).map_err(select::failed)?;
+        for row in &page.rows {
+            let call = (row.method.clone(), format!("{}{}", row.origin, row.target));
+            if row.status.is_some_and(is_refusal) && refused.contains(&call) {
+                recorded.left_out += 1;
+            } else {
+                recorded.found.insert(row.number);
+            }
+            recorded.calls.insert(call);
+        }
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(recorded),
+        }
+    }
 }
 
 fn named(calls: &[String]) -> String {
