@@ -264,7 +264,46 @@ fn absolute(dir: &Path) -> PathBuf {
     std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
+/// The names that reports use for collections that are served together: that of the folder, with as many of the folders
+/// above it as tell it from the others.
+pub fn names_of(dirs: &[PathBuf]) -> Vec<String> {
+    let dirs: Vec<PathBuf> = dirs.iter().map(|dir| absolute(dir)).collect();
+    let name = |dir: &PathBuf| {
+        let others = || dirs.iter().filter(|other| *other != dir);
+        let is_alone = |above: &usize| others().all(|other| ending(other, *above) != ending(dir, *above));
+        let above = (0..dir.components().count()).find(is_alone).unwrap_or_default();
+        if above == 0 { name_of(dir) } else { ending(dir, above).display().to_string() }
+    };
+    dirs.iter().map(name).collect()
+}
+
+/// The folder that has this name among those that are served together.
+pub fn folder_of<'d>(dirs: &'d [PathBuf], name: &str) -> Option<&'d PathBuf> {
+    let at = names_of(dirs).iter().position(|known| known == name)?;
+    dirs.get(at)
+}
+
+/// The path's last part, and so many of those above it.
+fn ending(dir: &Path, above: usize) -> PathBuf {
+    let parts: Vec<_> = dir.components().collect();
+    parts[parts.len().saturating_sub(above + 1)..].iter().collect()
+}
+
 /// The name that reports use for a collection's folder.
 pub fn name_of(dir: &Path) -> String {
     absolute(dir).file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_one_name_are_told_apart_by_what_is_above() {
+        let dirs: Vec<PathBuf> = ["/m/a/shop", "/m/b/shop", "/n/a/shop", "/m/hub"].map(PathBuf::from).to_vec();
+        assert_eq!(names_of(&dirs), ["m/a/shop", "b/shop", "n/a/shop", "hub"]);
+        assert_eq!(folder_of(&dirs, "b/shop"), Some(&dirs[1]));
+        assert_eq!(folder_of(&dirs, "shop"), None);
+        assert_eq!(names_of(&[dirs[0].clone(), dirs[0].clone()]), ["shop", "shop"], "one folder, given twice");
+    }
 }

@@ -12,7 +12,7 @@ use super::history::styled;
 use super::miss;
 use super::output::Printer;
 use super::review::failed;
-use crate::app::replay::name_of;
+use crate::app::replay::folder_of;
 use crate::app::review::{self, Decided, Decision, Proposed};
 use crate::collection::Standing;
 use crate::report::miss::{Fix, MissReport};
@@ -156,7 +156,7 @@ fn folder(run: &Run, fix: &Fix) -> Result<PathBuf, CliError> {
 }
 
 fn place(run: &Run, collection: &str) -> Option<PathBuf> {
-    run.info.collections.iter().find(|folder| name_of(folder) == collection).cloned()
+    folder_of(&run.info.collections, collection).cloned()
 }
 
 fn told(

@@ -14,7 +14,7 @@ use super::miss;
 use super::output::Printer;
 use super::replay::profile;
 use super::select;
-use crate::app::replay::name_of;
+use crate::app::replay::names_of;
 use crate::matching::{Call, Index, Source, Steering, Target};
 use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
@@ -100,12 +100,15 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<(Call, Pa
     })?;
     let run = calls::open(settings, None)?;
     let record = calls::find(&run, number)?;
-    let name = name_of(&loaded.root);
+    // The log names folders whole.
+    let root = std::path::absolute(&loaded.root).unwrap_or_else(|_| loaded.root.clone());
+    let at = run.info.collections.iter().position(|folder| *folder == root);
+    let name = at.map(|at| names_of(&run.info.collections).swap_remove(at));
     let past = RefCell::new(Past::new(&loaded.collection));
     let tell = |call: &CallRecord| {
         if call.call < number && call.cursor == record.cursor {
             let label = call.scenario.as_deref().and_then(|label| label.split_once(": "));
-            let own = label.filter(|(collection, _)| *collection == name);
+            let own = label.filter(|(collection, _)| Some(*collection) == name.as_deref());
             own.into_iter().for_each(|(_, label)| past.borrow_mut().answered(label));
         }
         false

@@ -16,7 +16,7 @@ use super::output::{BOLD, DIM, Printer};
 use super::signals::Signals;
 use crate::app::child::{self, ChildExit};
 use crate::app::live::Told;
-use crate::app::replay::{ReplayPlan, Running, StartError, name_of, start};
+use crate::app::replay::{ReplayPlan, Running, StartError, names_of, start};
 use crate::app::wiring::{self, Wiring};
 use crate::collection::{OnMiss, Profile};
 use crate::replay::answer::AnswerOptions;
@@ -92,13 +92,10 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
 }
 
 fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<ReplayPlan, CliError> {
-    let folder = |collection: &String| {
-        let dir = settings.collection_dir(collection);
-        (name_of(&dir), dir)
-    };
+    let dirs: Vec<PathBuf> = args.collections.iter().map(|collection| settings.collection_dir(collection)).collect();
     let port = if args.command.is_empty() { 8888 } else { 0 };
     Ok(ReplayPlan {
-        collections: args.collections.iter().map(folder).collect(),
+        collections: names_of(&dirs).into_iter().zip(dirs).collect(),
         given: args.collections.clone(),
         listen: args.listen.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into()),
         also_listen: args.also_listen.clone(),

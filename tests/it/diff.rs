@@ -162,3 +162,30 @@ fn what_names_no_miss_is_exit_code_2_with_the_candidates() {
     assert!(ran.code == 2 && ran.stderr.contains("retake replay shop --on-miss record"), "{ran}");
     server.stop();
 }
+
+#[test]
+fn a_fix_goes_into_the_collection_that_it_is_for_whatever_folders_are_called() {
+    let retake = Retake::new();
+    shop(&retake);
+    let (first, second) = (retake.work().join("a/shop"), retake.work().join("b/shop"));
+    let read = |dir: &std::path::Path| std::fs::read_to_string(dir.join("stubs/list.json")).unwrap();
+    for (dir, host) in [(&first, "http://a.test"), (&second, "http://b.test")] {
+        write(dir, "collection.json", &json!({"version": 1, "name": "shop", "origins": [host]}));
+        let scenarios = json!([{"name": "one", "request": {"query": ["page=1"]}, "response": {"status": 200}}]);
+        let stub = json!({"version": 1, "method": "GET", "origin": host, "path": "/list", "scenarios": scenarios});
+        write(dir, "stubs/list.json", &stub);
+    }
+    let before = read(&first);
+    let server = retake.replay(&["./a/shop", "./b/shop"]);
+    let call = || Client::to(&server).unwrap().get("/list?page=2", "b.test").unwrap().status();
+    assert_eq!(call(), 501);
+    let report = last(&retake, 1);
+    assert_eq!(
+        (&report["fixes"][0]["collection"], &report["near"][0]["collection"]),
+        (&json!("b/shop"), &json!("b/shop"))
+    );
+    retake.ok(&["diff", "last", "--apply", "1", "--accept"]);
+    assert!(read(&second).contains("page=2"), "{}", read(&second));
+    assert_eq!(read(&first), before);
+    eventually("the edit is served", || (call() == 200).then_some(()));
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use crate::app::replay::name_of;
+use crate::app::replay::folder_of;
 use crate::cli::args::IncludeArg;
 use crate::cli::explain::answered;
 use crate::cli::output::Printer;
@@ -157,7 +157,7 @@ impl<'r> Whole<'r> {
     /// The collection of a label.
     fn served(&mut self, label: &str) -> Option<&Loaded> {
         let (name, _) = label.split_once(": ")?;
-        let folder = self.run.collections.iter().find(|folder| name_of(folder) == name)?;
+        let folder = folder_of(&self.run.collections, name)?;
         let loaded = self.collections.entry(name.to_owned()).or_insert_with(|| collections::load(folder).ok());
         loaded.as_ref()
     }
