@@ -75,7 +75,8 @@ fn file(path: &str, before: Option<&str>, after: Option<&str>, emit: &mut dyn Fn
             let (all, is_coarse) = (changes.all, changes.is_coarse);
             let (new, listed): (Vec<Change>, Vec<Change>) = changes.listed.into_iter().partition(is_new_object);
             write(&Section { changes: listed, all: all - new.len().min(all), is_coarse, ..Section::default() }, emit);
-            new.iter().for_each(|change| added(change, emit));
+            let value = serde_json::from_str(after).unwrap_or_default();
+            new.iter().for_each(|change| added(&change.pointer, &value, emit));
         }
         (None, Some(after)) => {
             emit(Line::of(Tone::Added, format!("  + {path}")));
@@ -90,12 +91,11 @@ fn is_new_object(change: &Change) -> bool {
     change.kind == Kind::Added && change.after.as_deref().is_some_and(|value| value.starts_with('{'))
 }
 
-/// An object that is added, as it stands in the file.
-fn added(change: &Change, emit: &mut dyn FnMut(Line)) {
-    emit(Line::of(Tone::Added, format!("  + {}", change.pointer)));
-    let value = change.after.as_deref().unwrap_or_default();
-    let pretty = serde_json::from_str::<serde_json::Value>(value).and_then(|it| serde_json::to_string_pretty(&it));
-    whole(&pretty.unwrap_or_else(|_| value.to_owned()), emit);
+/// An object that is added, as it stands in the file: what a list of changes says of it may be cut.
+fn added(pointer: &str, file: &serde_json::Value, emit: &mut dyn FnMut(Line)) {
+    emit(Line::of(Tone::Added, format!("  + {pointer}")));
+    let pretty = file.pointer(pointer).and_then(|value| serde_json::to_string_pretty(value).ok());
+    whole(&pretty.unwrap_or_default(), emit);
 }
 
 /// A text of which nothing was there, as far as it is shown.
@@ -147,7 +147,7 @@ mod tests {
         );
         assert_eq!(text(&collection), expected);
         // A scenario that is added is shown whole, line by line.
-        let scenario = json!({"name": "gone", "response": {"status": 404, "body": {"text": "x".repeat(300)}}});
+        let scenario = json!({"name": "gone", "response": {"status": 404, "body": {"text": "x".repeat(9000)}}});
         let change = json!({"do": "add-scenario", "stub": "GET https://a.test/a", "scenario": scenario});
         let change = serde_json::from_value(change).unwrap();
         let more = Pending::new(&collection, change, Proposer::Promote, String::new(), Vec::new());
@@ -157,7 +157,7 @@ mod tests {
             shown += "\n";
         });
         for part in
-            ["  + /scenarios/1\n    {\n", "      \"name\": \"gone\"", &"x".repeat(300), "        \"status\": 404"]
+            ["  + /scenarios/1\n    {\n", "      \"name\": \"gone\"", &"x".repeat(9000), "        \"status\": 404"]
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }

@@ -43,6 +43,9 @@ fn hold_to_the_schema(retake: &Retake, reports: &[Value]) {
 fn cure(case: &Case, retake: &Retake, reports: &mut Vec<Value>) -> Result<(), String> {
     let server = case.replay(retake);
     let own = own_requests(retake);
+    let scenarios = case.stubs.iter().flat_map(|stub| stub["scenarios"].as_array()).flatten();
+    let enabled = scenarios.filter(|scenario| scenario["disabled"] != true).count();
+    assert!(own.len() >= enabled, "{}: {} of {enabled} scenarios were tested", case.title, own.len());
     let missed = case.call.send(&server);
     assert_eq!(missed.status(), 501, "{}", case.title);
     let id = missed.field("x-retake-miss").unwrap().to_owned();
