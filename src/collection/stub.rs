@@ -89,6 +89,11 @@ pub struct Stub {
 }
 
 impl Stub {
+    /// The priority of one of its scenarios.
+    pub fn priority_of(&self, scenario: &Scenario) -> i32 {
+        scenario.priority.unwrap_or(self.priority)
+    }
+
     /// A stub without scenarios, of which nothing else is said.
     pub fn new(method: String, origin: OriginPattern, path: PathPattern) -> Stub {
         Stub {

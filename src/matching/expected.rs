@@ -113,7 +113,7 @@ impl Expected {
         let spec_and_bytes = request.body.as_ref().zip(body);
         Expected {
             at,
-            priority: scenario.priority.unwrap_or(stub.priority),
+            priority: stub.priority_of(scenario),
             default: scenario.default,
             disabled: scenario.disabled,
             may_end: scenario.end.is_some_and(EndPolicy::ends),

@@ -1,7 +1,8 @@
 //! What would make a missed call a hit: changes of the collection, each tried before it is proposed, and commands.
 //!
 //! `propose` says for each cause what might help, `trial` makes it on a copy of the stub that it touches and looks
-//! whether the call is answered then, and whether every other scenario still answers its own request.
+//! whether the call is answered then, and whether every other scenario of that stub still answers its own request. A
+//! change that reaches further, to calls that other stubs answer, is not proposed.
 
 mod propose;
 mod request;
@@ -71,8 +72,8 @@ struct Proposal {
 /// What a fix does.
 #[allow(clippy::large_enum_variant, reason = "a handful lives at a time")]
 enum Does {
-    /// It changes the collection; what to do by hand stands beside it.
-    Change(Change, String),
+    /// It changes the collection; where the call is in no log, what to do by hand stands beside it.
+    Change(Change, Option<String>),
     /// It is a command.
     Command(String),
 }
@@ -101,10 +102,10 @@ pub(super) fn fixes(context: &Context<'_>, miss: &Miss, url: &str) -> Vec<Fix> {
 impl Proposal {
     fn numbered(self, number: usize, context: &Context<'_>) -> Fix {
         let (command, change) = match self.does {
-            Does::Change(change, _) if context.logged => {
-                (format!("retake diff {} --apply {number}", context.id), Some(change))
+            Does::Change(change, by_hand) => {
+                let apply = || format!("retake diff {} --apply {number}", context.id);
+                (by_hand.unwrap_or_else(apply), Some(change))
             }
-            Does::Change(change, by_hand) => (by_hand, Some(change)),
             Does::Command(command) => (command, None),
         };
         Fix { number, near: self.near, title: self.title, command, collection: self.collection, change }
@@ -157,7 +158,8 @@ impl<'a> Desk<'a> {
         let near = self.near(at);
         let works = self.bench.answers_after(near.at, &change).is_some_and(|name| hit(&name));
         if works {
-            let by_hand = words::by_hand(self, near, &change);
+            // It looks at all stubs, for names that are free and clear.
+            let by_hand = (!self.context.logged).then(|| words::by_hand(self, near, &change));
             let collection = self.collection(near);
             self.found.push(Proposal {
                 loosens,

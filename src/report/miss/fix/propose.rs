@@ -225,6 +225,9 @@ fn generalised(desk: &mut Desk<'_>, at: usize) {
     if near.path != Some(PathFault::Other) || !near.method || !desk.bench.is_whole(near.at) {
         return;
     }
+    if goes_before_others(desk, near) {
+        return;
+    }
     let key = desk.key(near);
     let theirs = PathPattern::literal(&call.path);
     let Some((place, was, is)) = one_segment(key.path.segments(), theirs.segments()) else { return };
@@ -246,6 +249,16 @@ fn generalised(desk: &mut Desk<'_>, at: usize) {
     let new = StubKey { path: path.clone(), ..key.clone() };
     let changes = vec![Change::SetPath { stubs: vec![key], path }, Change::AddRule { stub: Some(new), rule }];
     desk.offer(loosens, at, title, Change::Together { changes }, |hit| hit == name);
+}
+
+/// Whether a stub of the method has a lower priority than a scenario of the near one, which would take calls from it if its
+/// path were wider: where priorities agree, the narrower path goes first.
+fn goes_before_others(desk: &Desk<'_>, near: &Near) -> bool {
+    let stub = desk.stub(near);
+    let Some(ours) = stub.scenarios.iter().map(|scenario| stub.priority_of(scenario)).max() else { return false };
+    let others = desk.context.index.source(near.at).collection.stubs.iter().map(|file| &file.stub);
+    let mut others = others.filter(|other| other.method == stub.method);
+    others.any(|other| other.scenarios.iter().any(|scenario| other.priority_of(scenario) < ours))
 }
 
 /// The only segment in which two paths differ, if it is literal on both sides: its position, and both texts.
@@ -317,7 +330,8 @@ fn elsewhere(desk: &mut Desk<'_>) {
     if desk.bench.answers_after(hit.at, &change).is_some() {
         let url = format!("{}{}", to.origin, to.path);
         let given = quoted(&context.index.source(hit.at).given);
-        let by_hand = format!("retake mock stub add {given} {} {}", to.method, quoted(&url));
+        let by_hand = || format!("retake mock stub add {given} {} {}", to.method, quoted(&url));
+        let by_hand = (!context.logged).then(by_hand);
         let does = Does::Change(change, by_hand);
         desk.found.push(Proposal { loosens: Loosens::OneCall, near: None, title, collection, does });
     }

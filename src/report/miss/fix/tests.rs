@@ -240,6 +240,21 @@ fn one_stub(path: &str, scenarios: &[String]) -> Source {
 }
 
 #[test]
+fn a_path_that_would_go_before_other_stubs_is_not_made_wider() {
+    let users = ["GET /users/octocat | a", "GET /users/hubot | b"];
+    let titles = |priority| {
+        let mut made = collection(&[], &users);
+        let stubs = &mut std::sync::Arc::make_mut(&mut made.collection).stubs;
+        stubs.iter_mut().find(|file| file.stub.path.as_str() == "/users/octocat").unwrap().stub.priority = priority;
+        fixed(&made, &call("GET /users/octocats"), Profile::Best, &Untouched)
+    };
+    let is_wider =
+        |titles: &[String]| titles.iter().any(|title| title.starts_with("make /users/{user} of GET /users/octocat"));
+    assert!(is_wider(&titles(0)), "the narrower path goes first");
+    assert!(!is_wider(&titles(5)), "a higher priority goes before it");
+}
+
+#[test]
 fn a_rule_that_would_mix_up_recorded_scenarios_is_not_proposed() {
     // Pages one and two would be the same to it.
     let pages = one_stub("/list", &["one ?page=1".into(), "two ?page=2".into()]);
