@@ -15,6 +15,7 @@ mod graphql;
 mod index;
 mod json;
 mod ladder;
+mod likeness;
 mod lookup;
 mod matcher;
 #[cfg(test)]
@@ -49,8 +50,9 @@ pub use evaluation::{
 pub use graphql::{looks_like as looks_like_graphql, tokens as graphql_tokens};
 pub use index::{Index, Ranked};
 pub use ladder::Rung;
+pub use likeness::PathFault;
 pub use multipart::{MultiPart, parse as multipart_parts};
-pub use near::{Miss, Near, PathFault, Reason, Standing};
+pub use near::{Miss, Near, Reason, Standing};
 pub use order::Decider;
 pub use pairs::cookies_of;
 pub use paths::path_fits;
