@@ -65,7 +65,9 @@ impl Plan {
 pub(super) fn plan(before: Option<&Loaded>, promotion: Promotion) -> Plan {
     let Promotion { collection: whole, bodies, report, proposals, sent, .. } = promotion;
     let before = before.map(|loaded| &*loaded.collection);
-    let named: BTreeSet<String> = check::files(&whole);
+    // Of a stub that was handed over only its defaults are left in `whole`; its bodies are among those to be written.
+    let mut named: BTreeSet<String> = check::files(&whole);
+    named.extend(bodies.iter().map(|body| body.path.clone()));
     let removed = before.map(check::files).unwrap_or_default().difference(&named).cloned().collect();
     let is_same = |file: &StubFile| {
         let known = before.and_then(|before| {

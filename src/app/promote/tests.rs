@@ -76,6 +76,36 @@ impl Memory {
         let options = Options { name: "api".into(), ..Options::default() };
         run(job(self, &numbers, folder, options, dry_run), &mut || {})
     }
+
+    /// Promotes with `--replace`, after a dry run that must say of the files what the promotion then does.
+    fn replace(&self, folder: &Path, numbers: &[u64]) -> Done {
+        let replace = |dry_run| {
+            let options = Options { name: "api".into(), replace: true, ..Options::default() };
+            run(job(self, numbers, folder, options, dry_run), &mut || {}).unwrap()
+        };
+        let (planned, done) = (replace(true), replace(false));
+        assert_eq!(sorted(&planned.written), sorted(&done.written));
+        assert_eq!(sorted(&planned.removed), sorted(&done.removed));
+        done
+    }
+}
+
+/// Without what waits, which a dry run tells as proposed.
+fn sorted(files: &[String]) -> BTreeSet<&str> {
+    files.iter().map(String::as_str).filter(|path| !path.starts_with("pending/")).collect()
+}
+
+/// The bodies that the collection gives for this path; every body file of it must be there, and no other.
+fn bodies(folder: &Path, path: &str) -> Vec<Vec<u8>> {
+    let loaded = folder::load(folder).unwrap();
+    let mut named = crate::collection::check::files(&loaded.collection);
+    named.retain(|path| path.starts_with("bodies/"));
+    let mut there = files(folder);
+    there.retain(|path, _| path.starts_with(folder.join("bodies")));
+    assert_eq!(there.into_keys().collect::<BTreeSet<_>>(), named.iter().map(|path| folder.join(path)).collect());
+    let stub = &loaded.collection.stubs.iter().find(|file| file.stub.path.as_str() == path).unwrap().stub;
+    let steps = stub.scenarios.iter().flat_map(|scenario| scenario.steps());
+    steps.map(|step| loaded.body(step.body.as_ref().unwrap()).unwrap().to_vec()).collect()
 }
 
 fn job<'a>(history: &'a Memory, numbers: &'a [u64], folder: &'a Path, options: Options, dry_run: bool) -> Job<'a> {
@@ -151,7 +181,6 @@ fn every_body_comes_back_as_it_was_and_the_second_time_changes_no_byte() {
     let planned = history.promote(&folder, true).unwrap();
     assert!(!folder.exists(), "a dry run writes nothing");
     let done = history.promote(&folder, false).unwrap();
-    let sorted = |files: &[String]| files.iter().cloned().collect::<BTreeSet<_>>();
     assert_eq!(sorted(&planned.written), sorted(&done.written));
 
     let loaded = folder::load(&folder).unwrap();
@@ -184,4 +213,26 @@ fn nothing_to_promote_leaves_nothing_behind() {
     let done = history.promote(&folder, true).unwrap();
     assert_eq!(done.report.promoted, 1, "{:?}", done.report.left_out);
     assert_eq!(done.report.left_out.iter().map(|left| left.numbers[0]).collect::<Vec<_>>(), [number, lost]);
+}
+
+#[test]
+fn a_new_stub_keeps_its_body_where_one_of_that_name_was_before() {
+    let mut history = Memory::default();
+    let png = [("Content-Type", "image/png")];
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("api");
+    let first = history.add("/items/42", &png, b"\x89PNG\01".to_vec());
+    let proposed = history.replace(&folder, &[first]).proposed;
+    let [pending] = &proposed[..] else { panic!("{proposed:?}") };
+    // The stub is called another name from now on, its body is not.
+    let guard = Guard::new(&Default::default(), &[]);
+    review::decide(&folder, &pending.id, review::Decision::Accept, guard, &[]).unwrap();
+    assert_eq!(bodies(&folder, "/items/{item_id}"), [b"\x89PNG\01"]);
+    let other = history.add("/items/42", &png, b"\x89PNG\02".to_vec());
+    let new = history.add("/items-42", &png, b"\x89PNG\03".to_vec());
+    let done = history.replace(&folder, &[other, new]);
+    let body = "bodies/api.test/get-items-42/ok.png";
+    assert!(sorted(&done.written).contains(body) && !sorted(&done.removed).contains(body), "{done:?}");
+    assert_eq!(bodies(&folder, "/items/{item_id}"), [b"\x89PNG\02"]);
+    assert_eq!(bodies(&folder, "/items-42"), [b"\x89PNG\03"]);
 }
