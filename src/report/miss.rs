@@ -339,7 +339,8 @@ fn list(context: &Context<'_>, near: &Near, part: Part, told: &mut Criterion) {
                 (expected.map(|value| cut_start(&value)), cut(got.map(|value| cut_start(&value))))
             }
         };
-        told.differences.push(Item { name: cut_start(&item.name), expected, got, ..item.clone() });
+        let name = cut_start(&context.mask.text(&item.name));
+        told.differences.push(Item { name, expected, got, ..item.clone() });
     }
     told.more = items.len().saturating_sub(MAX_DIFFERENCES);
 }

@@ -66,7 +66,8 @@ pub(super) fn detail(context: &Context<'_>, miss: &Miss, near: &[NearReport]) ->
         }
         Reason::Disabled => format!("disabled: {named} would answer, and is switched off"),
         Reason::Steering => {
-            let asked: Vec<_> = call.steering.conditions().map(|(name, value)| format!("{name}: {value}")).collect();
+            let said = |(name, value): (&str, &str)| format!("{name}: {}", context.mask.text(value));
+            let asked: Vec<_> = call.steering.conditions().map(said).collect();
             format!("not recorded: the call asks for {}, and no scenario that would answer has it", asked.join(" and "))
         }
     }

@@ -71,6 +71,10 @@ fn differing(desk: &mut Desk<'_>, at: usize) {
         if !is_whole && !is_unique {
             continue;
         }
+        // A name that is a secret goes into no file.
+        if rules.iter().any(|rule| desk.context.mask.text(&rule.name) != rule.name) {
+            continue;
+        }
         // Values that are made up are all alike to `any`; where several are recorded, `fresh` tells these apart.
         let fresh = is_unique.then(|| rules.iter().map(|rule| Rule { action: RuleAction::Fresh, ..rule.clone() }));
         let fresh = fresh.map(Iterator::collect::<Vec<_>>);
@@ -190,7 +194,8 @@ fn other_stub(desk: &mut Desk<'_>, at: usize) {
     let key = desk.key(near);
     let path = match near.path {
         None => key.path.clone(),
-        Some(_) => request::pattern(&key.path, &call.path),
+        // A placeholder fits what it stands for: the trial tells whether all of the path does.
+        Some(_) => request::pattern(&key.path, &desk.context.mask.target(&call.path, None)),
     };
     let to = StubKey { method: call.method.clone(), origin: key.origin.clone(), path };
     let hint = match near.path {
@@ -347,13 +352,15 @@ fn named(desk: &mut Desk<'_>) {
     let steering = &desk.context.call.steering;
     let (given, stub) = (desk.given(near), desk.named(desk.context.index.source(near.at), &key, ""));
     let collection = desk.collection(near);
-    if let Some(name) = &steering.name {
+    // A name that is a secret goes into no file.
+    let named = steering.name.as_deref().filter(|name| desk.context.mask.text(name) == **name);
+    if let Some(name) = named {
         let title = format!(
             "add the scenario `{name}` to {}, with the answer of `{}` until you edit it",
             key.short(),
             like.name
         );
-        let (from, scenario, to, new) = (key.clone(), like.name.clone(), key.clone(), name.clone());
+        let (from, scenario, to, new) = (key.clone(), like.name.clone(), key.clone(), name.to_owned());
         let request = Box::new(like.request.clone());
         let change = Change::CopyScenario { stub: from, scenario, to, name: new, request };
         if !desk.offer(Loosens::OneCall, 0, title, change, |hit| hit == name) {

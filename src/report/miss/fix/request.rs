@@ -99,9 +99,10 @@ pub(super) fn name(context: &Context<'_>, near: &Near, like: &Scenario) -> Strin
     let value = |(part, item): (Part, &crate::matching::Item)| {
         let got = item.got.as_deref().filter(|got| got.len() <= MAX_NAME && !item.name.is_empty())?;
         let shown = context.mask.value(part, &item.name, got);
-        let last = item.name.rsplit('/').next().unwrap_or_default();
+        let name = context.mask.text(&item.name);
+        let last = name.rsplit('/').next().unwrap_or_default();
         let words = if part == Part::Captures { slug(&shown) } else { slug(&format!("{last}-{shown}")) };
-        (shown == got && !words.is_empty() && words.len() <= MAX_NAME).then_some(words)
+        (shown == got && name == item.name && !words.is_empty() && words.len() <= MAX_NAME).then_some(words)
     };
     items.filter_map(value).next().unwrap_or_else(|| like.name.clone())
 }

@@ -366,6 +366,26 @@ fn no_secret_and_no_large_body_is_written_into_a_change() {
     assert!(!serde_json::to_string(&report.fixes).unwrap().contains(secret));
     fixed(&collection(&[], &stubs), &call(&line), Profile::Best, &Untouched);
 
+    // In a path, in names, and where a call asks for a scenario.
+    let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    for (stub, line, works) in [
+        ("GET /v1/teams/one/deliveries/abc | a", format!("GET /v1/teams/one/deliveries/{token}"), true),
+        (
+            "GET /api/v1/teams/{team}/deliveries/abc | a {team=1}",
+            format!("GET /api/v1/teams/2/deliveries/{token}"),
+            true,
+        ),
+        ("GET /v1/deliveries/{id} | a {id=1}", format!("GET /v1/Deliveries/{token}"), true),
+        ("GET /v1/deliveries | a", format!("GET /v1/deliveries?{token}=1"), true),
+        ("POST /v1/deliveries | a {\"b\":1}", format!("POST /v1/deliveries {{\"b\":1,\"{token}\":1}}"), true),
+        ("GET /v1/deliveries | a", format!("GET /v1/deliveries X-mock-response-name:{token}"), false),
+    ] {
+        let report = report_of(&index(vec![collection(&[], &[stub])]), &call(&line), Profile::Best, &Untouched);
+        assert!(!report.to_json().contains(token), "{line}: {}", report.to_json());
+        assert!(!works || report.fixes.iter().any(|fix| fix.change.is_some()), "{line}: {}", report.to_text());
+        fixed(&collection(&[], &[stub]), &call(&line), Profile::Best, &Untouched);
+    }
+
     let text = "x".repeat(100_000);
     let (stub, line) = (format!("PUT /o | a {text}"), format!("PUT /o {text}y"));
     let titles = changes(&[&stub], &line);
