@@ -31,9 +31,9 @@ pub(super) fn tell(context: &Context<'_>, expected: &[u8], content_type: Option<
     match Media::of(content_type) {
         Media::Json => told.changes.extend(member(context, expected, got, at)),
         Media::Text | Media::Xml | Media::EventStream => {
-            let windows = (window(expected, at), window(got, at));
-            let masked = context.mask.body(content_type, windows.1);
-            let (one, other) = (String::from_utf8_lossy(windows.0), String::from_utf8_lossy(&masked));
+            let Some((masked, at)) = masked(context, expected, content_type) else { return };
+            let (one, other) = (window(expected, at), window(&masked, at));
+            let (one, other) = (String::from_utf8_lossy(one), String::from_utf8_lossy(other));
             let lines = diff::lines_by(&one, &other, 6, MAX_VALUE, Instant::now() + SEARCH);
             // What follows the first change may come from the end of what was looked at.
             told.lines = lines.into_iter().take_while(|line| line.kind != diff::LineKind::Gap).collect();
@@ -44,6 +44,19 @@ pub(super) fn tell(context: &Context<'_>, expected: &[u8], content_type: Option<
         told.note = format!("{} bytes expected, {} got; the first difference", expected.len(), got.len());
         told.more = 0;
     }
+}
+
+/// The call's body as far as it is shown, masked from its beginning, and where it differs first: what a line says may be
+/// secret because of what stands far before it.
+fn masked(context: &Context<'_>, expected: &[u8], content_type: Option<&str>) -> Option<(Vec<u8>, usize)> {
+    let mut same = 0;
+    let masked = context.mask.beginning(content_type, &context.call.body, |masked| {
+        let both = expected.iter().zip(masked).skip(same);
+        same += both.take_while(|(one, other)| one == other).count();
+        masked.len() >= same + WINDOW || masked.len() >= MAX_READ + WINDOW
+    });
+    let at = diff::first_difference(expected, &masked).filter(|at| *at <= MAX_READ)?;
+    Some((masked, at))
 }
 
 /// Whole lines around an offset, as far as the window has them.
@@ -253,6 +266,17 @@ mod tests {
         assert_eq!(text, ["-two", "+2", " three"]);
         let secret = told("a\nb\n", "a\npassword=hunter2-secret\n", "text/plain");
         assert!(secret.len() == 2 && !secret[1].contains("hunter2"), "{secret:?}");
+        // What makes a line a secret stands before the lines that are shown, near or far.
+        for filler in [0, 600_000] {
+            let xml = |secret: &str| {
+                format!("<a>\n{}<password>\n{secret}\n</password>\n</a>\n", "<b>filler</b>\n".repeat(filler / 14))
+            };
+            let secret = told(&xml("retake-secret-mfzwizlomi"), &xml("hunter2-very-secret"), "application/xml");
+            assert!(secret.len() >= 2 && !secret.concat().contains("hunter2"), "{secret:?}");
+        }
+        let behind = |last: &str| format!("{}{last}\n", "filler\n".repeat(400_000));
+        assert_eq!(told(&behind("one"), &behind("two"), "text/plain"), Vec::<String>::new(), "too far behind");
+        assert_eq!(told("a\nb\n", "a\nb\nc\n", "text/plain"), ["+c"]);
     }
 
     #[test]
