@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod answer;
+mod body;
 pub mod cookies;
 mod cors;
 pub mod cursor;

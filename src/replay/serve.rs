@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::body;
 use super::cors;
 use super::cursor::{CursorBy, Cursors};
 use super::delay;
@@ -25,7 +24,7 @@ use super::status::Edits;
 use super::tally::{Tally, Told};
 use crate::collection::{OnMiss, Profile};
 use crate::matching::{self, Evaluation, Miss, Steering, Target};
-use crate::model::{Authority, Fields, HttpVersion, Origin, coding, facade, media};
+use crate::model::{Authority, Fields, HttpVersion, Origin, facade, media};
 use crate::redact::{Masker, is_placeholder};
 use crate::report::explain;
 use crate::report::mask::Mask;
@@ -34,14 +33,9 @@ use crate::report::receipt::{FirstFix, Receipt};
 use crate::report::terminal::clean;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunLog};
 use crate::wire;
-use crate::wire::call::BodyError;
 use crate::wire::upstream;
 use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel, Unanswered};
 
-/// The largest request body that is read, in bytes, coded and decoded alike. Matching needs a body whole.
-pub const BODY_MAX: u64 = 256 * 1024 * 1024;
-/// How long the client may be silent in the middle of a request's body.
-const BODY_IDLE: Duration = Duration::from_secs(120);
 /// The longest list of differences in `x-retake-inexact`, in bytes.
 const INEXACT_FIELD_MAX: usize = 1_024;
 
@@ -676,7 +670,7 @@ impl Answerer for Serve {
         let (call, body) = call.split();
         async move {
             let delay = delay::asked(&call.head.headers);
-            let body = read(body, &call.fields).await;
+            let body = body::read(body, &call.fields).await;
             let (delay, body) = match delay {
                 Ok(delay) => (delay, body),
                 Err(reason) => (None, Err(refusal::Refused::Steering(reason))),
@@ -709,53 +703,6 @@ impl Answerer for Serve {
     fn refused_message(&self, _client: SocketAddr, reason: &str) {
         self.lost(Timestamp::now(), "", &format!("refused: {reason}"));
     }
-}
-
-/// The whole body, content coding undone where it could be.
-async fn read(body: hyper::body::Incoming, fields: &Fields) -> Result<ReadBody, refusal::Refused> {
-    if hyper::body::Body::is_end_stream(&body) {
-        return Ok(ReadBody { decoded: Bytes::new(), raw: Bytes::new() });
-    }
-    let raw = whole(body).await?;
-    let bytes = raw.clone();
-    let decoded = match coding::codings(fields) {
-        // A body that cannot be decoded is compared as it came.
-        Ok(codings) if !codings.is_empty() => coding::decode(&bytes, &codings, BODY_MAX).map_or(bytes, Bytes::from),
-        _ => bytes,
-    };
-    Ok(ReadBody { decoded, raw })
-}
-
-/// All bytes of a body; a client that stops in the middle of it does not keep its connection for ever.
-async fn whole<B>(body: B) -> Result<Bytes, refusal::Refused>
-where
-    B: hyper::body::Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
-{
-    let mut body = Limited::new(body, usize::try_from(BODY_MAX).unwrap_or(usize::MAX));
-    let (mut first, mut more) = (Bytes::new(), Vec::new());
-    loop {
-        let frame = match tokio::time::timeout(BODY_IDLE, body.frame()).await {
-            Err(_) => return Err(refusal::Refused::Stalled(BODY_IDLE)),
-            Ok(None) => break,
-            Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
-                return Err(refusal::Refused::TooLarge(BODY_MAX));
-            }
-            Ok(Some(Err(error))) => return Err(refusal::Refused::Broken(error.to_string())),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        match frame.into_data() {
-            // Most bodies come in one piece, which needs no copy.
-            Ok(data) if first.is_empty() => first = data,
-            Ok(data) => {
-                if more.is_empty() {
-                    more.extend_from_slice(&first);
-                }
-                more.extend_from_slice(&data);
-            }
-            Err(_trailers) => {}
-        }
-    }
-    Ok(if more.is_empty() { first } else { Bytes::from(more) })
 }
 
 /// What was different, one line each: names and verdicts, no values.
@@ -816,26 +763,4 @@ fn value(text: &str) -> HeaderValue {
         .collect();
     ascii.truncate(INEXACT_FIELD_MAX);
     HeaderValue::from_str(ascii.trim()).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http_body_util::StreamBody;
-    use hyper::body::Frame;
-
-    fn pieces(parts: &[&'static str]) -> Vec<Result<Frame<Bytes>, BodyError>> {
-        parts.iter().map(|part| Ok(Frame::data(Bytes::from_static(part.as_bytes())))).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_is_read_whole_and_a_client_that_stops_is_given_up() {
-        for (parts, all) in [(&["ab"][..], "ab"), (&["ab", "", "cd", "e"][..], "abcde"), (&[][..], "")] {
-            let body = StreamBody::new(futures_util::stream::iter(pieces(parts)));
-            assert_eq!(whole(body).await.unwrap(), all);
-        }
-        let begun = futures_util::stream::iter(pieces(&["ab"]));
-        let silent = futures_util::StreamExt::chain(begun, futures_util::stream::pending());
-        assert!(matches!(whole(StreamBody::new(silent)).await, Err(refusal::Refused::Stalled(_))));
-    }
 }
