@@ -221,18 +221,18 @@ fn a_new_stub_keeps_its_body_where_one_of_that_name_was_before() {
     let png = [("Content-Type", "image/png")];
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("api");
-    let first = history.add("/items/42", &png, b"\x89PNG\01".to_vec());
+    let first = history.add("/items/42", &png, b"\x89PNG\x01".to_vec());
     let proposed = history.replace(&folder, &[first]).proposed;
     let [pending] = &proposed[..] else { panic!("{proposed:?}") };
     // The stub is called another name from now on, its body is not.
     let guard = Guard::new(&Default::default(), &[]);
     review::decide(&folder, &pending.id, review::Decision::Accept, guard, &[]).unwrap();
-    assert_eq!(bodies(&folder, "/items/{item_id}"), [b"\x89PNG\01"]);
-    let other = history.add("/items/42", &png, b"\x89PNG\02".to_vec());
-    let new = history.add("/items-42", &png, b"\x89PNG\03".to_vec());
+    assert_eq!(bodies(&folder, "/items/{item_id}"), [b"\x89PNG\x01"]);
+    let other = history.add("/items/42", &png, b"\x89PNG\x02".to_vec());
+    let new = history.add("/items-42", &png, b"\x89PNG\x03".to_vec());
     let done = history.replace(&folder, &[other, new]);
     let body = "bodies/api.test/get-items-42/ok.png";
     assert!(sorted(&done.written).contains(body) && !sorted(&done.removed).contains(body), "{done:?}");
-    assert_eq!(bodies(&folder, "/items/{item_id}"), [b"\x89PNG\02"]);
-    assert_eq!(bodies(&folder, "/items-42"), [b"\x89PNG\03"]);
+    assert_eq!(bodies(&folder, "/items/{item_id}"), [b"\x89PNG\x02"]);
+    assert_eq!(bodies(&folder, "/items-42"), [b"\x89PNG\x03"]);
 }
