@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use super::key::StubKey;
+use super::key::{StubKey, StubKeys};
 use super::pattern::PathPattern;
 use super::placing::{free_name, stub_at};
 use super::rule::Rule;
@@ -356,12 +356,15 @@ impl Change {
         id
     }
 
-    /// Takes in what an older change about the same thing speaks of besides: of paths, the stubs.
+    /// Takes in what an older change about the same thing speaks of besides: of paths, the stubs, as far as one change
+    /// speaks of so many.
     pub fn absorb(&mut self, older: &Change) {
         if let (Change::SetPath { stubs, .. }, Change::SetPath { stubs: known, .. }) = (self, older) {
-            let new: Vec<_> = known.iter().filter(|key| !stubs.contains(key)).cloned().collect();
+            let room = repath::PATH_STUBS.saturating_sub(stubs.len());
+            let own: StubKeys<'_> = stubs.iter().collect();
+            let new: Vec<_> = known.iter().filter(|key| !own.have_key(key)).take(room).cloned().collect();
             stubs.extend(new);
-            stubs.sort_by_key(ToString::to_string);
+            stubs.sort_by_cached_key(ToString::to_string);
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a stub is known by, whatever its file is called.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
 use super::manifest::OriginPattern;
-use super::pattern::{BadPattern, PathPattern};
+use super::pattern::{BadPattern, PathPattern, SegmentPattern};
 use super::stub::{Stub, text_form};
 use crate::model::origin::BadOrigin;
 
@@ -40,6 +41,43 @@ impl StubKey {
     /// Method and path without the origin, for a sentence: `GET /orders/{id}`.
     pub fn short(&self) -> String {
         format!("{} {}", self.method, self.path)
+    }
+}
+
+/// Many stubs, of which one is found at once, by what [`StubKey::is_of`] compares.
+#[derive(Default)]
+pub(super) struct StubKeys<'k>(HashSet<(&'k str, &'k OriginPattern, &'k [SegmentPattern])>);
+
+impl<'k> StubKeys<'k> {
+    pub(super) fn of_stubs(stubs: impl IntoIterator<Item = &'k Stub>) -> Self {
+        StubKeys(stubs.into_iter().map(|stub| (&*stub.method, &stub.origin, stub.path.segments())).collect())
+    }
+
+    pub(super) fn add(&mut self, key: &'k StubKey) {
+        self.add_at(key, &key.path);
+    }
+
+    /// Adds what `key` would be with this path.
+    pub(super) fn add_at(&mut self, key: &'k StubKey, path: &'k PathPattern) {
+        self.0.insert((&key.method, &key.origin, path.segments()));
+    }
+
+    /// Whether this stub is among them.
+    pub(super) fn have(&self, stub: &Stub) -> bool {
+        self.0.contains(&(&*stub.method, &stub.origin, stub.path.segments()))
+    }
+
+    /// Whether the stub that is meant is among them.
+    pub(super) fn have_key(&self, key: &StubKey) -> bool {
+        self.0.contains(&(&*key.method, &key.origin, key.path.segments()))
+    }
+}
+
+impl<'k> FromIterator<&'k StubKey> for StubKeys<'k> {
+    fn from_iter<I: IntoIterator<Item = &'k StubKey>>(keys: I) -> Self {
+        let mut all = StubKeys::default();
+        keys.into_iter().for_each(|key| all.add(key));
+        all
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::change::{Change, ChangeError};
+use super::key::StubKeys;
 use super::stub::text_form;
 use super::{Collection, FORMAT_VERSION};
 
@@ -208,7 +209,8 @@ impl Change {
                 Some(json!(scenario(key, name)?.end.unwrap_or_default()))
             }
             Change::SetPath { stubs, .. } => {
-                let there: Vec<_> = stubs.iter().filter(|key| stub(key).is_some()).collect();
+                let known = StubKeys::of_stubs(collection.stubs.iter().map(|file| &*file.stub));
+                let there: Vec<_> = stubs.iter().filter(|key| known.have_key(key)).collect();
                 (!there.is_empty()).then(|| json!(there))
             }
             Change::SetRequest { stub: key, scenario: name, .. } => Some(json!(scenario(key, name)?.request)),
@@ -226,13 +228,16 @@ impl Change {
 
     /// The manifest and the stubs that the change speaks of: applying it to these says what it would do to the whole.
     pub fn part_of(&self, collection: &Collection) -> Collection {
-        let stubs = collection.stubs.iter().filter(|file| self.speaks_of(&file.stub)).cloned().collect();
+        let mut spoken = StubKeys::default();
+        self.spoken_of(&mut spoken);
+        let stubs = collection.stubs.iter().filter(|file| spoken.have(&file.stub)).cloned().collect();
         Collection { manifest: collection.manifest.clone(), stubs }
     }
 
-    fn speaks_of(&self, stub: &super::Stub) -> bool {
+    /// Adds the stubs that the change speaks of.
+    fn spoken_of<'c>(&'c self, all: &mut StubKeys<'c>) {
         match self {
-            Change::AddRule { stub: None, .. } => false,
+            Change::AddRule { stub: None, .. } => {}
             Change::AddRule { stub: Some(key), .. }
             | Change::Answer { stub: key, .. }
             | Change::AddScenario { stub: key, .. }
@@ -242,12 +247,14 @@ impl Change {
             | Change::SetEnd { stub: key, .. }
             | Change::SetLength { stub: key, .. }
             | Change::SetState { stub: key, .. }
-            | Change::SetRequest { stub: key, .. } => key.is_of(stub),
-            Change::CopyScenario { stub: key, to, .. } => key.is_of(stub) || to.is_of(stub),
-            Change::Together { changes } => changes.iter().any(|change| change.speaks_of(stub)),
+            | Change::SetRequest { stub: key, .. } => all.add(key),
+            Change::CopyScenario { stub: key, to, .. } => [key, to].into_iter().for_each(|key| all.add(key)),
+            Change::Together { changes } => changes.iter().for_each(|change| change.spoken_of(all)),
             Change::SetPath { stubs, path } => {
-                let whole = |key: &super::StubKey| super::StubKey { path: path.clone(), ..key.clone() }.is_of(stub);
-                stubs.iter().any(|key| key.is_of(stub) || whole(key))
+                for key in stubs {
+                    all.add(key);
+                    all.add_at(key, path);
+                }
             }
         }
     }

@@ -1,14 +1,17 @@
 //! Several stubs with literal paths become one with captures; no scenario, and no value in a path, is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::change::ChangeError;
-use super::key::StubKey;
+use super::key::{StubKey, StubKeys};
 use super::pattern::{PathPattern, SegmentPattern};
 use super::placing::{free_name, insert};
 use super::rule::{Place, Rule};
 use super::stub::{Scenario, Stub};
 use super::{Collection, slug};
+
+/// A proposal speaks of so many stubs at most: whoever decides about it sees it, and its file stays small.
+pub const PATH_STUBS: usize = 1_000;
 
 /// Applies `Change::SetPath`; whether anything is different afterwards. Stubs that are not there any more are passed
 /// over, as long as one is, or that of the new path.
@@ -20,7 +23,8 @@ pub(super) fn apply(collection: &mut Collection, keys: &[StubKey], path: &PathPa
     };
     let stubs = || collection.stubs.iter().map(|file| &*file.stub);
     let target: Option<&Stub> = stubs().find(|stub| is_whole(stub));
-    let is_part = |stub: &Stub| !is_whole(stub) && keys.iter().any(|key| key.is_of(stub));
+    let all: StubKeys<'_> = keys.iter().collect();
+    let is_part = |stub: &Stub| !is_whole(stub) && all.have(stub);
     let parts: Vec<&Stub> = stubs().filter(|stub| is_part(stub)).collect();
     if parts.is_empty() {
         return target.map(|_| false).ok_or_else(|| ChangeError::NoStub(first.to_string()));
@@ -68,6 +72,7 @@ fn alike(first: &StubKey, keys: &[StubKey]) -> Result<(), ChangeError> {
 fn merge(target: Option<&Stub>, parts: &[&Stub], path: &PathPattern) -> Result<Stub, ChangeError> {
     let first = target.unwrap_or(parts[0]);
     let mut merged = Stub { path: path.clone(), rules: Vec::new(), scenarios: Vec::new(), ..first.clone() };
+    let mut names = HashSet::new();
     for part in target.iter().chain(parts) {
         let apart = |what| ChangeError::Apart {
             one: StubKey::of(first).to_string(),
@@ -90,7 +95,8 @@ fn merge(target: Option<&Stub>, parts: &[&Stub], path: &PathPattern) -> Result<S
             }
         }
         for scenario in &part.scenarios {
-            let scenario = reach.scenario(scenario, &merged.scenarios);
+            let scenario = reach.scenario(scenario, &names);
+            names.insert(scenario.name.clone());
             merged.scenarios.push(scenario);
         }
     }
@@ -152,12 +158,12 @@ impl Reach {
     }
 
     /// The scenario with its captured values. A name that is taken gives way to one made of the values.
-    fn scenario(&self, scenario: &Scenario, others: &[Scenario]) -> Scenario {
+    fn scenario(&self, scenario: &Scenario, others: &HashSet<String>) -> Scenario {
         let mut scenario = scenario.clone();
         let captures = std::mem::take(&mut scenario.request.captures);
         scenario.request.captures = captures.into_iter().map(|(name, value)| (self.name(&name), value)).collect();
         scenario.request.captures.extend(self.values.clone());
-        let taken = |name: &str| others.iter().any(|known| known.name == name);
+        let taken = |name: &str| others.contains(name);
         if taken(&scenario.name) {
             let values: Vec<_> = self.values.values().map(String::as_str).collect();
             let values = slug(&values.join("-"));

@@ -1,9 +1,11 @@
 //! What a promotion found and does not decide by itself: changes that wait for a person.
 
+use std::collections::HashMap;
+
 use super::report::Change as Became;
 use super::survey::{Confidence, PathLine, RuleLine};
 use super::{BodyFile, Promotion};
-use crate::collection::{Change, Collection, EndPolicy, ResponseSpec, Scenario, Stub, StubKey};
+use crate::collection::{Change, Collection, EndPolicy, PATH_STUBS, ResponseSpec, Scenario, Stub, StubFile, StubKey};
 use crate::model::Origin;
 
 /// More patterns are not proposed at a time.
@@ -29,10 +31,12 @@ pub struct Proposal {
 /// that were found.
 pub fn ask(base: Option<&Collection>, prepared: &Collection, promotion: &mut Promotion) {
     let Promotion { collection, bodies, report, proposals, .. } = promotion;
+    let old: HashMap<&str, &StubFile> = prepared.stubs.iter().map(|file| (&*file.path, file)).collect();
+    let new: HashMap<String, usize> =
+        collection.stubs.iter().enumerate().map(|(at, file)| (file.path.clone(), at)).collect();
     for line in &mut report.stubs {
-        let old = prepared.stubs.iter().find(|file| file.path == line.file);
-        let new = collection.stubs.iter_mut().find(|file| file.path == line.file);
-        let (Some(old), Some(new)) = (old, new) else { continue };
+        let (Some(old), Some(at)) = (old.get(&*line.file), new.get(&line.file)) else { continue };
+        let new = &mut collection.stubs[*at];
         let key = StubKey::of(&new.stub);
         for told in line.scenarios.iter_mut().filter(|told| told.change == Became::Changed) {
             let is_it = |scenario: &&Scenario| scenario.name == told.name;
@@ -72,10 +76,11 @@ pub fn ask(base: Option<&Collection>, prepared: &Collection, promotion: &mut Pro
 
 /// The rules that the promotion is not sure of, as proposals for the stubs of `collection`.
 pub(super) fn doubtful(rules: &[RuleLine], collection: &Collection) -> Vec<Proposal> {
+    let stubs = Stubs::of(collection);
     let proposal = |line: &RuleLine| {
         let stub = match &line.key {
             None => None,
-            Some((origin, method, path)) => Some(StubKey::of(stub(collection, origin, method, path)?)),
+            Some((origin, method, path)) => Some(StubKey::of(stubs.find(origin, method, path)?)),
         };
         Some(Proposal {
             change: Change::AddRule { stub, rule: line.rule.clone() },
@@ -90,15 +95,26 @@ pub(super) fn doubtful(rules: &[RuleLine], collection: &Collection) -> Vec<Propo
 
 /// The patterns that the promotion is not sure of, as proposals for the stubs of `collection`; what was refused is left out.
 pub(super) fn paths(lines: &[PathLine], collection: &Collection) -> Vec<Proposal> {
+    let stubs = Stubs::of(collection);
     let proposal = |line: &PathLine| {
-        let stubs = line.from.iter().filter_map(|path| stub(collection, &line.origin, &line.method, path));
-        let stubs: Vec<StubKey> = stubs.map(StubKey::of).collect();
+        let stubs = line.from.iter().filter_map(|path| stubs.find(&line.origin, &line.method, path));
+        let mut stubs: Vec<StubKey> = stubs.map(StubKey::of).collect();
+        let (all, mut evidence) = (stubs.len(), line.evidence.clone());
+        if all > PATH_STUBS {
+            // The same ones each time, so that what waits stays as it is.
+            stubs.sort_by_cached_key(ToString::to_string);
+            stubs.truncate(PATH_STUBS);
+            evidence.push(format!(
+                "{PATH_STUBS} of {all} such stubs are in this change; the others stay as they are, unless they are removed and \
+                 promoted again after it was accepted"
+            ));
+        }
+        let is_open = !stubs.is_empty();
         let change = Change::SetPath { stubs, path: line.path.clone() };
-        let is_open = matches!(&change, Change::SetPath { stubs, .. } if !stubs.is_empty());
         (is_open && !change.is_refused(collection)).then(|| Proposal {
             change,
             why: line.why.clone(),
-            evidence: line.evidence.clone(),
+            evidence,
             confidence: line.confidence,
             bodies: Vec::new(),
         })
@@ -106,15 +122,26 @@ pub(super) fn paths(lines: &[PathLine], collection: &Collection) -> Vec<Proposal
     lines.iter().filter_map(proposal).take(PATHS).collect()
 }
 
-/// The stub of an endpoint as the survey knows it.
-fn stub<'c>(collection: &'c Collection, origin: &str, method: &str, path: &str) -> Option<&'c Stub> {
-    let parsed = origin.parse::<Origin>().ok();
-    let is_it = |stub: &&Stub| {
-        let is_origin =
-            || stub.origin.to_string() == origin || parsed.as_ref().is_some_and(|origin| stub.origin.matches(origin));
-        stub.method == method && stub.path.as_str() == path && is_origin()
-    };
-    collection.stubs.iter().map(|file| &*file.stub).find(is_it)
+/// The stubs of a collection, to be found as the survey knows them.
+struct Stubs<'c>(HashMap<(&'c str, &'c str), Vec<&'c Stub>>);
+
+impl<'c> Stubs<'c> {
+    fn of(collection: &'c Collection) -> Self {
+        let mut by_path: HashMap<_, Vec<&Stub>> = HashMap::new();
+        for file in &collection.stubs {
+            by_path.entry((&*file.stub.method, file.stub.path.as_str())).or_default().push(&file.stub);
+        }
+        Stubs(by_path)
+    }
+
+    /// The stub of an endpoint.
+    fn find(&self, origin: &str, method: &str, path: &str) -> Option<&'c Stub> {
+        let parsed = origin.parse::<Origin>().ok();
+        let is_it = |stub: &&Stub| {
+            stub.origin.to_string() == origin || parsed.as_ref().is_some_and(|origin| stub.origin.matches(origin))
+        };
+        self.0.get(&(method, path))?.iter().copied().find(is_it)
+    }
 }
 
 fn answer(stub: StubKey, recorded: Scenario) -> Change {

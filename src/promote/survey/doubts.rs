@@ -234,7 +234,7 @@ fn is_telling(level: &Level<'_>, child: &Child, member: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{again, json, paths, promoted};
-    use crate::collection::Change;
+    use crate::collection::{Change, PATH_STUBS, StubKey};
     use crate::promote::{Confidence, Promotion, Recorded};
 
     /// The patterns that wait, in short.
@@ -281,6 +281,41 @@ mod tests {
                 "2 stubs become one, /items/{item_id}/tags: numbers in one place, whose answers say too little to be compared",
             ],
         );
+    }
+
+    #[test]
+    fn a_question_speaks_of_so_many_stubs_at_most() {
+        let all = PATH_STUBS as u64 + 10;
+        let traffic: Vec<_> =
+            (1..=all).map(|number| json(number, "GET", &format!("/items/{number}/tags"), 200, "[]")).collect();
+        let spoken = |promotion: &Promotion| -> Vec<StubKey> {
+            let [proposal] = &promotion.proposals[..] else { panic!("{:?}", proposed(promotion)) };
+            let Change::SetPath { stubs, .. } = &proposal.change else { panic!("{:?}", proposal.change) };
+            stubs.clone()
+        };
+        let first = promoted(&traffic);
+        let stubs = spoken(&first);
+        assert_eq!(stubs.len(), PATH_STUBS);
+        let told = first.proposals[0].evidence.last().unwrap();
+        assert!(told.starts_with("1000 of 1010 such stubs are in this change"), "{told}");
+        let same = again(&first, traffic.iter().rev().cloned().collect());
+        assert_eq!(spoken(&same), stubs, "the same each time");
+        // What waits takes no more in than that either.
+        let other = |number| format!("GET https://api.test/items/x{number}/tags").parse().unwrap();
+        let path = "/items/{item_id}/tags".parse().unwrap();
+        let mut older = Change::SetPath { stubs: (0..PATH_STUBS).map(other).collect(), path };
+        older.absorb(&first.proposals[0].change);
+        let Change::SetPath { stubs, .. } = older else { panic!() };
+        assert_eq!(stubs.len(), PATH_STUBS);
+        // Accepted; the others become part of it as the question says.
+        let mut accepted = first.clone();
+        assert_eq!(first.proposals[0].change.apply(&mut accepted.collection), Ok(true));
+        assert_eq!(accepted.collection.stubs.len(), 11);
+        assert!(!again(&accepted, traffic.clone()).changed);
+        accepted.collection.stubs.retain(|file| file.stub.path.captures().next().is_some());
+        let second = again(&accepted, traffic);
+        let [whole] = &second.collection.stubs[..] else { panic!("one stub") };
+        assert_eq!(whole.stub.scenarios.len() as u64, all);
     }
 
     #[test]
