@@ -1,6 +1,8 @@
 //! `--report FORMAT=FILE`
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::cli::exit::CliError;
 use crate::report::receipt::{Limits, Receipt};
@@ -39,15 +41,13 @@ impl Report {
         Ok(Report { format, path: path.into() })
     }
 
-    /// Whether its file can be written. It is left as it is, and what is no plain file, such as a pipe, is not touched.
+    /// Whether its file can be written. What is there stays as it is, and what is no plain file, such as a pipe, is not
+    /// touched.
     pub(super) fn can_be_written(&self) -> Result<(), CliError> {
-        let is_there = self.path.exists();
-        if is_there && !self.path.is_file() && !self.path.is_dir() {
+        if self.path.exists() && !self.path.is_file() && !self.path.is_dir() {
             return Ok(());
         }
-        let opened = std::fs::OpenOptions::new().append(true).create(true).open(&self.path);
-        let left = opened.and_then(|_| if is_there { Ok(()) } else { std::fs::remove_file(&self.path) });
-        left.map_err(|error| {
+        probe(&self.path).map_err(|error| {
             CliError::usage(format!("`--report`: {} cannot be written: {error}", self.path.display()))
                 .hint("name a file in a folder that is there and may be written")
         })
@@ -66,9 +66,41 @@ impl Report {
     }
 }
 
+/// Opens a file for writing. It goes again only where this made it: a file of another process is none of ours, and of
+/// a symbolic link that leads nowhere yet the file that it names is made, and stays.
+fn probe(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().append(true).create(true).open(path).map(drop)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_whether_a_file_can_be_written_leaves_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = |name: &str| Report { format: Format::Json, path: folder.path().join(name) };
+        std::fs::create_dir(folder.path().join("art")).unwrap();
+        std::fs::write(folder.path().join("old.json"), "old").unwrap();
+        std::os::unix::fs::symlink("art/r.json", folder.path().join("link.json")).unwrap();
+        for name in ["new.json", "old.json", "link.json"] {
+            report(name).can_be_written().unwrap();
+        }
+        assert!(!folder.path().join("new.json").exists(), "a file that only the look had made");
+        assert_eq!(std::fs::read_to_string(folder.path().join("old.json")).unwrap(), "old");
+        report("link.json").write(&Receipt::default(), &Limits::default()).unwrap();
+        assert!(folder.path().join("link.json").is_symlink(), "the link was replaced by a file");
+        assert!(std::fs::read_to_string(folder.path().join("art/r.json")).unwrap().contains("served"));
+        for name in ["art", "none/r.json"] {
+            assert!(report(name).can_be_written().is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn formats_are_named() {
