@@ -144,6 +144,8 @@ pub struct Chosen<'a> {
     pub label: &'a Arc<str>,
     /// The step of its sequence, from 1; `None` where there is only one.
     pub step: Option<u32>,
+    /// That it answered changes what later calls get: its sequence counts, or it leads to a named state.
+    pub moves: bool,
     /// How well it matched.
     pub evaluation: Evaluation,
     /// What of the request is a secret, if anything.
@@ -328,6 +330,7 @@ impl Engine {
                     ready: &slot.steps[step],
                     label: &slot.label,
                     step: (slot.steps.len() > 1).then(|| u32::try_from(step + 1).unwrap_or(u32::MAX)),
+                    moves: slot.sequence.counts() || slot.leads_to().is_some(),
                     evaluation,
                     secrets: slot.secrets.as_deref(),
                     ranked,
@@ -380,10 +383,15 @@ impl Engine {
 }
 
 impl Slot {
+    /// The thing whose named state its answer changes, and that state.
+    fn leads_to(&self) -> Option<(&Thing, &Arc<str>)> {
+        self.gate.as_ref().and_then(|gate| Some((&gate.thing, gate.next.as_ref()?)))
+    }
+
     /// Counts a call that it answers, changes what the answer changes, and tells the step that answers.
     fn advance(&self, collection: usize, evaluation: &Evaluation, step: &Step<'_, '_>) -> usize {
         self.counters.served.fetch_add(1, Ordering::Relaxed);
-        let next = self.gate.as_ref().and_then(|gate| Some((&gate.thing, gate.next.as_ref()?)));
+        let next = self.leads_to();
         let mut fresh = evaluation.fresh_values().filter(|_| !evaluation.by_default).peekable();
         if !self.sequence.counts() && next.is_none() && fresh.peek().is_none() {
             return 0;

@@ -54,7 +54,8 @@ pub struct ServeOptions {
     pub cors: bool,
     /// The call log has the requests of exact hits, too.
     pub keep_requests: bool,
-    /// The call log leaves out exact hits; the receipt counts them all the same.
+    /// The call log leaves out exact hits that change nothing for later calls; the receipt counts them all the same. What
+    /// a call found can be told from the log only if the others are in it.
     pub skip_exact: bool,
 }
 
@@ -434,7 +435,7 @@ impl Serve {
         let exact = evaluation.is_exact();
         if exact {
             self.tally.exact();
-            if self.options.skip_exact {
+            if self.options.skip_exact && !chosen.moves {
                 return;
             }
         } else {

@@ -168,6 +168,31 @@ fn one_cursor_for_the_whole_server_unless_said_otherwise() {
 }
 
 #[test]
+fn a_log_without_exact_hits_has_those_that_moved_something_on() {
+    let retake = Retake::new();
+    shop(&retake);
+    let server = retake.replay(&["shop", "--call-log", "misses"]);
+    let mut client = Client::to(&server).unwrap();
+    for path in ["/plain", "/once", "/once"] {
+        client.get(path, "api.test").unwrap();
+    }
+    for (method, path) in [("POST", "/cart"), ("GET", "/cart"), ("DELETE", "/cart"), ("DELETE", "/cart")] {
+        client.send(format!("{method} {path} HTTP/1.1\r\nHost: api.test\r\n\r\n").as_bytes()).unwrap();
+        client.answer(method).unwrap();
+    }
+    drop(client);
+    server.stop();
+    let calls = retake.json(&["calls", "list", "--all", "--sort", "oldest", "--json"]);
+    let logged: Vec<_> = calls.iter().map(|call| (call["call"].as_u64().unwrap(), &call["result"])).collect();
+    let [exact, miss] = [json!("exact"), json!("miss")];
+    assert_eq!(logged, [(2, &exact), (3, &miss), (4, &exact), (6, &exact), (7, &miss)], "{calls:?}");
+    for (call, words) in [("call:3", "used up"), ("call:7", "wrong state")] {
+        let explained = retake.run(&["explain", "shop", call]);
+        assert!(explained.code == 3 && explained.stdout.contains(words), "{words}: {explained}");
+    }
+}
+
+#[test]
 fn a_cursor_by_field_user_path_and_port() {
     let retake = Retake::new();
     shop(&retake);

@@ -221,7 +221,8 @@ pub struct ReplayArgs {
     /// Say in fields of every answer how it was chosen
     #[arg(long)]
     pub explain_headers: bool,
-    /// What the call log has: all calls, the requests of exact hits too, or only calls that were no exact hit
+    /// What the call log has: all calls, the requests of exact hits too, or no exact hits but those that
+    /// moved a sequence or a named state on
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub call_log: CallLogArg,
     /// A command to run with every proxy and trust variable set
@@ -247,7 +248,7 @@ pub enum CallLogArg {
     All,
     /// Every call, and the requests of exact hits as they came
     Full,
-    /// Misses, inexact hits, and what failed
+    /// Misses, inexact hits, what failed, and exact hits on which later answers depend
     Misses,
 }
 
