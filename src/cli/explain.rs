@@ -15,6 +15,7 @@ use super::output::Printer;
 use super::replay::profile;
 use super::select;
 use crate::app::replay::names_of;
+use crate::collection::Labels;
 use crate::matching::{Call, Index, Source, Steering, Target};
 use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
@@ -104,12 +105,15 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<(Call, Pa
     let root = std::path::absolute(&loaded.root).unwrap_or_else(|_| loaded.root.clone());
     let at = run.info.collections.iter().position(|folder| *folder == root);
     let name = at.map(|at| names_of(&run.info.collections).swap_remove(at));
+    let labels = Labels::new(&loaded.collection);
+    let is_own =
+        |label: &&str| label.split_once(": ").is_some_and(|(collection, _)| Some(collection) == name.as_deref());
     let past = RefCell::new(Past::new(&loaded.collection));
     let tell = |call: &CallRecord| {
         if call.call < number && call.cursor == record.cursor {
-            let label = call.scenario.as_deref().and_then(|label| label.split_once(": "));
-            let own = label.filter(|(collection, _)| Some(*collection) == name.as_deref());
-            own.into_iter().for_each(|(_, label)| past.borrow_mut().answered(label));
+            let label = call.scenario.as_deref().filter(is_own);
+            let answered = label.and_then(|label| answerer(loaded, &labels, label, call));
+            answered.into_iter().for_each(|(stub, scenario)| past.borrow_mut().answered(stub, scenario));
         }
         false
     };
@@ -122,7 +126,7 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<(Call, Pa
             let message = format!("`{named}` was answered by `{label}`, which this collection does not have");
             CliError::usage(message).hint("name the collection that was replayed, or write METHOD URL")
         };
-        return answered(loaded, label, &record).ok_or_else(gone)?.map(with_past);
+        return answered(loaded, &labels, label, &record).ok_or_else(gone)?.map(with_past);
     }
     again(&record).map(with_past).map_err(|reason| {
         CliError::usage(format!("`{named}` cannot be matched again: {reason}")).hint("write METHOD URL, then -H and -d")
@@ -130,21 +134,33 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<(Call, Pa
 }
 
 /// The call of an exact hit: the log keeps no request of it, since it is the scenario's own.
-pub(super) fn answered(loaded: &Loaded, label: &str, record: &CallRecord) -> Option<Result<Call, CliError>> {
-    let (_, wanted) = label.split_once(": ")?;
-    let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
-    let scenarios = stubs.flat_map(|stub| stub.scenarios.iter().map(move |scenario| (stub, scenario)));
+pub(super) fn answered(
+    loaded: &Loaded,
+    labels: &Labels,
+    label: &str,
+    record: &CallRecord,
+) -> Option<Result<Call, CliError>> {
+    let (stub, scenario) = answerer(loaded, labels, label, record)?;
     let (target, _) = split(&record.url).ok()?;
-    // A label may have no origin, and two origins may serve the same path. The scheme of a plain call does not count.
-    let (stub, scenario) = scenarios
-        .filter(|(stub, scenario)| [false, true].iter().any(|&several| stub.label(scenario, several) == wanted))
-        .filter(|(stub, _)| match &target {
-            Target::Origin(origin) => stub.origin.matches_authority(&origin.authority),
-            _ => true,
-        })
-        .min_by_key(|(stub, _)| !matches!(&target, Target::Origin(origin) if stub.origin.matches(origin)))?;
+    let stub = &loaded.collection.stubs[stub].stub;
     let steering = steering(record);
-    Some(own_request(loaded, stub, scenario).map(|call| Call { target, steering, at: record.at, ..call }))
+    let own = own_request(loaded, stub, &stub.scenarios[scenario]);
+    Some(own.map(|call| Call { target, steering, at: record.at, ..call }))
+}
+
+/// The scenario of a label that answered this call: stub and scenario, by position. A label may have no origin, and two
+/// origins may serve the same path. The scheme of a plain call does not count.
+pub(super) fn answerer(loaded: &Loaded, labels: &Labels, label: &str, record: &CallRecord) -> Option<(usize, usize)> {
+    let (_, wanted) = label.split_once(": ")?;
+    let (target, _) = split(&record.url).ok()?;
+    let origin = |&(stub, _): &(usize, usize)| &loaded.collection.stubs[stub].stub.origin;
+    let mut places = labels.places(wanted).iter().copied();
+    match &target {
+        Target::Origin(called) => places
+            .filter(|place| origin(place).matches_authority(&called.authority))
+            .min_by_key(|place| !origin(place).matches(called)),
+        _ => places.next(),
+    }
 }
 
 /// What a logged call asked of the mock.
@@ -331,12 +347,13 @@ mod tests {
             }))
             .unwrap()
         };
-        let call = answered(&loaded, "c: GET /x#ok", &record("https://a.test/x?y=1")).unwrap().unwrap();
+        let labels = Labels::new(&loaded.collection);
+        let call = answered(&loaded, &labels, "c: GET /x#ok", &record("https://a.test/x?y=1")).unwrap().unwrap();
         assert_eq!(call.steering.code.as_deref(), Some("200"));
         assert_eq!((&*call.method, &*call.path, call.query.as_deref()), ("GET", "/x", Some("y=1")));
-        assert!(answered(&loaded, "c: GET /x#gone", &record("/x")).is_none());
+        assert!(answered(&loaded, &labels, "c: GET /x#gone", &record("/x")).is_none());
         assert!(
-            answered(&loaded, "c: GET /x#ok", &record("https://b.test/x")).is_none(),
+            answered(&loaded, &labels, "c: GET /x#ok", &record("https://b.test/x")).is_none(),
             "another origin has the same path"
         );
         std::fs::remove_dir_all(&root).unwrap();

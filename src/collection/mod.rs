@@ -12,6 +12,7 @@ mod copying;
 mod example;
 mod generated;
 mod key;
+mod labels;
 pub mod locate;
 pub mod manifest;
 pub mod matcher;
@@ -40,6 +41,7 @@ pub use check::Problem;
 pub use copying::answers_of;
 pub use generated::Generated;
 pub use key::{BadStubKey, StubKey};
+pub use labels::Labels;
 pub use manifest::{
     AccessKey, Manifest, OnMiss, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings,
 };

@@ -11,7 +11,6 @@ use crate::matching::{ScenarioRef, State};
 #[derive(Debug, Default)]
 pub struct Past {
     scenarios: HashMap<ScenarioRef, Stateful>,
-    by_label: HashMap<String, ScenarioRef>,
     /// By the thing whose state it is.
     states: HashMap<String, String>,
 }
@@ -38,9 +37,6 @@ impl Past {
                     continue;
                 }
                 let place = ScenarioRef { collection: 0, stub: stub_at, scenario: at };
-                for several_origins in [false, true] {
-                    past.by_label.insert(file.stub.label(scenario, several_origins), place);
-                }
                 let thing = state.map(|state| state.thing().to_owned()).unwrap_or_default();
                 let requires = state.and_then(|state| state.requires.clone());
                 let next = state.and_then(|state| state.next.clone());
@@ -50,10 +46,9 @@ impl Past {
         past
     }
 
-    /// A call was answered by the scenario of this label, which has no collection before it.
-    pub fn answered(&mut self, label: &str) {
-        let place = self.by_label.get(label);
-        if let Some(scenario) = place.and_then(|place| self.scenarios.get_mut(place)) {
+    /// A call was answered by this scenario of this stub, by position.
+    pub fn answered(&mut self, stub: usize, scenario: usize) {
+        if let Some(scenario) = self.scenarios.get_mut(&ScenarioRef { collection: 0, stub, scenario }) {
             scenario.served += 1;
             if let Some(next) = &scenario.next {
                 self.states.insert(scenario.thing.clone(), next.clone());

@@ -1,14 +1,15 @@
 //! Request and answer of a logged call. Of an exact hit the log keeps neither: both are the scenario's.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::app::replay::folder_of;
 use crate::cli::args::IncludeArg;
-use crate::cli::explain::answered;
+use crate::cli::explain::{answered, answerer};
 use crate::cli::output::Printer;
-use crate::collection::{ResponseSpec, Scenario, Stub};
+use crate::collection::{Labels, ResponseSpec, Scenario, Stub};
 use crate::report::terminal::{clean, clean_lines};
 use crate::store::collections::{self, Loaded};
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunInfo};
@@ -92,7 +93,13 @@ pub(super) struct Whole<'r> {
     run: &'r RunInfo,
     include: Include,
     /// By name, as their files are now; none for those that cannot be read.
-    collections: HashMap<String, Option<Loaded>>,
+    collections: HashMap<String, Option<Served>>,
+}
+
+/// A collection, and its scenarios by what the log calls them: calls may be as many as scenarios.
+struct Served {
+    loaded: Loaded,
+    labels: Labels,
 }
 
 /// What there is of a call.
@@ -118,11 +125,11 @@ impl<'r> Whole<'r> {
         let served = label.filter(|_| wanted).and_then(|label| Some((self.served(label)?, label)));
         let response = served.filter(|_| include.response.any());
         let own = served.filter(|_| exact && call.request.is_none());
-        let request = call.request.clone().or_else(|| own.and_then(|(loaded, label)| request(loaded, label, call)));
+        let request = call.request.clone().or_else(|| own.and_then(|(served, label)| request(served, label, call)));
         Messages {
             request: request.filter(|_| include.request.any()),
             as_scenario: call.request.is_none(),
-            response: response.and_then(|(loaded, label)| response_of(loaded, label, call)),
+            response: response.and_then(|(served, label)| response_of(served, label, call)),
             include,
         }
     }
@@ -130,12 +137,12 @@ impl<'r> Whole<'r> {
     /// What to say of an exact hit: what was shown as its request and answer, and may have been otherwise.
     pub(super) fn of_exact(&mut self, call: &CallRecord) -> &'static str {
         let label = call.scenario.as_deref().and_then(|label| Some((label, label.split_once(": ")?.1)));
-        let Some((label, wanted)) = label.filter(|(_, wanted)| !wanted.starts_with(SERVER_STUB)) else {
+        let Some((label, _)) = label.filter(|(_, wanted)| !wanted.starts_with(SERVER_STUB)) else {
             return "nothing was compared: this answers whatever is asked";
         };
-        let found = self.served(label).and_then(|loaded| Some((loaded, scenario_of(loaded, wanted)?)));
-        let is_strict = found.is_some_and(|(loaded, (stub, scenario))| {
-            let mut rules = loaded.collection.manifest.rules.iter().chain(&stub.rules);
+        let found = self.served(label).and_then(|served| Some((served, served.scenario(label, call)?)));
+        let is_strict = found.is_some_and(|(served, (stub, scenario))| {
+            let mut rules = served.loaded.collection.manifest.rules.iter().chain(&stub.rules);
             let as_recorded =
                 scenario.request.matchers.is_empty() && scenario.steps().iter().all(|step| !step.template);
             as_recorded && rules.all(|rule| rule.off)
@@ -155,11 +162,26 @@ impl<'r> Whole<'r> {
     }
 
     /// The collection of a label.
-    fn served(&mut self, label: &str) -> Option<&Loaded> {
+    fn served(&mut self, label: &str) -> Option<&Served> {
         let (name, _) = label.split_once(": ")?;
         let folder = folder_of(&self.run.collections, name)?;
-        let loaded = self.collections.entry(name.to_owned()).or_insert_with(|| collections::load(folder).ok());
-        loaded.as_ref()
+        let served = self.collections.entry(name.to_owned()).or_insert_with(|| Served::load(folder));
+        served.as_ref()
+    }
+}
+
+impl Served {
+    fn load(folder: &Path) -> Option<Served> {
+        let loaded = collections::load(folder).ok()?;
+        let labels = Labels::new(&loaded.collection);
+        Some(Served { loaded, labels })
+    }
+
+    /// The scenario that answered a call.
+    fn scenario(&self, label: &str, call: &CallRecord) -> Option<(&Stub, &Scenario)> {
+        let (stub, scenario) = answerer(&self.loaded, &self.labels, label, call)?;
+        let stub = &self.loaded.collection.stubs[stub].stub;
+        Some((stub, &stub.scenarios[scenario]))
     }
 }
 
@@ -198,22 +220,15 @@ impl Messages {
 }
 
 /// The request of an exact hit.
-fn request(loaded: &Loaded, label: &str, call: &CallRecord) -> Option<LoggedRequest> {
-    let own = answered(loaded, label, call)?.ok()?;
+fn request(served: &Served, label: &str, call: &CallRecord) -> Option<LoggedRequest> {
+    let own = answered(&served.loaded, &served.labels, label, call)?.ok()?;
     let fields = own.fields.iter().map(|field| (field.name.clone(), field.text().into_owned())).collect();
     Some(LoggedRequest { fields, body: text(&own.body), body_bytes: own.body.len() as u64 })
 }
 
-/// The scenario of a label that has no collection before it.
-fn scenario_of<'l>(loaded: &'l Loaded, wanted: &str) -> Option<(&'l Stub, &'l Scenario)> {
-    let stubs = loaded.collection.stubs.iter().map(|file| &file.stub);
-    stubs
-        .flat_map(|stub| stub.scenarios.iter().map(move |scenario| (&**stub, scenario)))
-        .find(|(stub, scenario)| [false, true].iter().any(|several| stub.label(scenario, *several) == wanted))
-}
-
 /// The answer of a scenario or server stub.
-fn response_of(loaded: &Loaded, label: &str, call: &CallRecord) -> Option<LoggedRequest> {
+fn response_of(served: &Served, label: &str, call: &CallRecord) -> Option<LoggedRequest> {
+    let loaded = &served.loaded;
     let (_, wanted) = label.split_once(": ")?;
     let spec = match wanted.strip_prefix(SERVER_STUB) {
         Some(name) => {
@@ -224,7 +239,7 @@ fn response_of(loaded: &Loaded, label: &str, call: &CallRecord) -> Option<Logged
         }
         None => {
             let step = usize::try_from(call.step.unwrap_or(1)).ok()?.checked_sub(1)?;
-            scenario_of(loaded, wanted)?.1.steps().get(step)?.clone()
+            served.scenario(label, call)?.1.steps().get(step)?.clone()
         }
     };
     let body = spec.body.as_ref().map(|body| loaded.body(body)).transpose().ok()?.unwrap_or_default();
