@@ -70,7 +70,7 @@ pub fn manifest(manifest: &Manifest) -> Vec<Problem> {
         faults.add(&top.key("name"), "`name` is empty");
     }
     for (at, origin) in manifest.origins.iter().enumerate() {
-        if manifest.origins[..at].iter().any(|earlier| is_one_origin(earlier, origin)) {
+        if manifest.origins[..at].iter().any(|earlier| earlier.is_one_with(origin)) {
             faults.add(&top.key("origins").index(at), format!("the origin {origin} stands twice"));
         }
     }
@@ -155,11 +155,11 @@ pub fn pending(pending: &Pending, path: &str) -> Vec<Problem> {
 pub fn together(manifest: &Manifest, stubs: &[StubFile]) -> Vec<(usize, Problem)> {
     let mut found = Vec::new();
     let mut seen: HashMap<(&str, OriginPattern, &[super::SegmentPattern]), &str> = HashMap::with_capacity(stubs.len());
-    let origins: Vec<OriginPattern> = manifest.origins.iter().map(canonical).collect();
+    let origins: Vec<OriginPattern> = manifest.origins.iter().map(OriginPattern::canonical).collect();
     unreachable_states(stubs, &mut found);
     for (at, file) in stubs.iter().enumerate() {
         let stub = &file.stub;
-        let origin = canonical(&stub.origin);
+        let origin = stub.origin.canonical();
         if !origins.contains(&origin) {
             found.push((at, unlisted_origin(manifest, &stub.origin)));
         }
@@ -354,16 +354,6 @@ fn responses<'a>(scenario: &'a Scenario, place: &Place) -> Vec<(Place, &'a Respo
     let single = scenario.response.iter().map(|response| (place.key("response"), &**response));
     let steps = scenario.responses.iter().enumerate();
     single.chain(steps.map(|(at, response)| (place.key("responses").index(at), response))).collect()
-}
-
-/// One spelling for the hosts that are one: loopback names and addresses.
-fn canonical(origin: &OriginPattern) -> OriginPattern {
-    let host = if origin.is_loopback() { "localhost".to_owned() } else { origin.host.clone() };
-    OriginPattern { host, ..origin.clone() }
-}
-
-fn is_one_origin(one: &OriginPattern, other: &OriginPattern) -> bool {
-    canonical(one) == canonical(other)
 }
 
 /// Whether `method` is one of RFC 9110 or RFC 5789.

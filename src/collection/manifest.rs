@@ -309,6 +309,17 @@ impl OriginPattern {
         port && (self.host == authority.host() || (self.is_loopback() && authority.is_loopback()))
     }
 
+    /// The origin as it is compared with others: loopback hosts are one host.
+    pub fn canonical(&self) -> OriginPattern {
+        let host = if self.is_loopback() { "localhost".to_owned() } else { self.host.clone() };
+        OriginPattern { host, ..self.clone() }
+    }
+
+    /// Whether both mean the same.
+    pub fn is_one_with(&self, other: &OriginPattern) -> bool {
+        self.canonical() == other.canonical()
+    }
+
     /// Whether the host is a loopback name or address.
     pub fn is_loopback(&self) -> bool {
         Authority::new(&self.host, 0).is_loopback()

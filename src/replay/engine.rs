@@ -14,6 +14,7 @@ use super::cursor::{Cursors, Step, Thing};
 use super::ready::{Ready, ReadyError};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
+use super::tally::ScenarioName;
 use crate::collection::{
     BodySpec, Collection, OnMiss, OriginPattern, Profile, ResponseSpec, START, Scenario, ServerStub, StateSpec, Stub,
     answers_of,
@@ -136,11 +137,11 @@ pub enum Answered<'a> {
 
 /// The scenario that answers a call.
 pub struct Chosen<'a> {
-    /// The collection, by position.
-    pub collection: usize,
+    /// Where the scenario is.
+    pub at: ScenarioRef,
     /// The answer, ready to send.
     pub ready: &'a Ready,
-    /// The scenario: `github: GET /users/{login}#octocat`.
+    /// What it is called: `github: GET /users/{login}#octocat`.
     pub label: &'a Arc<str>,
     /// The step of its sequence, from 1; `None` where there is only one.
     pub step: Option<u32>,
@@ -237,14 +238,25 @@ impl Engine {
         all
     }
 
-    /// What scenarios were called in `before`, and are called now: those of which that is another.
-    pub(super) fn renamed(&self, before: &Engine) -> HashMap<String, String> {
-        let now = self.by_key();
-        let renamed = before.by_key().into_iter().filter_map(|(key, slot)| {
-            let label = &now.get(&key)?.label;
-            (*label != slot.label).then(|| (slot.label.to_string(), label.to_string()))
-        });
-        renamed.collect()
+    /// What the scenario that was chosen is called, now and after edits.
+    pub(super) fn name_of(&self, chosen: &Chosen<'_>) -> ScenarioName {
+        let at = chosen.at;
+        let (source, stub, scenario) = (self.index.source(at), &self.index.stub(at).stub, self.index.scenario(at));
+        ScenarioName {
+            collection: at.collection,
+            origin: stub.origin.clone(),
+            with_origin: key(&source.name, stub, scenario),
+            without_origin: label(&source.name, stub, scenario, false),
+        }
+    }
+
+    /// What a scenario is called as the files are now. One whose origin is gone keeps its own.
+    pub(super) fn shown<'n>(&self, name: &'n ScenarioName) -> &'n str {
+        let source = self.index.sources().nth(name.collection);
+        match source.map(|source| source.collection.manifest.origins.as_slice()) {
+            Some([only]) if only.is_one_with(&name.origin) => &name.without_origin,
+            _ => &name.with_origin,
+        }
     }
 
     /// Who may call.
@@ -326,7 +338,7 @@ impl Engine {
                 let slot = self.slot(at);
                 let step = slot.advance(at.collection, &evaluation, &view.step);
                 Answered::Hit(Chosen {
-                    collection: at.collection,
+                    at,
                     ready: &slot.steps[step],
                     label: &slot.label,
                     step: (slot.steps.len() > 1).then(|| u32::try_from(step + 1).unwrap_or(u32::MAX)),
@@ -449,7 +461,11 @@ fn source(name: String, given: String, loaded: Loaded) -> Source {
 
 /// What a scenario is known by for as long as a replay runs: its label with the origin.
 fn key(collection: &str, stub: &Stub, scenario: &Scenario) -> String {
-    format!("{collection}: {}", stub.label(scenario, true))
+    label(collection, stub, scenario, true)
+}
+
+fn label(collection: &str, stub: &Stub, scenario: &Scenario, several_origins: bool) -> String {
+    format!("{collection}: {}", stub.label(scenario, several_origins))
 }
 
 /// Leaves of the answers the first status, which matching asks for, and how many there are, which reports tell. What is
@@ -520,7 +536,7 @@ impl Making<'_> {
     ) -> Result<Slot, EngineError> {
         let scenario = &stub.scenarios[at];
         let several_origins = loaded.collection.manifest.origins.len() > 1;
-        let label: Arc<str> = format!("{name}: {}", stub.label(scenario, several_origins)).into();
+        let label: Arc<str> = label(name, stub, scenario, several_origins).into();
         let body_error = |source| EngineError::Body { scenario: Arc::clone(&label), source };
         if let Some(file) = scenario.request.body.as_ref().filter(|body| body.file.is_some()) {
             self.hasher.update(&loaded.body(file).map_err(body_error)?);

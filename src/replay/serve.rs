@@ -188,9 +188,7 @@ impl Serve {
 
     /// Serves from another engine. Calls in progress end with the one that they began with.
     pub(super) fn replace(&self, engine: Engine) {
-        let renamed = engine.renamed(&self.engine());
         self.served.store(Arc::new(Served::new(engine, &self.ports)));
-        self.tally.rename(&renamed);
         let mut edits = self.lock_edits();
         edits.taken += 1;
         edits.last = Some(Timestamp::now());
@@ -247,7 +245,7 @@ impl Serve {
     /// What the run came to so far.
     pub fn receipt(&self) -> Receipt {
         let engine = self.engine();
-        let (misses, inexact_hits, groups_left_out) = self.tally.grouped();
+        let (misses, inexact_hits, groups_left_out) = self.tally.grouped(|name| engine.shown(name));
         Receipt {
             run: self.run.clone(),
             collections: engine.names().to_vec(),
@@ -343,7 +341,7 @@ impl Serve {
         let headers = &arrived.head.headers;
         let accept_encoding = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         let mut response = served.hit(chosen.ready, asked(arrived, accept_encoding), &call, reading.base.as_ref());
-        if self.allows_pages(&served.engine, Some(chosen.collection)) {
+        if self.allows_pages(&served.engine, Some(chosen.at.collection)) {
             cors::allow(headers, &mut response);
         }
         let differences = if chosen.evaluation.is_exact() { Vec::new() } else { differences(&chosen.evaluation) };
@@ -351,7 +349,7 @@ impl Serve {
         for (name, text) in explain::fields(served.engine.index(), &call, served.engine.profile(), &chosen.ranked) {
             response.headers_mut().insert(name, value(&text));
         }
-        self.log_hit(reading, call, &chosen, differences, response.status().as_u16());
+        self.log_hit(&served.engine, reading, call, &chosen, differences, response.status().as_u16());
         response
     }
 
@@ -425,6 +423,7 @@ impl Serve {
 
     fn log_hit(
         &self,
+        engine: &Engine,
         reading: Reading,
         call: matching::Call,
         chosen: &Chosen<'_>,
@@ -439,7 +438,7 @@ impl Serve {
                 return;
             }
         } else {
-            self.tally.inexact(reading.number, label, &differences);
+            self.tally.inexact(reading.number, engine.name_of(chosen), &differences);
         }
         let result = if exact { CallResult::Exact } else { CallResult::Inexact };
         let request = (!exact || self.options.keep_requests).then(|| self.logged(&call));

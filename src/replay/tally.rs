@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::collection::OriginPattern;
 use crate::report::receipt::{FirstFix, InexactGroup, MissGroup};
 
 /// How many kinds of misses, and of inexact hits, are told apart. What comes after is counted together.
@@ -23,13 +24,27 @@ pub struct Tally {
     groups: Mutex<Groups>,
 }
 
+/// What a scenario is called. An edit may give its collection a second origin, or take that away, and change which of
+/// its names is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ScenarioName {
+    /// The collection, by position.
+    pub collection: usize,
+    /// The origin of its stub.
+    pub origin: OriginPattern,
+    /// `github: GET https://api.github.com/zen#ok`
+    pub with_origin: String,
+    /// `github: GET /zen#ok`
+    pub without_origin: String,
+}
+
 #[derive(Debug, Default)]
 struct Groups {
     misses: HashMap<(String, String), (u64, u64)>,
     /// Of the first groups, the report of a miss.
     reports: HashMap<(String, String), Told>,
     passed: HashMap<(String, String), (u64, u64)>,
-    inexact: HashMap<(String, Vec<String>), (u64, u64)>,
+    inexact: HashMap<(ScenarioName, Vec<String>), (u64, u64)>,
     left_out: u64,
 }
 
@@ -49,24 +64,11 @@ impl Tally {
     }
 
     /// Counts an inexact hit of `scenario` with these differences.
-    pub fn inexact(&self, call: u64, scenario: &str, differences: &[String]) {
+    pub fn inexact(&self, call: u64, scenario: ScenarioName, differences: &[String]) {
         self.inexact.fetch_add(1, Ordering::Relaxed);
         let mut groups = self.groups();
         let Groups { inexact, left_out, .. } = &mut *groups;
-        count(inexact, left_out, (scenario.to_owned(), differences.to_vec()), call);
-    }
-
-    /// Goes on counting scenarios under other labels, by the one that they had.
-    pub fn rename(&self, labels: &HashMap<String, String>) {
-        if labels.is_empty() {
-            return;
-        }
-        let mut groups = self.groups();
-        for ((scenario, differences), (count, first)) in std::mem::take(&mut groups.inexact) {
-            let label = labels.get(&scenario).cloned().unwrap_or(scenario);
-            let sum = groups.inexact.entry((label, differences)).or_insert((0, first));
-            *sum = (sum.0 + count, sum.1.min(first));
-        }
+        count(inexact, left_out, (scenario, differences.to_vec()), call);
     }
 
     /// Counts a miss at `endpoint` (method and URL without query) for `reason`, with its report where it has one.
@@ -134,8 +136,8 @@ impl Tally {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// The groups, most frequent first, and how many calls are in none.
-    pub fn grouped(&self) -> (Vec<MissGroup>, Vec<InexactGroup>, u64) {
+    /// The groups, most frequent first, and how many calls are in none; `shown` tells the name of a scenario as it is now.
+    pub fn grouped(&self, shown: impl Fn(&ScenarioName) -> &str) -> (Vec<MissGroup>, Vec<InexactGroup>, u64) {
         let groups = self.groups();
         let mut misses = miss_groups(&groups.misses);
         for miss in &mut misses {
@@ -148,7 +150,7 @@ impl Tally {
             .inexact
             .iter()
             .map(|((scenario, differences), &(count, first_call))| InexactGroup {
-                scenario: scenario.clone(),
+                scenario: shown(scenario).to_owned(),
                 differences: differences.clone(),
                 count,
                 first_call,
@@ -206,10 +208,30 @@ mod tests {
                 Some(Told { report: "report".into(), fix: None })
             });
         }
-        let (misses, _, left_out) = tally.grouped();
+        let (misses, _, left_out) = tally.grouped(|name| &name.with_origin);
         assert_eq!((misses[0].count, misses[0].first_call), (5, 1));
         assert_eq!(misses.iter().filter(|miss| miss.report.is_some()).count(), REPORTS);
         assert_eq!((misses.len(), left_out), (GROUPS, 11));
         assert_eq!(tally.missed(), GROUPS as u64 + 15);
+    }
+
+    #[test]
+    fn a_scenario_is_counted_once_whatever_it_is_called_when_its_calls_end() {
+        let tally = Tally::default();
+        let name = |origin: &str| ScenarioName {
+            collection: 0,
+            origin: origin.parse().unwrap(),
+            with_origin: format!("c: GET {origin}/x#ok"),
+            without_origin: "c: GET /x#ok".into(),
+        };
+        for (call, origin) in [(1, "https://a.test"), (2, "https://b.test"), (3, "https://a.test")] {
+            tally.inexact(call, name(origin), &["query: extra".into()]);
+        }
+        let counted = |shown: fn(&ScenarioName) -> &str| -> Vec<(String, u64)> {
+            tally.grouped(shown).1.into_iter().map(|group| (group.scenario, group.count)).collect()
+        };
+        let long = [("c: GET https://a.test/x#ok".to_owned(), 2), ("c: GET https://b.test/x#ok".to_owned(), 1)];
+        assert_eq!(counted(|name| &name.with_origin), long);
+        assert_eq!(counted(|name| &name.without_origin)[0], ("c: GET /x#ok".to_owned(), 2));
     }
 }
