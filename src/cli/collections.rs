@@ -52,6 +52,11 @@ pub(super) fn load_error(settings: &Settings, name: &str, error: LoadError) -> C
     }
 }
 
+/// What to run so that no server stub answers everything any more, for a collection as it was given.
+pub(in crate::cli) fn activate_none(given: &str) -> String {
+    format!("`retake mock activate {} none` ends that", quoted(&clean(given)))
+}
+
 fn missing(settings: &Settings, name: &str, root: &Path) -> CliError {
     let known = collections::names_in(&settings.mocks).unwrap_or_default();
     let error = CliError::usage(format!("there is no collection `{name}`: {} has no collection.json", shown(root)));

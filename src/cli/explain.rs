@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::args::{ExplainArgs, Global};
 use super::calls;
-use super::collections::{load, own_request, settings};
+use super::collections::{activate_none, load, own_request, settings};
 use super::exit::{CliError, Exit, Outcome};
 use super::miss;
 use super::output::Printer;
@@ -58,10 +58,10 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
     if let Some(stub) = server_stub {
         printer.warn(format_args!(
             "the server stub `{}` is active and answers every call with {}; this is how the call matches without it \
-             (`retake mock activate {} none` ends that)",
+             ({})",
             clean(&stub.name),
             stub.status,
-            clean(&args.collection)
+            activate_none(&args.collection)
         ));
     }
     if args.json {

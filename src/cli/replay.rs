@@ -86,7 +86,8 @@ async fn serve(args: &ReplayArgs, settings: &Settings, reports: &[Report], verbo
     let code = exit_code(&receipt, ended, &limits);
     // Quiet or not: who sees the exit code alone asks why.
     if code == Exit::FOUND && ended.is_none_or(|ended| ended.code == 0) {
-        printer.warn(format_args!("the run fails: {}", receipt.failures(&limits).join("; ")));
+        let why: Vec<String> = receipt.failures(&limits).into_iter().map(|failure| failure.sentence).collect();
+        printer.warn(format_args!("the run fails: {}", why.join("; ")));
     }
     Ok(code)
 }
@@ -237,10 +238,11 @@ fn announce(args: &ReplayArgs, running: &Running, trust: &TrustFiles, printer: P
 /// What the files say that changes everything, and that nobody sees who only starts a replay.
 fn announce_what_files_say(args: &ReplayArgs, engine: &Engine, printer: Printer) {
     if let Some(stub) = engine.active() {
-        let collection = clean(&engine.names()[stub.collection]).into_owned();
+        let given = &args.collections[stub.collection];
         printer.warn(format_args!(
-            "{} is active: it answers every call, whatever was recorded (`retake mock activate {collection} none` ends that)",
-            clean(&stub.label)
+            "{} is active: it answers every call, whatever was recorded ({})",
+            clean(&stub.label),
+            collections::activate_none(given)
         ));
     }
     // Who said it of the whole run knows: `fail` is the last word, and the others let misses go on as well.

@@ -124,6 +124,28 @@ pub struct Limits {
     pub max_inexact: Option<u64>,
 }
 
+/// A reason why a run is no pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What it is about.
+    pub kind: FailureKind,
+    /// The reason, for people.
+    pub sentence: String,
+}
+
+/// What a run can fail by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Calls that nothing matched.
+    Missed,
+    /// The collections gave no answer at all.
+    NothingServed,
+    /// More inexact answers than the limit.
+    Inexact,
+    /// Scenarios that answered no call, where all must.
+    Unused,
+}
+
 /// Inexact hits of one scenario with the same differences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InexactGroup {
@@ -146,32 +168,27 @@ impl Receipt {
         self.failures(limits).is_empty()
     }
 
-    /// Why the run is no pass, a sentence each.
-    pub fn failures(&self, limits: &Limits) -> Vec<String> {
+    /// Why the run is no pass.
+    pub fn failures(&self, limits: &Limits) -> Vec<Failure> {
         let mut failures = Vec::new();
+        let mut fails = |kind, sentence| failures.push(Failure { kind, sentence });
         if self.missed > 0 {
-            failures.push(format!("{} missed", count(self.missed, "call")));
+            fails(FailureKind::Missed, format!("{} missed", count(self.missed, "call")));
         } else if self.served == 0 {
-            failures.push(self.nothing_served().to_owned());
+            let passed = "every call went on to its origin: a run to which the collections gave no answer is no pass";
+            let nothing = "no call reached the mock: a run that served nothing is no pass";
+            fails(FailureKind::NothingServed, if self.passed > 0 { passed } else { nothing }.to_owned());
         }
         if let Some(max) = limits.max_inexact.filter(|max| self.inexact > *max) {
             let inexact = count(self.inexact, "answer");
-            failures.push(format!("{inexact} differed from what was asked for, and `--max-inexact` allows {max}"));
+            let sentence = format!("{inexact} differed from what was asked for, and `--max-inexact` allows {max}");
+            fails(FailureKind::Inexact, sentence);
         }
         if limits.fail_unused && !self.unused.is_empty() {
             let unused = count(self.unused.len() as u64, "scenario");
-            failures.push(format!("{unused} answered no call, and `--fail-unused` asks that all do"));
+            fails(FailureKind::Unused, format!("{unused} answered no call, and `--fail-unused` asks that all do"));
         }
         failures
-    }
-
-    /// Why a run that served nothing is no pass.
-    fn nothing_served(&self) -> &'static str {
-        if self.passed > 0 {
-            "every call went on to its origin: a run to which the collections gave no answer is no pass"
-        } else {
-            "no call reached the mock: a run that served nothing is no pass"
-        }
     }
 
     /// The receipt as JSON, as the published schema has it.

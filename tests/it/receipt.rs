@@ -122,7 +122,7 @@ fn the_same_settings_have_the_same_hash_and_limits_decide() {
     let other = run(&retake, &["/plain", "/list?page=1&size=2&x=2"], &["--max-inexact", "0", "--cursor", "port"]);
     assert_eq!(other.code, 3);
     assert_ne!(hash(&other), one);
-    assert!(other.text(2).contains("1 calls were answered inexactly, 0 may be"), "{}", other.text(2));
+    assert!(other.text(2).contains("1 answer differed from what was asked for"), "{}", other.text(2));
     assert_eq!(run(&retake, &["/plain"], &["--max-inexact", "0"]).code, 0);
 }
 
@@ -203,6 +203,29 @@ fn an_active_server_stub_is_told_of() {
     assert_eq!((&receipt["server_stub"], &receipt["by_server_stub"]), (&"shop: server stub down".into(), &2.into()));
     assert!(run.text(0).contains("2 answered by a server stub"), "{}", run.text(0));
     assert!(run.text(3).contains("2 calls were answered by a server stub"), "{}", run.text(3));
+}
+
+#[test]
+fn what_ends_a_server_stub_can_be_pasted() {
+    let retake = Retake::new();
+    collection(&retake);
+    std::fs::create_dir(retake.work().join("the proj")).unwrap();
+    std::fs::rename(retake.work().join("mocks/shop"), retake.work().join("the proj/my shop")).unwrap();
+    let given = "the proj/my shop";
+    let added = retake.run(&["mock", "server-stub", "add", given, "quite down"]);
+    let hint = "`retake mock activate 'the proj/my shop' 'quite down'`";
+    assert!(added.code == 0 && added.stderr.contains(hint), "{added}");
+    retake.ok(&["mock", "activate", given, "quite down"]);
+    let hint = "(`retake mock activate 'the proj/my shop' none` ends that)";
+    for args in [
+        &["mock", "check", given][..],
+        &["mock", "test", given],
+        &["explain", given, "GET", "https://api.test/plain"],
+        &["replay", given, "--", "true"],
+    ] {
+        let ran = retake.run(args);
+        assert!(ran.stderr.contains(hint), "{args:?}: {ran}");
+    }
 }
 
 fn python(script: &str, args: &[&Path]) -> String {

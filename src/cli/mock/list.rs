@@ -41,7 +41,7 @@ pub(super) fn all(context: &Context, json: bool) -> Outcome {
                 context.printer.data(format_args!(
                     "{:width$}  {faults}: `retake mock check {}`",
                     clean(name),
-                    clean(name)
+                    quoted(&clean(name))
                 ));
             }
             (Err(LoadError::Faulty { faults, .. }), true) => {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::{Context, add, body, edit};
 use crate::app::replay::name_of;
 use crate::cli::args::ServerStubAddArgs;
+use crate::cli::collections::activate_none;
 use crate::cli::exit::{CliError, Outcome};
 use crate::cli::state;
 use crate::collection::{Collection, ServerStub, nearest};
@@ -22,7 +23,8 @@ pub(super) fn add(context: &Context, args: ServerStubAddArgs) -> Outcome {
         let body = made.map(|given| given.into_spec(&args.name, &used, &mut files));
         let stub = ServerStub { name: args.name.clone(), status: args.status, fields, body, active: false };
         collection.manifest.server_stubs.push(stub);
-        let done = format!("`{0}` is there; `retake mock activate {1} {0}` lets it answer", args.name, args.collection);
+        let (given, stub_name) = (quoted(&args.collection), quoted(&args.name));
+        let done = format!("`{}` is there; `retake mock activate {given} {stub_name}` lets it answer", args.name);
         Ok((files, done))
     })
 }
@@ -31,11 +33,11 @@ pub(super) fn add(context: &Context, args: ServerStubAddArgs) -> Outcome {
 pub(super) fn warn_if_active(context: &Context, name: &str, collection: &Collection) {
     if let Some(stub) = collection.manifest.server_stubs.iter().find(|stub| stub.active) {
         context.printer.warn(format_args!(
-            "{}: the server stub `{}` is active: a replay answers every call with {} (`retake mock activate {} none` ends that)",
+            "{}: the server stub `{}` is active: a replay answers every call with {} ({})",
             clean(name),
             clean(&stub.name),
             stub.status,
-            clean(name)
+            activate_none(name)
         ));
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn of(receipt: &Receipt, limits: &Limits) -> String {
     let run = receipt.run.as_ref().map(|run| format!("run {}, ", text(run))).unwrap_or_default();
     let _ = writeln!(out, "<p class=\"dim\">{run}profile {}</p>", text(&receipt.profile));
     for failure in receipt.failures(limits) {
-        let _ = writeln!(out, "<p>Failed: {}</p>", text(&failure));
+        let _ = writeln!(out, "<p>Failed: {}</p>", text(&failure.sentence));
     }
     cards(&mut out, receipt, limits);
     misses(&mut out, "Misses", &receipt.misses);

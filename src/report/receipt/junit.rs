@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{InexactGroup, Limits, Receipt};
+use super::{Failure, FailureKind, InexactGroup, Limits, Receipt};
 use crate::report::terminal::clean_lines;
 
 pub(super) fn of(receipt: &Receipt, limits: &Limits) -> String {
@@ -20,9 +20,10 @@ pub(super) fn of(receipt: &Receipt, limits: &Limits) -> String {
     ] {
         suite.add_property(Property::new(name, text(value)));
     }
-    suite.add_test_cases(run(receipt, limits));
+    let failures = receipt.failures(limits);
+    suite.add_test_cases(run(&failures, limits));
     suite.add_test_cases(misses(receipt));
-    suite.add_test_cases(scenarios(receipt, limits));
+    suite.add_test_cases(scenarios(receipt, of_kind(&failures, FailureKind::Unused).is_some()));
     let mut report = Report::new(text(&name));
     report.add_test_suite(suite);
     // What is written is text in memory, and names are ours.
@@ -48,21 +49,24 @@ fn failure(kind: &str, message: &str) -> TestCaseStatus {
     status
 }
 
-/// What is wrong with the run as a whole.
-fn run(receipt: &Receipt, limits: &Limits) -> Vec<TestCase> {
+/// What is wrong with the run as a whole. Misses and unused scenarios have tests of their own.
+fn run(failures: &[Failure], limits: &Limits) -> Vec<TestCase> {
     let mut cases = Vec::new();
-    if receipt.served == 0 && receipt.missed == 0 {
-        let status = failure("nothing served", receipt.nothing_served());
-        cases.push(case("retake", "calls are served", status));
+    if let Some(nothing) = of_kind(failures, FailureKind::NothingServed) {
+        cases.push(case("retake", "calls are served", failure("nothing served", &nothing.sentence)));
     }
-    if let Some(max) = limits.max_inexact {
-        let status = match receipt.inexact > max {
-            true => failure("inexact", &format!("{} calls were answered inexactly, {max} may be", receipt.inexact)),
-            false => TestCaseStatus::success(),
+    if limits.max_inexact.is_some() {
+        let status = match of_kind(failures, FailureKind::Inexact) {
+            Some(inexact) => failure("inexact", &inexact.sentence),
+            None => TestCaseStatus::success(),
         };
         cases.push(case("retake", "inexact answers are few enough", status));
     }
     cases
+}
+
+fn of_kind(failures: &[Failure], kind: FailureKind) -> Option<&Failure> {
+    failures.iter().find(|failure| failure.kind == kind)
 }
 
 fn misses(receipt: &Receipt) -> impl Iterator<Item = TestCase> {
@@ -76,7 +80,7 @@ fn misses(receipt: &Receipt) -> impl Iterator<Item = TestCase> {
     })
 }
 
-fn scenarios(receipt: &Receipt, limits: &Limits) -> Vec<TestCase> {
+fn scenarios(receipt: &Receipt, all_must_answer: bool) -> Vec<TestCase> {
     let mut inexact: HashMap<&str, Vec<&InexactGroup>> = HashMap::new();
     receipt.inexact_hits.iter().for_each(|group| inexact.entry(&group.scenario).or_default().push(group));
     let mut cases = Vec::new();
@@ -95,7 +99,7 @@ fn scenarios(receipt: &Receipt, limits: &Limits) -> Vec<TestCase> {
     }
     for unused in &receipt.unused {
         let message = "no call asked for this scenario";
-        let status = match limits.fail_unused {
+        let status = match all_must_answer {
             true => failure("unused", message),
             false => {
                 let mut status = TestCaseStatus::skipped();

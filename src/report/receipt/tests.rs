@@ -63,6 +63,24 @@ fn junit_has_a_test_for_each_scenario_and_each_kind_of_miss() {
 }
 
 #[test]
+fn junit_gives_the_reasons_that_the_run_itself_gives() {
+    let answered = Receipt { missed: 0, misses: Vec::new(), ..receipt() };
+    let passed = Receipt { served: 0, passed: 2, ..Receipt::default() };
+    let limits = Limits { fail_unused: false, max_inexact: Some(0) };
+    for (receipt, kind) in [
+        (answered, FailureKind::Inexact),
+        (Receipt::default(), FailureKind::NothingServed),
+        (passed, FailureKind::NothingServed),
+    ] {
+        let failures = receipt.failures(&limits);
+        assert!(matches!(failures.as_slice(), [only] if only.kind == kind), "{failures:?}");
+        let xml = receipt.junit(&limits);
+        assert!(xml.contains(&format!("message=\"{}\"", failures[0].sentence)), "{xml}");
+        assert_eq!(quick_junit::Report::deserialize_from_str(&xml).unwrap().failures, 1, "{xml}");
+    }
+}
+
+#[test]
 fn html_says_all_of_it_and_nothing_of_it_is_markup() {
     let page = receipt().html(&Limits::default());
     for text in ["failed", "no such endpoint", "&lt;script&gt;alert(1)", "extra &amp; &lt;b&gt;", "GET /unused#11"] {
