@@ -81,6 +81,7 @@ pub enum PromoteError {
     #[error("the exchange {0} of --default is not among those promoted")]
     NoDefault(u64),
 }
+
 /// Promotes, and writes the collection unless it is a dry run. `progress` is called with every exchange read.
 ///
 /// Memory holds one exchange at a time beside the committed collection and what scenarios need; a new stub is written beside

@@ -342,13 +342,35 @@ fn on_a_terminal_letters_decide() {
     assert!(!retake.work().join("mocks/api/pending").exists());
 }
 
-/// Kills a command that writes a collection: at once when its last step has begun, or else after `wait`.
-fn killed(mut command: Command, api: &Path, wait: Option<Duration>) -> bool {
+/// When a command that writes a collection is killed.
+#[derive(Debug)]
+enum Moment {
+    /// As soon as this is there.
+    Made(PathBuf),
+    After(Duration),
+}
+
+impl Moment {
+    /// When the last step of a write has begun.
+    fn last_step(api: &Path) -> Moment {
+        Moment::Made(api.join(".retake-commit.json"))
+    }
+
+    /// Any, of a command that takes so long.
+    fn any(took: Duration, random: &mut Random) -> Moment {
+        Moment::After(took.mul_f64(random.below(1000) as f64 / 1000.0))
+    }
+}
+
+/// Kills a command at a moment; false if it ended before.
+fn killed(mut command: Command, moment: &Moment) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
-    let under_way = api.join(".retake-commit.json");
     loop {
-        let is_time = wait.map_or_else(|| under_way.exists(), |wait| started.elapsed() >= wait);
+        let is_time = match moment {
+            Moment::Made(path) => path.exists(),
+            Moment::After(wait) => started.elapsed() >= *wait,
+        };
         if is_time {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -360,45 +382,72 @@ fn killed(mut command: Command, api: &Path, wait: Option<Duration>) -> bool {
     }
 }
 
-/// Promotes two hundred endpoints over two hundred others and is killed; then the collection is as before or as after.
+/// Puts a folder back as it was.
+fn restore(folder: &Path, content: &BTreeMap<PathBuf, Vec<u8>>) {
+    std::fs::remove_dir_all(folder).unwrap();
+    for (path, content) in content {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+}
+
+/// The files of a folder, without those that a killed writer left, which are no part of a collection.
+fn kept(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = files(folder);
+    found.retain(|path, _| !path.file_name().unwrap().to_string_lossy().starts_with(".retake-"));
+    found
+}
+
+/// Promotes over two hundred endpoints other answers of the same, every other time together with a hundred new ones, and is
+/// killed; then the collection is as before or as after.
 #[test]
 fn a_promotion_that_is_killed_leaves_all_or_nothing() {
     let retake = Retake::new();
-    let urls: Vec<String> = (0..200).map(|at| format!("http://w{at}.test/a")).collect();
-    let calls = |answer| -> Vec<Call<'_>> { urls.iter().map(|url| ("GET", url.as_str(), 200, answer)).collect() };
-    recorded(&retake, &[calls("one"), calls("two")].concat());
+    let urls: Vec<String> = (0..300).map(|at| format!("http://w{at}.test/a")).collect();
+    let calls = |range: std::ops::Range<usize>, answer| -> Vec<Call<'_>> {
+        urls[range].iter().map(|url| ("GET", url.as_str(), 200, answer)).collect()
+    };
+    recorded(&retake, &[calls(0..200, "one"), calls(0..200, "two"), calls(200..300, "new")].concat());
     let api = retake.work().join("mocks/api");
     retake.ok(&["promote", "1-200", "--into", "api"]);
-    let one = files(&api);
-    let started = Instant::now();
-    retake.ok(&["promote", "201-400", "--into", "api", "--replace"]);
-    let took = started.elapsed();
-    let two = files(&api);
-    assert_eq!(one.len(), 201);
+    let before = files(&api);
+    assert_eq!(before.len(), 201);
+    let promoted = |numbers| {
+        restore(&api, &before);
+        let started = Instant::now();
+        retake.ok(&["promote", numbers, "--into", "api", "--replace"]);
+        (numbers, files(&api), started.elapsed())
+    };
+    let kinds = [promoted("201-400"), promoted("201-500")];
+    assert_eq!(kinds.each_ref().map(|(_, after, _)| after.len()), [201, 301]);
+    // A new stub is written beside its place while others are still made.
+    let staged = || Moment::Made(api.join("stubs/w250.test"));
     let mut random = Random::new(Random::seed());
-    let (rounds, mut caught) = (kill_rounds(200, 12), 0);
-    let mut now = 2;
+    let rounds = kill_rounds(200, 12);
+    let (mut caught, mut staging) = (0, 0);
     for round in 0..rounds {
-        let (numbers, next) = if now == 2 { ("1-200", 1) } else { ("201-400", 2) };
-        let command = retake.command(&["promote", numbers, "--into", "api", "--replace"]);
-        // Every other time while the files are being put in place.
-        let wait = (round % 2 == 1).then(|| took.mul_f64(random.below(1000) as f64 / 1000.0));
-        if !killed(command, &api, wait) {
-            now = next;
-            continue;
-        }
-        caught += u32::from(api.join(".retake-commit.json").exists());
+        let (numbers, after, took) = &kinds[round % 2];
+        let moment = match round / 2 % 3 {
+            0 => Moment::last_step(&api),
+            1 if round % 2 == 1 => staged(),
+            _ => Moment::any(*took, &mut random),
+        };
+        restore(&api, &before);
+        let was_killed = killed(retake.command(&["promote", numbers, "--into", "api", "--replace"]), &moment);
+        let in_last_step = api.join(".retake-commit.json").exists();
+        caught += u32::from(in_last_step);
+        staging += u32::from(was_killed && !in_last_step && api.join("stubs/w250.test").exists());
         // Whoever reads next sees it whole.
         retake.ok(&["mock", "list", "api"]);
-        let mut found = files(&api);
-        found.retain(|path, _| !path.file_name().unwrap().to_string_lossy().starts_with(".retake-"));
-        now = if found == one { 1 } else { 2 };
-        assert!(found == one || found == two, "round {round}: half of it is written");
+        let found = kept(&api);
+        assert!(found == *after || was_killed && found == before, "round {round}, {moment:?}: half of it is written");
+        if round + 2 >= rounds {
+            retake.ok(&["promote", numbers, "--into", "api", "--replace"]);
+            assert_eq!(files(&api), *after, "nothing is left lying about");
+        }
     }
     // Where the last step is too quick to be caught, `store::collections::commit` tries every place in it.
-    println!("{caught} of {rounds} rounds were cut off in the last step");
-    retake.ok(&["promote", "1-200", "--into", "api", "--replace"]);
-    assert_eq!(files(&api), one, "nothing is left lying about");
+    println!("{rounds} rounds: {caught} cut off in the last step, {staging} while new stubs lay beside their places");
 }
 
 #[test]
@@ -410,13 +459,6 @@ fn a_review_that_is_killed_leaves_whole_decisions() {
     retake.ok(&["promote", "1", "--into", "api"]);
     retake.ok(&["promote", "2", "--into", "api", "--ask"]);
     let before = files(&api);
-    let restore = || {
-        std::fs::remove_dir_all(&api).unwrap();
-        for (path, content) in &before {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-    };
     let started = Instant::now();
     retake.ok(&["review", "--accept-all"]);
     let took = started.elapsed();
@@ -424,12 +466,11 @@ fn a_review_that_is_killed_leaves_whole_decisions() {
     assert_ne!(before, after);
     let mut random = Random::new(Random::seed());
     for round in 0..kill_rounds(200, 12) {
-        restore();
-        let wait = (round % 2 == 1).then(|| took.mul_f64(random.below(1000) as f64 / 1000.0));
-        killed(retake.command(&["review", "--accept-all"]), &api, wait);
+        restore(&api, &before);
+        let moment = if round % 2 == 1 { Moment::any(took, &mut random) } else { Moment::last_step(&api) };
+        killed(retake.command(&["review", "--accept-all"]), &moment);
         retake.ok(&["review", "--list"]);
-        let mut found = files(&api);
-        found.retain(|path, _| !path.file_name().unwrap().to_string_lossy().starts_with(".retake-"));
+        let found = kept(&api);
         assert!(found == before || found == after, "round {round}: {:?}", found.keys());
     }
 }

@@ -236,3 +236,30 @@ fn a_new_stub_keeps_its_body_where_one_of_that_name_was_before() {
     assert_eq!(bodies(&folder, "/items/{item_id}"), [b"\x89PNG\x02"]);
     assert_eq!(bodies(&folder, "/items-42"), [b"\x89PNG\x03"]);
 }
+
+#[test]
+fn a_dry_run_tells_what_is_written_and_what_is_removed() {
+    let mut history = Memory::default();
+    let (png, text) = ([("Content-Type", "image/png")], [("Content-Type", "text/plain")]);
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("api");
+    let first = ["/changed", "/gone", "/kept"].map(|path| history.add(path, &png, b"\x89PNG\x01".to_vec()));
+    history.replace(&folder, &first);
+    let second = [
+        history.add("/changed", &png, b"\x89PNG\x02".to_vec()),
+        history.add("/gone", &text, b"no file".to_vec()),
+        history.add("/kept", &png, b"\x89PNG\x01".to_vec()),
+        history.add("/new", &png, b"\x89PNG\x03".to_vec()),
+        history.add("/large", &text, vec![b'x'; 100_000]),
+        history.add("/plain", &text, b"inline".to_vec()),
+    ];
+    let done = history.replace(&folder, &second);
+    let body = |name: &str| format!("bodies/api.test/get-{name}");
+    let stubs = ["changed", "gone", "large", "new", "plain"].map(|name| format!("stubs/api.test/get-{name}.json"));
+    let written: Vec<String> =
+        [body("changed/ok.png"), body("large/ok.txt"), body("new/ok.png")].into_iter().chain(stubs).collect();
+    assert_eq!(sorted(&done.written).into_iter().collect::<Vec<_>>(), written);
+    assert_eq!(done.removed, [body("gone/ok.png")]);
+    assert_eq!(bodies(&folder, "/changed"), [b"\x89PNG\x02"]);
+    assert!(history.replace(&folder, &second).written.is_empty());
+}

@@ -231,8 +231,9 @@ impl Tables {
             },
             Kind::Multipart if let Some(parts) = multipart_parts(media_type, bytes) => {
                 let mut rest = super::texts::key(&essence);
-                for MultiPart { name, file_name, media_type, content, .. } in &parts {
-                    let text = std::str::from_utf8(content).ok().filter(|_| file_name.is_none());
+                for part in &parts {
+                    let MultiPart { name, file_name, media_type, content, .. } = part;
+                    let text = part.text().filter(|_| file_name.is_none());
                     if let Some(text) = text {
                         self.item(items, Place::Form, name, text);
                     }

@@ -294,18 +294,26 @@ impl Writer {
         self.write_all(&after, Batch { remove: &remove, ..batch })
     }
 
-    /// Removes what a killed writer left. We hold the lock, so nobody else's are among them.
+    /// Removes what a killed writer left, and the folders that it made for nothing else. We hold the lock, so nobody
+    /// else's are among them.
     fn sweep(&self) {
+        let is_folder = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| found.is_dir());
         let mut folders = vec![self.root.clone()];
-        folders.extend(["bodies", "stubs", PENDING].map(|folder| self.root.join(folder)));
+        folders.extend(["bodies", "stubs", PENDING].map(|folder| self.root.join(folder)).into_iter().filter(is_folder));
         let mut at = 0;
         while let Some(folder) = folders.get(at).cloned() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let mut left = false;
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-                    let _ = std::fs::remove_file(entry.path());
+                    left |= std::fs::remove_file(entry.path()).is_ok();
                 } else if at > 0 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     folders.push(entry.path());
                 }
+            }
+            if left {
+                // The first that is not empty refuses, which is what is wanted.
+                let own = folder.ancestors().take_while(|folder| *folder != self.root);
+                let _ = own.map(std::fs::remove_dir).find(Result::is_err);
             }
             at += 1;
         }
@@ -443,6 +451,12 @@ mod tests {
         write(root.path(), &collection(&["/a"]), Vec::new(), &[]).unwrap();
         std::fs::write(root.path().join("stubs/a.b/.retake-abc"), "half").unwrap();
         std::fs::write(root.path().join(".retake-abc"), "half").unwrap();
+        std::fs::create_dir_all(root.path().join("bodies/c.d/get-c")).unwrap();
+        std::fs::write(root.path().join("bodies/c.d/get-c/.retake-abc"), "half").unwrap();
+        std::fs::create_dir_all(root.path().join("stubs/by-hand")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::write(elsewhere.path().join(".retake-abc"), "not ours").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), root.path().join(PENDING)).unwrap();
         let writer = Writer::open(root.path()).unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let path = root.path().to_owned();
@@ -455,7 +469,10 @@ mod tests {
         assert!(receiver.try_recv().is_err(), "the lock is held");
         drop(writer);
         assert_eq!(second.join().unwrap().unwrap().written, ["stubs/a.b/get-b.json"]);
+        assert!(elsewhere.path().join(".retake-abc").exists());
+        std::fs::remove_file(root.path().join(PENDING)).unwrap();
         assert_eq!(state(root.path()).len(), 3);
+        assert!(!root.path().join("bodies").exists() && root.path().join("stubs/by-hand").exists());
     }
 
     #[test]
