@@ -237,7 +237,8 @@ fn answer(index: &Index, at: ScenarioRef, evaluation: &Evaluation, mask: &Mask) 
             value.as_ref().map(|value| terminal::cut(&mask.value(part, &item.name, value), 200).into_owned())
         };
         let expected = if item.matcher { item.expected.clone() } else { masked(&item.expected) };
-        let item = Item { expected, got: masked(&item.got), ..item.clone() };
+        let (name, got) = (mask.text(&item.name), masked(&item.got));
+        let item = Item { name, expected, got, ..item.clone() };
         Difference { part, item }
     });
     Answer {
