@@ -29,8 +29,10 @@ const MAX_DIFFERENCES: usize = 8;
 const MAX_VALUE: usize = 200;
 /// Origins listed of those that are served.
 const MAX_SERVED: usize = 10;
-/// Longer bodies are not written into a command.
-const MAX_TYPED: usize = 1024;
+/// Longer bodies are not written into a command, as they stand there.
+const MAX_TYPED: usize = 400;
+/// Longer commands are not proposed: they are shown as a whole, or else they could not be copied.
+const MAX_COMMAND: usize = 1000;
 
 /// What a criterion says that neither side has anything for.
 const NOTHING: &str = "nothing to compare";
@@ -368,23 +370,29 @@ fn used_up(scenario: &Scenario) -> String {
     format!("used up: this sequence had {had}, and this call asks for a {}", fix::ordinal(answers.saturating_add(1)))
 }
 
-/// The flags of `mock scenario add` that describe the call's request.
+/// The flags of `mock scenario add` that describe the call's path and query.
 fn asked(context: &Context<'_>, pattern: &PathPattern) -> String {
-    let mut flags = String::new();
-    for (segment, pattern) in path::segments(&context.call.path).zip(pattern.segments()) {
-        if let Some(name) = pattern.capture() {
-            let value = context.mask.value(Part::Captures, name, segment);
-            flags += &format!(" --capture {}", quoted(&format!("{name}={value}")));
-        }
-    }
-    for pair in context.call.query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()).take(6) {
-        let masked = context.mask.target("", Some(pair));
-        flags += &format!(" --query {}", quoted(masked.trim_start_matches('?')));
-    }
-    flags + &asked_body(context).unwrap_or_default()
+    let segments = path::segments(&context.call.path).zip(pattern.segments());
+    let captures = segments.filter_map(|(segment, pattern)| {
+        let name = pattern.capture()?;
+        Some(flag("capture", &format!("{name}={}", context.mask.value(Part::Captures, name, segment))))
+    });
+    captures.chain(query_pairs(context).map(|pair| flag("query", &pair))).collect()
 }
 
-/// The flags for the body of the call; nothing for one that is no short text.
+/// A flag with a value, which is no flag whatever it begins with.
+fn flag(name: &str, value: &str) -> String {
+    let separator = if value.starts_with('-') { '=' } else { ' ' };
+    format!(" --{name}{separator}{}", quoted(value))
+}
+
+/// The pairs of the call's query as written, secrets masked, and what would end them in a URL escaped.
+fn query_pairs(context: &Context<'_>) -> impl Iterator<Item = String> {
+    let pairs = context.call.query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
+    pairs.map(|pair| context.mask.query(pair).replace('#', "%23"))
+}
+
+/// The flags for the body of the call; nothing for one that is no short line of text.
 fn asked_body(context: &Context<'_>) -> Option<String> {
     let call = context.call;
     if call.body.is_empty() {
@@ -395,10 +403,15 @@ fn asked_body(context: &Context<'_>) -> Option<String> {
     }
     let written = call.fields.text("content-type");
     let masked = context.mask.body(written.as_deref(), &call.body);
-    let odd = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    let text = std::str::from_utf8(&masked).ok().filter(|text| !text.contains(odd) && !text.starts_with('@'))?;
-    let media_type = written.map(|written| format!(" --media-type {}", quoted(&written))).unwrap_or_default();
-    Some(format!(" --data {}{media_type}", quoted(text)))
+    let text = std::str::from_utf8(&masked).ok().filter(|text| !text.starts_with('@'))?;
+    let media_type = written.map(|written| flag("media-type", &written)).unwrap_or_default();
+    let flags = flag("data", text) + &media_type;
+    (flags.len() <= MAX_TYPED && can_be_pasted(&flags)).then_some(flags)
+}
+
+/// Whether a command is the same after it was shown, and short enough to be shown as a whole.
+fn can_be_pasted(command: &str) -> bool {
+    command.len() <= MAX_COMMAND && matches!(super::terminal::clean(command), Cow::Borrowed(_))
 }
 
 /// What an item says, in words: `page expected 1, got 2`, `missing: page=1`, `extra: /new=true`.

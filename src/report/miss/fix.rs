@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::terminal::quoted;
-use super::Context;
+use super::{Context, can_be_pasted};
 use crate::collection::{Change, Scenario, Stub, StubKey};
 use crate::matching::{Miss, Near, Source};
 pub(super) use rules::wanted_shape;
@@ -92,14 +92,23 @@ pub(super) fn fixes(context: &Context<'_>, miss: &Miss, url: &str) -> Vec<Fix> {
     let mut desk = Desk { context, miss, url, bench: Bench::new(context, miss), found: Vec::new() };
     propose::changes(&mut desk);
     let mut found = std::mem::take(&mut desk.found);
+    found.retain(Proposal::can_be_pasted);
     found.sort_by_key(|proposal| proposal.loosens);
     found.truncate(MAX_CHANGES);
     propose::commands(&mut desk);
-    found.append(&mut desk.found);
+    found.extend(std::mem::take(&mut desk.found).into_iter().filter(Proposal::can_be_pasted));
     (1..).zip(found).map(|(number, proposal)| proposal.numbered(number, context)).collect()
 }
 
 impl Proposal {
+    /// What cannot be copied from a terminal as it is, is no help.
+    fn can_be_pasted(&self) -> bool {
+        match &self.does {
+            Does::Change(_, by_hand) => by_hand.as_deref().is_none_or(can_be_pasted),
+            Does::Command(command) => can_be_pasted(command),
+        }
+    }
+
     fn numbered(self, number: usize, context: &Context<'_>) -> Fix {
         let (command, change) = match self.does {
             Does::Change(change, by_hand) => {

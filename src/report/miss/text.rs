@@ -27,7 +27,8 @@ pub enum Tone {
 }
 
 impl MissReport {
-    /// The report as lines of at most `width` characters, safe for a terminal, at most a screen.
+    /// The report as lines, safe for a terminal, at most a screen of them. They have at most `width` characters; what a fix
+    /// does has up to four times as many, and its command stays whole, since it is to be copied.
     pub fn lines(&self, width: usize) -> Vec<(Tone, String)> {
         let mut shown = MAX_NEAR.min(self.near.len());
         loop {
@@ -66,8 +67,8 @@ impl MissReport {
         }
         page.add(Tone::Plain, String::new());
         for fix in &self.fixes {
-            page.wrapped(Tone::Plain, &format!("fix {}: ", fix.number), &fix.title);
-            page.wrapped(Tone::Strong, "       ", &fix.command);
+            page.title(&format!("fix {}: ", fix.number), &fix.title);
+            page.command(&fix.command);
         }
         page.lines
     }
@@ -84,11 +85,16 @@ impl Page {
         self.lines.push((tone, terminal::cut(&clean, self.width).into_owned()));
     }
 
-    /// A text that must stay whole, since it is to be copied: up to four lines.
-    fn wrapped(&mut self, tone: Tone, lead: &str, text: &str) {
-        let clean = terminal::clean(text).into_owned();
+    /// What a fix does, on up to four lines of the screen.
+    fn title(&mut self, lead: &str, title: &str) {
+        let clean = terminal::clean(title);
         let limit = self.width.saturating_mul(4);
-        self.lines.push((tone, format!("{lead}{}", terminal::cut(&clean, limit))));
+        self.lines.push((Tone::Plain, format!("{lead}{}", terminal::cut(&clean, limit))));
+    }
+
+    /// Not cut, and nothing in it is written otherwise: only what is short and plain is proposed.
+    fn command(&mut self, command: &str) {
+        self.lines.push((Tone::Strong, format!("       {}", terminal::clean(command))));
     }
 
     /// A sentence, on as many lines as it needs; four at most.

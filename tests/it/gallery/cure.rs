@@ -112,12 +112,22 @@ fn an_answer_by_hand_can_be_pasted() {
     for body in [json!({ "note": "it's\ntwo lines" }), json!({ "note": "x".repeat(5000) })] {
         cases.push(Case::new("a body", "", known(), call("POST", "/notes").json(body)));
     }
+    for body in ["two\nlines", "a\ttab", "it's 'quoted'", &"'".repeat(300)] {
+        cases.push(Case::new("a text", "", known(), call("POST", "/notes").body("text/plain", body)));
+    }
+    let pairs: Vec<String> = (0..13).map(|number| format!("p{number}={number}")).collect();
+    for query in [pairs.join("&"), "?a=1".into(), "-a=1&b".into(), "a=it's".into()] {
+        cases.push(Case::new("a query", "", known(), call("GET", &format!("/notes?{query}"))));
+    }
     let mut pasted = 0;
     for case in cases {
         let server = case.replay(&retake);
         case.call.send(&server);
         let log = logged(&retake);
         if let Some(command) = command_of(&log, |fix| fix["title"].as_str().unwrap().contains("by hand")) {
+            let shown = retake.run(&["diff", "last"]).stdout;
+            let mut lines = shown.lines().skip_while(|line| !(line.starts_with("fix ") && line.contains("by hand")));
+            assert_eq!(lines.nth(1).map(str::trim_start), Some(&*command), "as it is shown");
             run(&retake, &command).unwrap();
             answers(&case, &server, &[200]).unwrap_or_else(|text| panic!("{}: `{command}`: {text}", case.title));
             pasted += 1;

@@ -1,6 +1,6 @@
 //! What might make a missed call a hit, cause by cause.
 
-use super::super::{asked, asked_body};
+use super::super::{asked, asked_body, flag};
 use super::request::{self, takes_any_body};
 use super::rules::{self, Forgiving};
 use super::{Desk, Does, Loosens, Proposal, words};
@@ -352,6 +352,8 @@ fn named(desk: &mut Desk<'_>) {
     let steering = &desk.context.call.steering;
     let (given, stub) = (desk.given(near), desk.named(desk.context.index.source(near.at), &key, ""));
     let collection = desk.collection(near);
+    // Without its body the call would be another.
+    let asked = asked_body(desk.context).map(|body| asked(desk.context, &key.path) + &body);
     // A name that is a secret goes into no file.
     let named = steering.name.as_deref().filter(|name| desk.context.mask.text(name) == **name);
     if let Some(name) = named {
@@ -363,17 +365,17 @@ fn named(desk: &mut Desk<'_>) {
         let (from, scenario, to, new) = (key.clone(), like.name.clone(), key.clone(), name.to_owned());
         let request = Box::new(like.request.clone());
         let change = Change::CopyScenario { stub: from, scenario, to, name: new, request };
-        if !desk.offer(Loosens::OneCall, 0, title, change, |hit| hit == name) {
+        let is_offered = desk.offer(Loosens::OneCall, 0, title, change, |hit| hit == name);
+        if let Some(asked) = asked.as_ref().filter(|_| !is_offered) {
             // It would be the same under another name.
-            let asked = asked(desk.context, &key.path);
-            let command = format!("retake mock scenario add {given} {stub} --name {}{asked}", quoted(name));
+            let command = format!("retake mock scenario add {given} {stub}{}{asked}", flag("name", name));
             let title = format!("add the scenario `{name}` to {}, with an empty 200 until you edit it", key.short());
             let (collection, does) = (collection.clone(), Does::Command(command));
             desk.found.push(Proposal { loosens: Loosens::OneCall, near: Some(0), title, collection, does });
         }
     }
-    if let Some(code) = steering.code.as_deref().and_then(|code| code.parse::<u16>().ok()) {
-        let asked = asked(desk.context, &key.path);
+    let code = steering.code.as_deref().and_then(|code| code.parse::<u16>().ok());
+    if let (Some(code), Some(asked)) = (code, asked) {
         let title = format!("add a scenario that answers {code} to {}", key.short());
         let command = format!("retake mock scenario add {given} {stub} --name status-{code}{asked} --status {code}");
         let does = Does::Command(command);
@@ -405,15 +407,16 @@ pub(super) fn commands(desk: &mut Desk<'_>) {
             push(desk, title, format!("retake replay {name} --on-miss record"));
             if matches!(miss.reason, Reason::NoSuchHost | Reason::NoSuchEndpoint | Reason::Method | Reason::NoScenario)
             {
-                let (title, command) = by_hand(desk, source, first);
-                push(desk, title, command);
+                if let Some(command) = by_hand(desk, source, first) {
+                    push(desk, "write the answer by hand, to begin with an empty 200".to_owned(), command);
+                }
             }
         }
     }
 }
 
-/// An answer that is written by hand.
-fn by_hand(desk: &Desk<'_>, source: &Source, near: Option<&Near>) -> (String, String) {
+/// An answer that is written by hand; none for a stub that is there, if no command can hold the body.
+fn by_hand(desk: &Desk<'_>, source: &Source, near: Option<&Near>) -> Option<String> {
     let context = desk.context;
     let call = context.call;
     let literal = PathPattern::literal(&context.mask.target(&call.path, None));
@@ -425,12 +428,18 @@ fn by_hand(desk: &Desk<'_>, source: &Source, near: Option<&Near>) -> (String, St
         (None, Some(new)) => desk.named(source, new, ""),
         (None, None) => quoted(&format!("{} {literal}", call.method)),
     };
-    let asked = asked(context, &literal);
+    let (asked, body) = (asked(context, &literal), asked_body(context));
     let collection = quoted(&source.given);
-    let add = format!("retake mock scenario add {collection} {stub} --name ok{asked} --status 200");
-    // A body that no command can hold is not asked for.
-    let ignore = if asked_body(context).is_none() { " --ignore-body" } else { "" };
-    let make = format!("retake mock stub add {collection} {} {}{ignore}", call.method, quoted(url));
-    let command = if is_there { add } else { format!("{make} && {add}") };
-    ("write the answer by hand, to begin with an empty 200".to_owned(), command)
+    let add = |body: &str| format!("retake mock scenario add {collection} {stub} --name ok{asked}{body} --status 200");
+    if is_there {
+        return body.as_deref().map(add);
+    }
+    let make =
+        format!("retake mock stub add {collection} {} {}{}", call.method, quoted(url), ignoring(body.as_deref()));
+    Some(format!("{make} && {}", add(&body.unwrap_or_default())))
+}
+
+/// A body that no command can hold is not asked for.
+pub(super) fn ignoring(body: Option<&str>) -> &'static str {
+    if body.is_none() { " --ignore-body" } else { "" }
 }

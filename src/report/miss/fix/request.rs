@@ -11,7 +11,7 @@ use crate::matching::{Near, Part};
 use crate::model::media::{self, Kind};
 use crate::model::{Field, path};
 
-use super::super::Context;
+use super::super::{Context, query_pairs};
 
 /// Larger bodies are not written into a change: any body will do then.
 const MAX_INLINE: usize = 8 * 1024;
@@ -28,11 +28,7 @@ pub(super) fn request(context: &Context<'_>, path: &PathPattern, like: &Scenario
         let name = pattern.capture()?;
         Some((name.to_owned(), mask.value(Part::Captures, name, segment)))
     });
-    let pairs = call.query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
-    let query = pairs.map(|pair| {
-        let masked = mask.target("", Some(pair));
-        QueryPair(masked.trim_start_matches('?').replace('#', "%23"))
-    });
+    let query = query_pairs(context).map(QueryPair);
     let mut request = RequestSpec { captures: captures.collect(), query: query.collect(), ..RequestSpec::default() };
     let mut names: Vec<&str> = Vec::new();
     for line in &like.request.fields {

@@ -414,3 +414,34 @@ fn a_call_in_no_log_is_told_what_to_do_by_hand() {
         ]
     );
 }
+
+#[test]
+fn what_is_written_by_hand_has_all_that_the_call_asks_for_or_is_not_proposed() {
+    let by_hand = |line: &str, body: &str| {
+        let mut call = call(line);
+        call.body = bytes::Bytes::from(body.to_owned());
+        let report = report_of(&index(vec![collection(&[], &["GET /x | a"])]), &call, Profile::Best, &Untouched);
+        let fix = report.fixes.iter().find(|fix| fix.title.starts_with("write the answer by hand"))?;
+        let shown = format!("\n       {}\n", fix.command);
+        assert!(report.to_text().contains(&shown), "{}", report.to_text());
+        Some(fix.command.clone())
+    };
+    let make = "retake mock stub add test GET https://a.test/other";
+    let add = "retake mock scenario add test 'GET /other' --name ok";
+    let pairs: Vec<String> = (0..13).map(|number| format!("p{number}={number}")).collect();
+    let flags: String = pairs.iter().map(|pair| format!(" --query {pair}")).collect();
+    let command = by_hand(&format!("GET /other?{}", pairs.join("&")), "");
+    assert_eq!(command.unwrap(), format!("{make} && {add}{flags} --status 200"));
+    let command = by_hand("GET /other??a=1&-b=2", "");
+    assert_eq!(command.unwrap(), format!("{make} && {add} --query '?a=1' --query=-b=2 --status 200"));
+    let pairs = "&a=1".repeat(300);
+    assert_eq!(by_hand(&format!("GET /other?{pairs}"), ""), None);
+    let quoted = "x".repeat(300);
+    let command = by_hand("GET /other", &quoted).unwrap();
+    assert_eq!(command, format!("{make} && {add} --data {quoted} --status 200"));
+    let ignoring = format!("{make} --ignore-body && {add} --status 200");
+    for body in ["a\nb", "a\tb", "a\u{202e}b", "@a", &"x".repeat(500), &"'".repeat(200)] {
+        assert_eq!(by_hand("GET /other", body).as_ref(), Some(&ignoring), "{body:?}");
+    }
+    assert_eq!(by_hand("GET /other/\u{1b}[0m", ""), None);
+}

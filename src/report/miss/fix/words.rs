@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
-use super::super::asked;
+use super::super::{asked, asked_body};
 use super::Desk;
+use super::propose::ignoring;
 use crate::collection::{Change, Rule, RuleAction, item_words};
 use crate::matching::Near;
 use crate::report::terminal::quoted;
@@ -77,17 +78,22 @@ pub(super) fn by_hand(desk: &Desk<'_>, near: &Near, change: &Change) -> String {
         }
         Change::CopyScenario { to, name, .. } => {
             let stub = desk.named(source, to, "");
-            let asked = asked(desk.context, &to.path);
+            let (asked, body) = (asked(desk.context, &to.path), asked_body(desk.context));
             let there = source.collection.stubs.iter().find(|file| to.is_of(&file.stub));
             let is_taken = |name: &str| there.is_some_and(|file| file.stub.scenarios.iter().any(|it| it.name == name));
             let mut names = std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}-{number}")));
             let name = quoted(&names.find(|name| !is_taken(name)).unwrap_or_default());
-            let add = format!("retake mock scenario add {collection} {stub} --name {name}{asked} --body BODY");
-            match there {
-                Some(_) => add,
-                None => {
+            let add = |body: &str| {
+                format!("retake mock scenario add {collection} {stub} --name {name}{asked}{body} --body BODY")
+            };
+            match (there, body) {
+                (Some(_), Some(body)) => add(&body),
+                (Some(there), None) => in_file(&there.path, change.title()),
+                (None, body) => {
                     let url = quoted(&format!("{}{}", to.origin, to.path));
-                    format!("retake mock stub add {collection} {} {url} && {add}", to.method)
+                    let make =
+                        format!("retake mock stub add {collection} {} {url}{}", to.method, ignoring(body.as_deref()));
+                    format!("{make} && {}", add(&body.unwrap_or_default()))
                 }
             }
         }
