@@ -449,7 +449,7 @@ fn add_scenario(collection: &mut Collection, key: &StubKey, scenario: &Scenario)
         return false;
     }
     let taken = |name: &str| stub.scenarios.iter().any(|known| known.name == name);
-    let name = free_name(&scenario.name, taken);
+    let name = free_name(&scenario.name, '-', taken);
     if scenario.default {
         stub.scenarios.iter_mut().for_each(|known| known.default = false);
     }

@@ -46,9 +46,10 @@ pub use manifest::{
     AccessKey, Manifest, OnMiss, OriginPattern, PortPattern, PostmanSettings, Profile, ServerStub, Settings,
 };
 pub use matcher::{Matcher, PlacedMatcher};
-pub use names::{body_file_name, extension, file_name, media_type_of, slug};
+pub use names::{body_file_name, extension, file_name, media_type_of, singular, slug};
 pub use pattern::{PathPattern, SegmentPattern, SegmentRegex};
 pub use pending::{PENDING, Pending, Proposer, Refusal, Standing};
+pub use placing::free_name;
 pub use repath::PATH_STUBS;
 pub use rule::{Place, Rule, RuleAction, RuleSide, ValueSource};
 pub use rule_words::{item_words, matcher_words, rule_words};

@@ -19,6 +19,28 @@ pub fn slug(text: &str) -> String {
     slug.trim_matches(['-', '.']).to_owned()
 }
 
+/// The singular of an English plural, as far as names of collections go: `orders`, `categories`, `boxes`.
+pub fn singular(word: &str) -> String {
+    let lower = word.to_ascii_lowercase();
+    match lower.as_str() {
+        "people" => return "person".to_owned(),
+        "children" => return "child".to_owned(),
+        _ => {}
+    }
+    if let Some(stem) = lower.strip_suffix("ies").filter(|stem| stem.len() > 1) {
+        return format!("{stem}y");
+    }
+    for ending in ["sses", "xes", "ches", "shes", "zes"] {
+        if lower.ends_with(ending) {
+            return lower[..lower.len() - 2].to_owned();
+        }
+    }
+    match lower.strip_suffix('s') {
+        Some(stem) if stem.len() > 1 && !stem.ends_with(['s', 'u', 'i']) => stem.to_owned(),
+        _ => lower,
+    }
+}
+
 /// The path of a stub's file in its collection: `stubs/<host>[+port]/<method>-<path words>.json`, such as
 /// `stubs/api.github.com/get-users-{login}.json`. Where `is_taken`, `-2`, `-3` and so on are tried.
 pub fn file_name(stub: &Stub, is_taken: impl Fn(&str) -> bool) -> String {
@@ -168,6 +190,21 @@ mod tests {
 
     use super::*;
     use crate::collection::PathPattern;
+
+    #[test]
+    fn a_plural_has_its_singular() {
+        for (plural, one) in [
+            ("orders", "order"),
+            ("categories", "category"),
+            ("boxes", "box"),
+            ("status", "status"),
+            ("addresses", "address"),
+            ("people", "person"),
+            ("news", "new"),
+        ] {
+            assert_eq!(singular(plural), one);
+        }
+    }
 
     fn stub(method: &str, origin: &str, path: &str) -> Stub {
         let pattern = path.parse().unwrap_or_else(|_| PathPattern::literal(path));

@@ -5,12 +5,12 @@ use super::manifest::Manifest;
 use super::stub::Stub;
 use super::{Collection, StubFile, file_name};
 
-/// The first of `name`, `name-2`, `name-3`… that is free.
-pub(super) fn free_name(name: &str, taken: impl Fn(&str) -> bool) -> String {
+/// The first of `name`, `name-2`, `name-3`… that is free, with a separator such as `-`.
+pub fn free_name(name: &str, separator: char, taken: impl Fn(&str) -> bool) -> String {
     let mut free = name.to_owned();
     let mut number = 2u32;
     while taken(&free) {
-        free = format!("{name}-{number}");
+        free = format!("{name}{separator}{number}");
         number += 1;
     }
     free

@@ -168,7 +168,7 @@ impl Reach {
             let values: Vec<_> = self.values.values().map(String::as_str).collect();
             let values = slug(&values.join("-"));
             let stem = if values.is_empty() { &scenario.name } else { &values };
-            scenario.name = free_name(stem, taken);
+            scenario.name = free_name(stem, '-', taken);
         }
         scenario
     }

@@ -56,6 +56,7 @@ pub use near::{Miss, Near, Reason, Standing};
 pub use order::Decider;
 pub use pairs::cookies_of;
 pub use paths::path_fits;
+pub use rules::covered;
 pub use state::{FreshValue, State, Untouched};
 pub use steering::Steering;
 

@@ -299,6 +299,12 @@ pub(super) fn tokens(pointer: &str) -> Vec<Token> {
     }
 }
 
+/// How much of `place` a rule's pointer covers, in which `*` stands for any one step: all of it, or what it lies in; none
+/// if it leads elsewhere.
+pub fn covered(pointer: &str, place: &str) -> Option<usize> {
+    covers(&tokens(pointer), place)
+}
+
 /// How much of `pointer` the tokens cover, if they are a prefix of it.
 fn covers(tokens: &[Token], pointer: &str) -> Option<usize> {
     let mut end = 0;

@@ -8,7 +8,7 @@ use super::findings::Confidence;
 use super::leaves::Part;
 use super::paths::{Child, Class, Level, free};
 use super::telling;
-use crate::collection::{PathPattern, SegmentPattern};
+use crate::collection::{PathPattern, SegmentPattern, singular};
 
 /// So many calls are shown as evidence.
 const SHOWN: usize = 3;
@@ -152,9 +152,7 @@ fn wider<'d>(pattern: &PathPattern, doubts: &[&'d Doubt]) -> Option<(PathPattern
 /// numbers stand for different things.
 fn numbers(level: &Level<'_>, children: &[Child], ids: &HashSet<usize>) -> Option<(Vec<usize>, String, Confidence)> {
     let counted = match level.prefix.last() {
-        Some(SegmentPattern::Literal(text)) => {
-            COUNTED.contains(&telling::singular(&text.to_ascii_lowercase()).as_str())
-        }
+        Some(SegmentPattern::Literal(text)) => COUNTED.contains(&singular(&text.to_ascii_lowercase()).as_str()),
         _ => false,
     };
     let open: Vec<usize> = (0..children.len()).filter(|at| children[*at].class == Class::Integer).collect();

@@ -6,7 +6,7 @@ use super::facts::{Fact, Tables};
 use super::leaves::{Leaf, Part};
 use super::telling;
 use super::texts::{Id, Key, Value};
-use crate::collection::Place;
+use crate::collection::{Place, singular};
 use crate::model::Shape;
 
 /// More answers that introduce one value are not told apart.
@@ -268,5 +268,5 @@ fn resource(fact: &Fact, tables: &Tables) -> String {
     let words = fact.segments.iter().rev().map(|segment| tables.values.get(segment.value));
     let word =
         words.filter(|value| value.shape.is_none() && !value.masked && !value.text.is_empty()).map(|value| &value.text);
-    telling::singular(word.into_iter().next().map(|text| &**text).unwrap_or_default())
+    singular(word.into_iter().next().map(|text| &**text).unwrap_or_default())
 }

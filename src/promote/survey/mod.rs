@@ -21,6 +21,7 @@ mod tests;
 mod texts;
 
 use crate::collection::{Collection, Rule, RuleSide};
+use crate::matching::covered;
 use crate::model::Outcome;
 
 use super::committed::Committed;
@@ -118,16 +119,9 @@ fn is_named(rules: &[&Rule], finding: &Rule) -> bool {
         let covers = finding.place == crate::collection::Place::Json
             && rule.place == finding.place
             && rule.side == finding.side
-            && covers(&rule.name, &finding.name);
+            && covered(&rule.name, &finding.name).is_some();
         rule.same_item(finding) || covers
     })
-}
-
-/// Whether a pointer with wildcards is the beginning of another.
-fn covers(rule: &str, pointer: &str) -> bool {
-    let mut parts = pointer.split('/').skip(1);
-    let rule = rule.strip_prefix('/').unwrap_or(rule);
-    rule.split('/').all(|token| parts.next().is_some_and(|part| token == "*" || token == part))
 }
 
 /// The findings about an endpoint's requests and answers, without those about items that a rule names already.

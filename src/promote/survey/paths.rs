@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::doubts::Doubts;
 use super::facts::{Fact, Tables};
 use super::flow::Origins;
-use super::telling;
 use super::texts::{Id, Key};
-use crate::collection::{PathPattern, SegmentPattern};
+use crate::collection::{PathPattern, SegmentPattern, singular};
 use crate::model::Shape;
 
 /// A number of so many digits is an id even if it is seen only once.
@@ -345,7 +344,7 @@ impl Level<'_> {
             return free(&member, &taken);
         }
         let before = self.prefix.iter().rev().find_map(|segment| match segment {
-            SegmentPattern::Literal(text) => Some(telling::singular(&word(text))),
+            SegmentPattern::Literal(text) => Some(singular(&word(text))),
             _ => None,
         });
         let before = before.filter(|word| !word.is_empty());

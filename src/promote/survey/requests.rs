@@ -9,7 +9,7 @@ use super::flow::is_made_up;
 use super::leaves::is_now;
 use super::telling;
 use super::texts::{Id, Key, Value};
-use crate::collection::{Place, Rule, RuleAction};
+use crate::collection::{Place, Rule, RuleAction, singular};
 use crate::model::Shape;
 
 /// More values that stand apart than this, and the rule is a question rather than an answer.
@@ -271,7 +271,7 @@ fn context(endpoint: &Endpoint, column: &Column<'_>) -> String {
             _ => {}
         }
     }
-    format!("{} {}", column.name, telling::singular(before))
+    format!("{} {}", column.name, singular(before))
 }
 
 /// Requests of an endpoint that differ in nothing but columns whose values look made up.

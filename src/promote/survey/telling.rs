@@ -173,28 +173,6 @@ pub(super) fn signed(has: impl Fn(&str) -> bool) -> &'static [&'static str] {
     found.map_or(&[], |(_, family)| family)
 }
 
-/// The singular of an English plural, as far as names of collections go: `orders`, `categories`, `boxes`.
-pub(super) fn singular(word: &str) -> String {
-    let lower = word.to_ascii_lowercase();
-    match lower.as_str() {
-        "people" => return "person".to_owned(),
-        "children" => return "child".to_owned(),
-        _ => {}
-    }
-    if let Some(stem) = lower.strip_suffix("ies").filter(|stem| stem.len() > 1) {
-        return format!("{stem}y");
-    }
-    for ending in ["sses", "xes", "ches", "shes", "zes"] {
-        if lower.ends_with(ending) {
-            return lower[..lower.len() - 2].to_owned();
-        }
-    }
-    match lower.strip_suffix('s') {
-        Some(stem) if stem.len() > 1 && !stem.ends_with(['s', 'u', 'i']) => stem.to_owned(),
-        _ => lower,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,17 +184,6 @@ mod tests {
         assert!(is_cursor("page_token") && is_cursor("/variables/after") && !is_cursor("page"));
         assert!(is_id("orderId") && is_id("/items/*/product_id") && !is_id("paid") && !is_id("valid"));
         assert!(is_own_id("/id", "order") && is_own_id("order_id", "order") && !is_own_id("user_id", "order"));
-        for (plural, one) in [
-            ("orders", "order"),
-            ("categories", "category"),
-            ("boxes", "box"),
-            ("status", "status"),
-            ("addresses", "address"),
-            ("people", "person"),
-            ("news", "new"),
-        ] {
-            assert_eq!(singular(plural), one);
-        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::rules::{self, Forgiving};
 use super::{Desk, Does, Loosens, Proposal, words};
 use crate::collection::{
     Change, EndPolicy, OriginPattern, PathPattern, Place, PortPattern, Profile, Rule, RuleAction, SegmentPattern,
-    StateSpec, StubKey, answers_of,
+    StateSpec, StubKey, answers_of, free_name, singular,
 };
 use crate::matching::{Call, Near, PathFault, Reason, Selection, Source, Standing, Target, Untouched};
 use crate::model::{Shape, media::Kind};
@@ -293,12 +293,9 @@ fn capture_name(segments: &[SegmentPattern], at: usize) -> String {
     };
     let words: String =
         before.chars().map(|it| if it.is_ascii_alphanumeric() { it.to_ascii_lowercase() } else { '_' }).collect();
-    let singular = words.strip_suffix("ies").map(|stem| format!("{stem}y"));
-    let singular = singular.unwrap_or_else(|| words.strip_suffix('s').unwrap_or(&words).to_owned());
-    let stem = if singular.starts_with(|it: char| it.is_ascii_alphabetic()) { singular } else { "value".to_owned() };
-    let taken = |name: &str| segments.iter().any(|segment| segment.capture() == Some(name));
-    let mut names = std::iter::once(stem.clone()).chain((2..).map(|number| format!("{stem}_{number}")));
-    names.find(|name| !taken(name)).unwrap_or(stem)
+    let one = singular(&words);
+    let stem = if one.starts_with(|it: char| it.is_ascii_alphabetic()) { one } else { "value".to_owned() };
+    free_name(&stem, '_', |name| segments.iter().any(|segment| segment.capture() == Some(name)))
 }
 
 /// Another host that is served answers such a call: it answers for this host, too.
@@ -406,10 +403,9 @@ pub(super) fn commands(desk: &mut Desk<'_>) {
             );
             push(desk, title, format!("retake replay {name} --on-miss record"));
             if matches!(miss.reason, Reason::NoSuchHost | Reason::NoSuchEndpoint | Reason::Method | Reason::NoScenario)
+                && let Some(command) = by_hand(desk, source, first)
             {
-                if let Some(command) = by_hand(desk, source, first) {
-                    push(desk, "write the answer by hand, to begin with an empty 200".to_owned(), command);
-                }
+                push(desk, "write the answer by hand, to begin with an empty 200".to_owned(), command);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Loosens;
 use crate::collection::{Place, Rule, RuleAction, RuleSide};
-use crate::matching::{Evaluation, Item, Part, Verdict};
+use crate::matching::{Evaluation, Item, Part, Verdict, covered};
 use crate::model::Shape;
 use crate::model::media::Kind;
 
@@ -129,23 +129,11 @@ fn is_about(rule: &Rule, part: Part, item: &str) -> bool {
         Place::Json | Place::Xml | Place::Body => return false,
     };
     let is_named = |name: &str| match rule.place {
-        Place::Json => is_at(&rule.name, name),
+        Place::Json => covered(&rule.name, name) == Some(name.len()),
         Place::Field => rule.name.eq_ignore_ascii_case(name),
         _ => rule.name == name,
     };
     rule.side == RuleSide::Request && !rule.off && place == part && name.is_some_and(is_named)
-}
-
-/// Whether a pointer in which `*` stands for any one step leads to this place.
-fn is_at(pointer: &str, place: &str) -> bool {
-    let (mut ours, mut theirs) = (pointer.split('/'), place.split('/'));
-    loop {
-        match (ours.next(), theirs.next()) {
-            (None, None) => return true,
-            (Some(one), Some(other)) if one == other || one == "*" => {}
-            _ => return false,
-        }
-    }
 }
 
 /// The shape that a rule asks for in place of an item's recorded value, if the call's has another. The first rule about

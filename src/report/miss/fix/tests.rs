@@ -202,6 +202,14 @@ fn each_cause_has_its_fix() {
             ],
         ),
         (
+            vec!["GET /v1/{status}/status/up | a {status=1}".into()],
+            "GET /v1/1/status/down".into(),
+            vec![
+                "answer GET /v1/{status}/status/down too, as GET /v1/{status}/status/up#a does".into(),
+                "make /v1/{status}/status/{status_2} of GET /v1/{status}/status/up, and take any value for `status_2`, so that `a` answers".into(),
+            ],
+        ),
+        (
             vec!["GET /users/{login} | a {login=octocat}".into()],
             "PATCH /users/octocat".into(),
             vec!["answer PATCH /users/{login} too, as GET /users/{login}#a does, or make the call with GET".into()],

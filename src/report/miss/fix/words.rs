@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::super::{asked, asked_body};
 use super::Desk;
 use super::propose::ignoring;
-use crate::collection::{Change, Rule, RuleAction, item_words};
+use crate::collection::{Change, Rule, RuleAction, free_name, item_words};
 use crate::matching::Near;
 use crate::report::terminal::quoted;
 
@@ -81,8 +81,7 @@ pub(super) fn by_hand(desk: &Desk<'_>, near: &Near, change: &Change) -> String {
             let (asked, body) = (asked(desk.context, &to.path), asked_body(desk.context));
             let there = source.collection.stubs.iter().find(|file| to.is_of(&file.stub));
             let is_taken = |name: &str| there.is_some_and(|file| file.stub.scenarios.iter().any(|it| it.name == name));
-            let mut names = std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}-{number}")));
-            let name = quoted(&names.find(|name| !is_taken(name)).unwrap_or_default());
+            let name = quoted(&free_name(name, '-', is_taken));
             let add = |body: &str| {
                 format!("retake mock scenario add {collection} {stub} --name {name}{asked}{body} --body BODY")
             };
