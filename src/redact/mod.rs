@@ -18,6 +18,7 @@ mod pointer;
 mod rules;
 mod scan;
 mod seen;
+mod sent;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use body::BodyMasker;
 pub use guard::{Guard, Suspicion};
 pub use placeholder::{LONGEST_KIND, is_placeholder, label_of};
 pub use rules::{KINDS, KnownSecret, MaskRules, Pattern, Pointer, RuleError};
+pub use sent::PlaceholderIn;
 
 use crate::model::Fields;
 use crate::model::media::{self, Kind};

@@ -116,7 +116,12 @@ pub(super) fn is_within(bytes: &[u8]) -> bool {
         || [BASE64_MARK, BASE64_MARKS[0], BASE64_MARKS[1]]
             .iter()
             .any(|mark| memchr::memmem::find(bytes, mark.as_bytes()).is_some())
-        || std::str::from_utf8(bytes).is_ok_and(is_bare)
+        || is_whole(bytes)
+}
+
+/// Whether these bytes are a placeholder, and nothing else.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(is_bare)
 }
 
 /// The length of the plain placeholder that these bytes begin with.

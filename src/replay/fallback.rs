@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::collection::{EndPolicy, OnMiss};
 use crate::matching::{Call, Index, Miss, Reason, Standing, Target};
-use crate::model::{Authority, Fields, Origin};
-use crate::redact::is_placeholder;
+use crate::model::{Authority, Origin};
+use crate::redact::PlaceholderIn;
 use crate::wire::Fallback;
 
 /// What the user says of misses.
@@ -70,8 +70,6 @@ impl OnMissRules {
     }
 }
 
-/// How the note of a call begins that carried a placeholder of retake's to its origin; the place follows.
-pub const PLACEHOLDER_SENT: &str = "a placeholder in place of a secret was sent to the origin: ";
 /// Origins of which it is remembered that a warning was given.
 const MAX_WARNED: usize = 64;
 
@@ -81,7 +79,7 @@ pub(super) struct Warned(Mutex<Vec<Origin>>);
 
 impl Warned {
     /// Warns of an origin, unless that was done.
-    pub(super) fn once(&self, origin: &Origin, place: &str) {
+    pub(super) fn once(&self, origin: &Origin, place: &PlaceholderIn) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.contains(origin) || known.len() >= MAX_WARNED {
             return;
@@ -92,18 +90,6 @@ impl Warned {
              gives the secret go to the origin, too (`retake mock disable` its scenario), or give the client a real one"
         );
     }
-}
-
-/// The first place of a request that holds a placeholder: the name of a field, or `query`.
-pub(super) fn placeholder_in(fields: &Fields, query: Option<&str>) -> Option<String> {
-    let holds = |text: &str| {
-        let words = text.split([' ', ';', ',', '&', '"']);
-        words
-            .into_iter()
-            .any(|word| is_placeholder(word) || word.split_once('=').is_some_and(|(_, value)| is_placeholder(value)))
-    };
-    let field = fields.iter().find(|field| holds(&field.text())).map(|field| field.name.to_string());
-    field.or_else(|| query.filter(|query| holds(query)).map(|_| "query".to_owned()))
 }
 
 /// The ways to origins; without one of them, calls that it would take fail.

@@ -15,7 +15,7 @@ use super::cors;
 use super::cursor::{CursorBy, Cursors};
 use super::delay;
 use super::engine::{Answered, Chosen, Engine, ServerAnswer};
-use super::fallback::{self, OnMissRules, PLACEHOLDER_SENT, ReadBody, Warned, Ways};
+use super::fallback::{self, OnMissRules, ReadBody, Warned, Ways};
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready};
 use super::refusal;
@@ -25,7 +25,7 @@ use super::tally::{Tally, Told};
 use crate::collection::{OnMiss, Profile};
 use crate::matching::{self, Evaluation, Miss, Steering, Target};
 use crate::model::{Authority, Fields, HttpVersion, Origin, facade, media};
-use crate::redact::{Masker, is_placeholder};
+use crate::redact::{Masker, PlaceholderIn, is_placeholder};
 use crate::report::explain;
 use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
@@ -113,6 +113,7 @@ struct Passing {
     cause: &'static str,
     why: String,
     logged: LoggedRequest,
+    placeholder: Option<PlaceholderIn>,
 }
 
 /// A call that was read, on its way to its answer.
@@ -372,10 +373,11 @@ impl Serve {
         let (cause, why) = (report.cause(), report.detail);
         fallback::aim(&mut arrived.head, &call, &origin, reading.base.is_some());
         let logged = self.logged(&call);
+        let placeholder = PlaceholderIn::of(&call.fields, &call.path, call.query.as_deref(), &call.body);
         (arrived.path, arrived.query, arrived.fields) = (call.path, call.query, call.fields);
         (arrived.route, arrived.tunnel_credentials) = (wire::Route::Proxied(origin.clone()), None);
         let (call, ()) = arrived.replace_body(raw);
-        Next::Pass(Box::new(Passing { way, call, origin, reading, what, cause, why, logged }))
+        Next::Pass(Box::new(Passing { way, call, origin, reading, what, cause, why, logged, placeholder }))
     }
 
     /// Remembers the credentials that a call carries in its fields, so that they are masked wherever they come back,
@@ -500,9 +502,8 @@ impl Serve {
 
     /// Sends a call on to its origin, counts and logs it, and keeps a plain client here.
     async fn pass_on(&self, passing: Passing) -> Response<Body> {
-        let Passing { way, call, origin, reading, what, cause, why, logged } = passing;
+        let Passing { way, call, origin, reading, what, cause, why, logged, placeholder } = passing;
         let method = call.method.as_str().to_owned();
-        let placeholder = fallback::placeholder_in(&call.fields, call.query.as_deref());
         if let Some(place) = &placeholder {
             self.warned.once(&origin, place);
         }
@@ -521,7 +522,11 @@ impl Serve {
             (false, _) => "passed on",
         };
         record.differences = vec![format!("{how}: {why}")];
-        record.differences.extend(placeholder.map(|place| format!("{PLACEHOLDER_SENT}{place}")));
+        let sent = placeholder.as_ref();
+        record
+            .differences
+            .extend(sent.map(|place| format!("a placeholder in place of a secret was sent to the origin: {place}")));
+        record.placeholder = placeholder;
         record.request = Some(logged);
         self.log.log(record);
         response
@@ -656,6 +661,7 @@ impl Reading {
             score: None,
             differences: Vec::new(),
             steering: self.steering,
+            placeholder: None,
             request: None,
             miss: None,
             report: None,

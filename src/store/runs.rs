@@ -14,6 +14,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::redact::PlaceholderIn;
+
 /// How many calls a run keeps when its folder cannot be written.
 const MEMORY_CALLS: usize = 10_000;
 /// How many calls may wait before the one that logs them writes them itself: this bounds the memory of the queue.
@@ -90,6 +92,9 @@ pub struct CallRecord {
     /// What the call asked of the mock in `x-mock-*` fields, which are no part of its request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steering: Vec<(String, String)>,
+    /// Where the request held a placeholder in place of a secret, of a call that went on to its origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<PlaceholderIn>,
     /// The request, unless the hit was exact: then the scenario says what it looked like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<LoggedRequest>,
@@ -499,6 +504,7 @@ mod tests {
             request: None,
             miss: None,
             report: None,
+            placeholder: None,
             report_text: None,
         }
     }

@@ -165,7 +165,13 @@ fn what_was_missing_is_recorded() {
 fn a_placeholder_that_leaves_is_told_of_and_its_refusal_is_no_scenario() {
     let origin = Origin::service(false, |head, _| {
         let builder = http::Response::builder();
-        let status = if head.headers.contains_key("authorization") { 401 } else { 200 };
+        let is_authorized = head.headers.contains_key("authorization");
+        let status = match head.uri.path() {
+            "/token" => 400,
+            "/me" => 401,
+            _ if is_authorized => 401,
+            _ => 200,
+        };
         builder.status(status).body(crate::harness::origin::full("it")).unwrap()
     });
     let retake = Retake::new();
@@ -178,11 +184,30 @@ fn a_placeholder_that_leaves_is_told_of_and_its_refusal_is_no_scenario() {
             "GET http://{host}{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer retake-secret-abcdefghij\r\n\r\n"
         )
     };
-    for path in ["/one", "/two"] {
+    for path in ["/one", "/two", "/me", "/me"] {
         client.send(authorized(path).as_bytes()).unwrap();
         assert_eq!(client.answer("GET").unwrap().status(), 401);
     }
     assert_eq!(proxied(&server, &origin, "/three").status(), 200);
+    assert_eq!(proxied(&server, &origin, "/me").status(), 401, "refused for what it lacks");
+    for token in ["retake-refresh_token-abcdefghij", "none"] {
+        let body = format!("grant_type=refresh_token&refresh_token={token}");
+        let head = format!(
+            "POST http://{host}/token HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        client.send(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
+        assert_eq!(client.answer("POST").unwrap().status(), 400);
+    }
+    let calls = eventually("all calls are logged", || {
+        let calls = retake.json(&["calls", "list", "--all", "--json"]);
+        (calls.len() == 8).then_some(calls)
+    });
+    let mut places: Vec<String> = calls.iter().map(|call| call["placeholder"].to_string()).collect();
+    places.sort();
+    let field = json!({ "field": "Authorization" }).to_string();
+    assert_eq!(places, ["\"body\"", "null", "null", "null", &field, &field, &field, &field]);
     let (_, said) = server.stop();
     assert_eq!(
         said.matches("gets a placeholder of the mock in place of a secret (Authorization)").count(),
@@ -190,10 +215,19 @@ fn a_placeholder_that_leaves_is_told_of_and_its_refusal_is_no_scenario() {
         "{said}"
     );
     let promoted = retake.run(&["promote", "--misses", "--into", "shop"]);
-    assert!(promoted.code == 0 && promoted.stderr.contains("left out: 2 exchanges with 401 or 403"), "{promoted}");
+    assert!(
+        promoted.code == 0 && promoted.stderr.contains("left out: 5 exchanges that the origin refused"),
+        "{promoted}"
+    );
     let stubs = retake.json(&["mock", "list", "shop", "--json"]);
     let text = serde_json::to_string(&stubs).unwrap();
     assert!(text.contains("/three") && !text.contains("/one"), "{text}");
+    for (stub, status) in [("get-me", 401), ("post-token", 400)] {
+        let path = retake.work().join(format!("mocks/shop/stubs/{}/{stub}.json", host.replace(':', "+")));
+        let content: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let [scenario] = content["scenarios"].as_array().unwrap().as_slice() else { panic!("{content}") };
+        assert_eq!(scenario["response"]["status"], status, "{content}");
+    }
 }
 
 /// The proof: a network namespace with a loopback interface and no route to anywhere.

@@ -1,12 +1,12 @@
 //! `--misses`: the exchanges of the history that answer what a replay had no answer for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::cli::exit::CliError;
 use crate::cli::output::Printer;
 use crate::cli::select;
-use crate::replay::fallback::PLACEHOLDER_SENT;
+use crate::redact::PlaceholderIn;
 use crate::report::collection::count;
 use crate::report::terminal::{clean, cut};
 use crate::store::runs::{self, CallRecord, CallResult, Run, RunError};
@@ -36,16 +36,18 @@ pub(super) fn numbers(
     let name = run.info.run.as_str();
     let missed = run.calls(usize::MAX, |call| call.result == CallResult::Miss).map_err(CliError::failure)?;
     let mut wanted: BTreeSet<Asked> = missed.into_iter().map(|call| (call.method, call.url)).collect();
-    let Recorded { mut found, left_out, calls } = recorded(history, name, &refused(&run)?)?;
+    let Recorded { mut found, left_out, calls } = recorded(history, name, refused(&run)?)?;
     wanted.retain(|call| !calls.contains(call));
-    if left_out > 0 {
+    if !left_out.is_empty() {
+        let numbers: Vec<String> = left_out.iter().map(u64::to_string).collect();
         printer.warn(format_args!(
-            "left out: {} with 401 or 403, because the request had a placeholder of the mock in place of a secret; by their \
-             numbers they are taken all the same",
-            count(left_out, "exchange")
+            "left out: {} that the origin refused, because the request had a placeholder of the mock in place of a secret; \
+             by their numbers they are taken all the same: {}",
+            count(left_out.len(), "exchange"),
+            named(&numbers)
         ));
     }
-    let all = found.len() + wanted.len() + left_out;
+    let all = found.len() + wanted.len() + left_out.len();
     if all == 0 {
         return Err(CliError::usage(format!("nothing selected: the run {name} had no miss")));
     }
@@ -56,7 +58,7 @@ pub(super) fn numbers(
             None => without.push(format!("{method} {url}")),
         }
     }
-    if found.is_empty() && left_out > 0 {
+    if found.is_empty() && !left_out.is_empty() {
         return Err(CliError::usage(format!("nothing selected: the origins refused what the run {name} let pass")));
     }
     if found.is_empty() {
@@ -76,18 +78,26 @@ pub(super) fn numbers(
 /// A call as a run and an exchange both have it: method and URL.
 type Asked = (String, String);
 
-/// The calls that an origin refused after a placeholder was sent to it in place of a secret.
-fn refused(run: &Run) -> Result<BTreeSet<Asked>, CliError> {
+/// One call of a run, as its exchange has it, too: what was asked, when, in microseconds, and the status that came.
+type Moment = (Asked, i64, u16);
+
+/// The calls that an origin refused after a placeholder was sent to it in place of a secret; how many of each.
+fn refused(run: &Run) -> Result<HashMap<Moment, usize>, CliError> {
     let is_refused = |call: &CallRecord| {
-        let placeholder = call.differences.iter().any(|note| note.starts_with(PLACEHOLDER_SENT));
-        call.result == CallResult::Passed && is_refusal(call.status) && placeholder
+        call.result == CallResult::Passed
+            && call.placeholder.as_ref().is_some_and(|place| is_refusal(call.status, place))
     };
-    let refused = run.calls(usize::MAX, is_refused).map_err(CliError::failure)?;
-    Ok(refused.into_iter().map(|call| (call.method, call.url)).collect())
+    let mut refused = HashMap::new();
+    for call in run.calls(usize::MAX, is_refused).map_err(CliError::failure)? {
+        *refused.entry(((call.method, call.url), call.at.as_microsecond(), call.status)).or_default() += 1;
+    }
+    Ok(refused)
 }
 
-fn is_refusal(status: u16) -> bool {
-    matches!(status, 401 | 403)
+/// Whether an origin says so that it does not take what stands there. Of a token in a body it says that the request is bad
+/// (RFC 6749 section 5.2).
+fn is_refusal(status: u16, place: &PlaceholderIn) -> bool {
+    matches!(status, 401 | 403) || status == 400 && *place == PlaceholderIn::Body
 }
 
 /// What a replay let pass and recorded.
@@ -95,14 +105,14 @@ fn is_refusal(status: u16) -> bool {
 struct Recorded {
     /// The numbers of the exchanges.
     found: BTreeSet<u64>,
-    /// How many more there are, which only say that the placeholder of a secret is none.
-    left_out: usize,
+    /// Those of more, which only say that the placeholder of a secret is none.
+    left_out: BTreeSet<u64>,
     /// The calls of both.
     calls: BTreeSet<Asked>,
 }
 
 /// The exchanges that carry the tag of the run.
-fn recorded(history: &dyn History, run: &str, refused: &BTreeSet<Asked>) -> Result<Recorded, CliError> {
+fn recorded(history: &dyn History, run: &str, mut refused: HashMap<Moment, usize>) -> Result<Recorded, CliError> {
     let tagged = Query { tag: Some(format!("miss:{run}")), ..Query::default() };
     let mut recorded = Recorded::default();
     let mut before = None;
@@ -110,12 +120,15 @@ fn recorded(history: &dyn History, run: &str, refused: &BTreeSet<Asked>) -> Resu
         let page = history.list(&tagged, before, 1000).map_err(select::failed)?;
         for row in &page.rows {
             let call = (row.method.clone(), format!("{}{}", row.origin, row.target));
-            if row.status.is_some_and(is_refusal) && refused.contains(&call) {
-                recorded.left_out += 1;
-            } else {
-                recorded.found.insert(row.number);
+            let moment = (call, row.started_at.as_microsecond(), row.status.unwrap_or_default());
+            match refused.get_mut(&moment).filter(|left| **left > 0) {
+                Some(left) => {
+                    *left -= 1;
+                    recorded.left_out.insert(row.number);
+                }
+                None => drop(recorded.found.insert(row.number)),
             }
-            recorded.calls.insert(call);
+            recorded.calls.insert(moment.0);
         }
         match page.next {
             Some(next) => before = Some(next),
