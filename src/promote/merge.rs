@@ -182,7 +182,8 @@ impl<'o> Merge<'o> {
         }
         self.release(scenario);
         let file = self.collection.stubs[place.0].path.clone();
-        let responses = self.responses(&file, &scenario.name, bucket, samples);
+        let mut responses = self.responses(&file, &scenario.name, bucket, samples);
+        keep_manner(&mut responses, scenario.steps());
         let target = &mut self.collection.stubs[place.0].stub.scenarios[place.1];
         set_responses(target, responses);
         target.source = Some(samples[0].id.to_string());
@@ -440,6 +441,20 @@ impl<'o> Merge<'o> {
             changed,
             proposals: Vec::new(),
             report,
+        }
+    }
+}
+
+/// How answers are given stays when what they say is replaced: delay and fault, which only a person sets, and how long the
+/// origin took, where that was not to be recorded now. Each step takes it from the one that answered in its place.
+fn keep_manner(responses: &mut [ResponseSpec], committed: &[ResponseSpec]) {
+    for (position, new) in responses.iter_mut().enumerate() {
+        let Some(old) = committed.get(position).or(committed.last()) else { return };
+        new.delay.clone_from(&old.delay);
+        new.fault.clone_from(&old.fault);
+        if new.duration_ms.is_none() {
+            new.duration_ms = old.duration_ms;
+            new.pace.clone_from(&old.pace);
         }
     }
 }

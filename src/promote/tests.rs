@@ -1,11 +1,13 @@
 //! Whole promotions: grouping, sequences, merges, and what must hold for any traffic.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::collection::{BodySpec, QueryPair, Scenario, check};
+use crate::collection::{BodySpec, QueryPair, ResponseSpec, Scenario, check};
 use crate::matching::{Call, Candidate, Target};
+use crate::model::Chunk;
 use crate::promote::testing::exchange;
 use crate::promote::{BodySource, Change, Content, Existing, Options, Promotion, Reason, Recorded, promote};
 
@@ -165,6 +167,37 @@ fn what_a_person_wrote_stays() {
     let scenario = only(&replaced);
     assert_eq!((scenario.name.as_str(), scenario.disabled), ("my octocat", true));
     assert_eq!(scenario.steps()[0].body.as_ref().unwrap().text.as_deref(), Some("new"));
+}
+
+#[test]
+fn how_an_answer_is_given_stays_when_it_is_replaced() {
+    let get = |number, text: &str, took| {
+        let mut call = exchange(number, "GET", "https://api.test/a", 200).answering("text/plain", text);
+        call.exchange.timings.first_byte_us = Some(took);
+        call.exchange.timings.chunks = vec![Chunk { at_us: took, bytes: 1 }, Chunk { at_us: took + 9_000, bytes: 2 }];
+        call
+    };
+    let traffic = vec![get(1, "one", 20_000)];
+    let mut first = promote(None, traffic.clone(), Options { durations: true, ..options() });
+    let set = Arc::make_mut(first.collection.stubs[0].stub.scenarios[0].response.as_mut().unwrap());
+    (set.delay, set.fault) = ("recorded*2".parse().ok(), Some(serde_json::from_str("{\"do\": \"reset\"}").unwrap()));
+    let committed = set.clone();
+    let replace = |new: &[&str], durations| {
+        let new = (2..).zip(new).map(|(number, text)| get(number, text, 70_000)).collect();
+        again(&first, &traffic, new, Options { replace: true, durations, ..options() })
+    };
+    let replaced = replace(&["two"], false);
+    let [step] = only(&replaced).steps() else { panic!() };
+    assert_eq!(step.body.as_ref().unwrap().text.as_deref(), Some("two"));
+    assert_eq!(ResponseSpec { body: committed.body.clone(), ..step.clone() }, committed);
+    let replaced = replace(&["two"], true);
+    let [step] = only(&replaced).steps() else { panic!() };
+    assert_eq!((&step.delay, &step.fault), (&committed.delay, &committed.fault));
+    assert_eq!((step.duration_ms, step.pace.len()), (Some(70), 2));
+    // The call that now gets the second step got the only one before.
+    for step in only(&replace(&["two", "three"], false)).steps() {
+        assert_eq!((&step.delay, step.duration_ms), (&committed.delay, Some(20)));
+    }
 }
 
 #[test]
