@@ -180,6 +180,7 @@ fn open_log(plan: &ReplayPlan, address: SocketAddr, observe: Option<Observer>) -
         collections: plan.collections.iter().map(|(_, dir)| absolute(dir)).collect(),
         url: url_of(address),
         command: plan.command.clone(),
+        answers_kept: plan.serve.keep_answers,
     };
     let log = RunLog::start(store, &info, observe);
     (Some(info.run), log)

@@ -25,7 +25,7 @@ use crate::report::mask::Mask;
 use crate::report::terminal::clean;
 use crate::settings::Settings;
 use crate::store::collections::Loaded;
-use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY};
+use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, StateChange};
 use crate::store::{History, OpenError};
 
 /// The status with which replay answers a miss unless told otherwise.
@@ -110,7 +110,13 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<(Call, Pa
         |label: &&str| label.split_once(": ").is_some_and(|(collection, _)| Some(collection) == name.as_deref());
     let past = RefCell::new(Past::new(&loaded.collection));
     let tell = |call: &CallRecord| {
-        if call.call < number && call.cursor == record.cursor {
+        let every = matches!(call.state, Some(StateChange::Reset { every: true }));
+        if call.call >= number || !(every || call.cursor == record.cursor) {
+            return false;
+        }
+        if let Some(change) = &call.state {
+            changed(&mut past.borrow_mut(), change, name.as_deref(), &labels);
+        } else {
             let label = call.scenario.as_deref().filter(is_own);
             let answered = label.and_then(|label| answerer(loaded, &labels, label, call));
             answered.into_iter().for_each(|(stub, scenario)| past.borrow_mut().answered(stub, scenario));
@@ -131,6 +137,22 @@ fn logged(settings: &Settings, named: &str, loaded: &Loaded) -> Result<(Call, Pa
     again(&record).map(with_past).map_err(|reason| {
         CliError::usage(format!("`{named}` cannot be matched again: {reason}")).hint("write METHOD URL, then -H and -d")
     })
+}
+
+/// Tells of what somebody changed of the state of the collection of that name.
+fn changed(past: &mut Past, change: &StateChange, collection: Option<&str>, labels: &Labels) {
+    match change {
+        StateChange::Reset { .. } => past.reset(),
+        StateChange::Enter { things, state } => {
+            let own = things.iter().filter(|thing| Some(thing.collection.as_str()) == collection);
+            own.for_each(|thing| past.entered(&thing.of, state));
+        }
+        StateChange::Step { scenario, step } => {
+            let own = scenario.split_once(": ").filter(|(name, _)| Some(*name) == collection);
+            let places = own.map_or(&[][..], |(_, label)| labels.places(label));
+            places.iter().for_each(|&(stub, scenario)| past.went_to(stub, scenario, *step));
+        }
+    }
 }
 
 /// The call of an exact hit: the log keeps no request of it, since it is the scenario's own.
@@ -173,6 +195,7 @@ fn again(record: &CallRecord) -> Result<Call, &'static str> {
     let Some(request) = &record.request else {
         return Err(match record.result {
             CallResult::Exact => "of an exact hit the log keeps no request, since it is the scenario's own",
+            CallResult::State => "it is none: somebody changed sequences or states",
             _ => "it never became a request",
         });
     };

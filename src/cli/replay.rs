@@ -110,6 +110,7 @@ fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<
             on_miss,
             cors: args.cors,
             keep_requests: matches!(args.call_log, CallLogArg::Full),
+            keep_answers: matches!(args.call_log, CallLogArg::Full),
             skip_exact: matches!(args.call_log, CallLogArg::Misses),
         },
         trust: UpstreamTrust { extra_roots: args.upstream_ca.clone(), insecure: args.insecure.clone() },

@@ -5,13 +5,16 @@ use jiff::Timestamp;
 use crate::model::{Field, Fields, date as dates};
 
 /// Moves each `Expires` of a `Set-Cookie` line that lay after `recorded` by the time from then to `now`. An expiry in
-/// the past (a cookie being deleted) and a date that cannot be read stay as they are.
-pub fn shift(fields: &mut Fields, recorded: Timestamp, now: Timestamp) {
+/// the past (a cookie being deleted) and a date that cannot be read stay as they are. Whether any was moved.
+pub fn shift(fields: &mut Fields, recorded: Timestamp, now: Timestamp) -> bool {
+    let mut moved = false;
     for field in fields.iter_mut().filter(|field| field.is("set-cookie")) {
         if let Some(shifted) = shifted(&field.text(), recorded, now) {
             *field = Field::new(std::mem::take(&mut field.name), shifted);
+            moved = true;
         }
     }
+    moved
 }
 
 fn shifted(cookie: &str, recorded: Timestamp, now: Timestamp) -> Option<String> {
@@ -51,8 +54,8 @@ mod tests {
         ] {
             let mut fields = Fields::new();
             fields.push("Set-Cookie", cookie);
-            shift(&mut fields, at("2026-10-20T00:00:00Z"), at("2026-11-19T00:00:00Z"));
-            assert_eq!(fields.text("set-cookie").unwrap(), moved);
+            let has_moved = shift(&mut fields, at("2026-10-20T00:00:00Z"), at("2026-11-19T00:00:00Z"));
+            assert_eq!((fields.text("set-cookie").unwrap().as_ref(), has_moved), (moved, cookie != moved));
         }
     }
 }

@@ -39,17 +39,19 @@ impl Shift {
         Some(Shift { recorded, now, seconds, what })
     }
 
-    /// Moves the dates of field lines.
-    pub fn fields(&self, fields: &mut Fields) {
-        cookies::shift(fields, self.recorded, self.now);
+    /// Moves the dates of field lines. Whether any was moved.
+    pub fn fields(&self, fields: &mut Fields) -> bool {
+        let mut any = cookies::shift(fields, self.recorded, self.now);
         if self.what < ShiftDates::Fields {
-            return;
+            return any;
         }
         for field in fields.iter_mut().filter(|field| DATE_FIELDS.iter().any(|name| field.is(name))) {
             if let Some(moved) = self.http_date(&field.text()) {
                 *field = Field::new(std::mem::take(&mut field.name), moved);
+                any = true;
             }
         }
+        any
     }
 
     /// The body with its dates moved, if it is JSON and has any.

@@ -12,6 +12,7 @@ pub mod delay;
 pub mod engine;
 pub mod fallback;
 pub mod fault;
+mod logged;
 pub mod origins;
 pub mod pace;
 pub mod past;

@@ -46,6 +46,25 @@ impl Past {
         past
     }
 
+    /// Everything began anew.
+    pub fn reset(&mut self) {
+        self.states.clear();
+        self.scenarios.values_mut().for_each(|scenario| scenario.served = 0);
+    }
+
+    /// A thing entered a state; the empty name is that of the collection as a whole.
+    pub fn entered(&mut self, thing: &str, state: &str) {
+        self.states.insert(thing.to_owned(), state.to_owned());
+    }
+
+    /// The sequence of this scenario of this stub, by position, went before a step (from 1).
+    pub fn went_to(&mut self, stub: usize, scenario: usize, step: usize) {
+        let Some(scenario) = self.scenarios.get_mut(&ScenarioRef { collection: 0, stub, scenario }) else { return };
+        if let Some(served) = step.checked_sub(1).and_then(|step| scenario.sequence.calls_before(step)) {
+            scenario.served = served;
+        }
+    }
+
     /// A call was answered by this scenario of this stub, by position.
     pub fn answered(&mut self, stub: usize, scenario: usize) {
         if let Some(scenario) = self.scenarios.get_mut(&ScenarioRef { collection: 0, stub, scenario }) {

@@ -35,6 +35,8 @@ pub struct Ready {
     coding_unasked: bool,
     /// What to say in `Content-Length` to a HEAD request, where the recording said it.
     head_length: Option<Box<HeaderValue>>,
+    /// Its dates were moved: it is not what the collection has.
+    shifted: bool,
     /// What is decided for each call.
     extra: Option<Box<Extra>>,
 }
@@ -55,6 +57,17 @@ pub struct Asked<'a> {
     pub http1: bool,
     /// The value of `Accept-Encoding`.
     pub accept_encoding: Option<&'a str>,
+    /// The call log wants to know what the answer says: then it carries [`Said`].
+    pub logged: bool,
+}
+
+/// What an answer says, for the call log; in the extensions of a response where that was asked for.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// The content, without coding.
+    pub body: Bytes,
+    /// Whether lines, content and all are the collection's own.
+    pub own: bool,
 }
 
 /// Why an answer of a collection cannot be served.
@@ -80,10 +93,12 @@ impl Ready {
         let status = StatusCode::from_u16(spec.status).map_err(|_| ReadyError::Status(spec.status))?;
         let mut lines: Fields = spec.fields.iter().map(|line| line.0.clone()).collect();
         let kept_coded = spec.body.as_ref().is_some_and(|body| body.coded.is_some());
+        let mut shifted = false;
         if let Some(shift) = shift {
-            shift.fields(&mut lines);
+            shifted = shift.fields(&mut lines);
             if let Some(moved) = shift.body(&lines, &body).filter(|_| !kept_coded) {
                 body = moved;
+                shifted = true;
             }
         }
         let head_length =
@@ -106,6 +121,7 @@ impl Ready {
             streamed: spec.streamed,
             coding_unasked: spec.coding_unasked,
             head_length,
+            shifted,
             extra: None,
         })
     }
@@ -129,7 +145,12 @@ impl Ready {
         let Some(extra) = &self.extra else { return self.recorded(asked, codings) };
         let mut turn = extra.turn();
         let response = match turn.content(call, around, self.lines(), &self.plain.body) {
-            Ok(Some((lines, body))) => self.send(&self.variant_of(lines, body, codings), asked, true),
+            Ok(Some((lines, body))) => {
+                let said = asked.logged.then(|| self.said(&body, asked, false));
+                let mut response = self.send(&self.variant_of(lines, body, codings), asked, true);
+                said.map(|said| response.extensions_mut().insert(said));
+                response
+            }
             Ok(None) => self.recorded(asked, codings),
             Err(reason) => return refusal::failed(&reason, asked.head),
         };
@@ -137,10 +158,25 @@ impl Ready {
     }
 
     fn recorded(&self, asked: Asked<'_>, codings: &[Coding]) -> Response<Body> {
-        match self.coded.as_deref() {
-            Some((_, variant)) if !codings.is_empty() => self.send(variant, asked, false),
-            _ => self.send(&self.plain, asked, false),
+        let coded = self.coded.as_deref().filter(|_| !codings.is_empty());
+        let mut response = self.send(coded.map_or(&self.plain, |(_, variant)| variant), asked, false);
+        if asked.logged {
+            // Without its coding it goes out without the line that names it.
+            let own = !self.shifted && (self.coded.is_none() || coded.is_some());
+            response.extensions_mut().insert(self.said(&self.plain.body, asked, own));
         }
+        response
+    }
+
+    /// What is said with this content; `own` as far as the lines go.
+    fn said(&self, body: &Bytes, asked: Asked<'_>, own: bool) -> Said {
+        let left_out = self.is_bodyless(asked) && !body.is_empty();
+        Said { body: if left_out { Bytes::new() } else { body.clone() }, own: own && !left_out }
+    }
+
+    /// Whether no body goes out, whatever there is.
+    fn is_bodyless(&self, asked: Asked<'_>) -> bool {
+        asked.head || matches!(self.status.as_u16(), 204 | 304)
     }
 
     /// All field lines, with the coding.
@@ -175,7 +211,7 @@ impl Ready {
 
     /// `made`: for this call, so that a recorded length is not its own.
     fn send(&self, variant: &Variant, asked: Asked<'_>, made: bool) -> Response<Body> {
-        let bodyless = asked.head || matches!(self.status.as_u16(), 204 | 304);
+        let bodyless = self.is_bodyless(asked);
         let body = if bodyless { Body::empty() } else { self.body_of(variant) };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -257,7 +293,7 @@ mod tests {
     }
 
     fn asked(accept_encoding: Option<&str>) -> Asked<'_> {
-        Asked { head: false, http1: false, accept_encoding }
+        Asked { head: false, http1: false, accept_encoding, logged: false }
     }
 
     fn around() -> Around {
@@ -305,15 +341,25 @@ mod tests {
     #[test]
     fn head_says_the_length_and_sends_nothing() {
         let ready = Ready::new(&spec(&["Content-Length: 5000"]), Bytes::new(), None).unwrap();
-        let response = ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call(), &around());
+        let response = ready.response(
+            Asked { head: true, http1: false, accept_encoding: None, logged: false },
+            &call(),
+            &around(),
+        );
         assert_eq!(response.headers()["content-length"], "5000");
         let ready = Ready::new(&spec(&[]), "hello".into(), None).unwrap();
         assert_eq!(
-            ready.response(Asked { head: true, http1: false, accept_encoding: None }, &call(), &around()).headers()["content-length"],
+            ready
+                .response(Asked { head: true, http1: false, accept_encoding: None, logged: false }, &call(), &around())
+                .headers()["content-length"],
             "5"
         );
         let silent = Ready::new(&spec(&[]), Bytes::new(), None).unwrap();
-        let response = silent.response(Asked { head: true, http1: false, accept_encoding: None }, &call(), &around());
+        let response = silent.response(
+            Asked { head: true, http1: false, accept_encoding: None, logged: false },
+            &call(),
+            &around(),
+        );
         assert!(!response.headers().contains_key("content-length"), "a length that nobody recorded");
     }
 

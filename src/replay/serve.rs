@@ -16,22 +16,23 @@ use super::cursor::{CursorBy, Cursors};
 use super::delay;
 use super::engine::{Answered, Chosen, Engine, ServerAnswer};
 use super::fallback::{self, OnMissRules, ReadBody, Warned, Ways};
+use super::logged;
 use super::origins::{Base, Meant, Origins};
-use super::ready::{Asked, Ready};
+use super::ready::{Asked, Ready, Said};
 use super::refusal;
 use super::secrets::SecretPlaces;
 use super::status::Edits;
 use super::tally::{Tally, Told};
 use crate::collection::{OnMiss, Profile};
 use crate::matching::{self, Evaluation, Miss, Steering, Target};
-use crate::model::{Authority, Fields, HttpVersion, Origin, facade, media};
+use crate::model::{Authority, Fields, HttpVersion, Origin, facade};
 use crate::redact::{Masker, PlaceholderIn, is_placeholder};
 use crate::report::explain;
 use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
 use crate::report::receipt::{FirstFix, Receipt};
 use crate::report::terminal::clean;
-use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunLog};
+use crate::store::runs::{CallRecord, CallResult, LoggedMessage, RunLog, StateChange};
 use crate::wire;
 use crate::wire::upstream;
 use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel, Unanswered};
@@ -54,6 +55,8 @@ pub struct ServeOptions {
     pub cors: bool,
     /// The call log has the requests of exact hits, too.
     pub keep_requests: bool,
+    /// The call log has answers as they went out, where that is not what the collection has.
+    pub keep_answers: bool,
     /// The call log leaves out exact hits that change nothing for later calls; the receipt counts them all the same. What
     /// a call found can be told from the log only if the others are in it.
     pub skip_exact: bool,
@@ -112,7 +115,7 @@ struct Passing {
     what: OnMiss,
     cause: &'static str,
     why: String,
-    logged: LoggedRequest,
+    logged: LoggedMessage,
     placeholder: Option<PlaceholderIn>,
 }
 
@@ -212,6 +215,15 @@ impl Serve {
         true
     }
 
+    /// Logs that somebody changed the state of a cursor: what the next calls find depends on it.
+    pub(super) fn log_change(&self, cursor: Option<Arc<str>>, change: StateChange, told: &str) {
+        let reading = self.reading("sequences and states".to_owned(), Timestamp::now());
+        let mut record = Reading { cursor, ..reading }.record("STATE".to_owned(), 0, CallResult::State);
+        record.differences = vec![told.to_owned()];
+        record.state = Some(change);
+        self.log.log(record);
+    }
+
     /// What became of changes of the files.
     pub(super) fn edits(&self) -> Edits {
         self.lock_edits().clone()
@@ -286,17 +298,13 @@ impl Serve {
             Err(refused) => return Next::Answer(self.refuse(reading, &call.method, refused)),
         };
         if let Some(stub) = self.server_stub(&served.engine) {
-            let mut response = self.server_stub_answers(reading, call, stub, asked(&arrived, None), &served.engine);
-            if self.allows_pages(&served.engine, Some(stub.collection)) {
-                cors::allow(&arrived.head.headers, &mut response);
-            }
-            return Next::Answer(response);
+            return Next::Answer(self.server_stub_answers(reading, call, stub, &arrived, &served.engine));
         }
         let explain = self.options.explain_headers || arrived.head.headers.contains_key("x-retake-explain");
         match served.engine.answer(&call, &self.cursors, reading.cursor.as_ref(), explain) {
             Answered::Hit(chosen) => Next::Answer(self.hit(&served, reading, call, chosen, &arrived, explain)),
             Answered::Miss(_) if is_preflight && self.allows_pages(&served.engine, None) => {
-                Next::Answer(self.preflight(reading, arrived.method.as_str(), &arrived.head.headers))
+                Next::Answer(self.preflight(reading, &call, &arrived.head.headers))
             }
             Answered::Miss(miss) => self.missed(&served.engine, reading, call, &miss, arrived, raw),
         }
@@ -341,7 +349,8 @@ impl Serve {
         }
         let headers = &arrived.head.headers;
         let accept_encoding = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-        let mut response = served.hit(chosen.ready, asked(arrived, accept_encoding), &call, reading.base.as_ref());
+        let asked = self.asked(arrived, accept_encoding);
+        let mut response = served.hit(chosen.ready, asked, &call, reading.base.as_ref());
         if self.allows_pages(&served.engine, Some(chosen.at.collection)) {
             cors::allow(headers, &mut response);
         }
@@ -350,7 +359,7 @@ impl Serve {
         for (name, text) in explain::fields(served.engine.index(), &call, served.engine.profile(), &chosen.ranked) {
             response.headers_mut().insert(name, value(&text));
         }
-        self.log_hit(&served.engine, reading, call, &chosen, differences, response.status().as_u16());
+        self.log_hit(&served.engine, reading, call, &chosen, differences, &mut response);
         response
     }
 
@@ -372,7 +381,7 @@ impl Serve {
         let report = self.miss_report(engine, &reading, &call, miss);
         let (cause, why) = (report.cause(), report.detail);
         fallback::aim(&mut arrived.head, &call, &origin, reading.base.is_some());
-        let logged = self.logged(&call);
+        let logged = logged::request(&call, &self.masker);
         let placeholder = PlaceholderIn::of(&call.fields, &call.path, call.query.as_deref(), &call.body);
         (arrived.path, arrived.query, arrived.fields) = (call.path, call.query, call.fields);
         (arrived.route, arrived.tunnel_credentials) = (wire::Route::Proxied(origin.clone()), None);
@@ -390,18 +399,36 @@ impl Serve {
         }
     }
 
+    /// In which form the answer to a call goes out.
+    fn asked<'a>(&self, arrived: &Call<()>, accept_encoding: Option<&'a str>) -> Asked<'a> {
+        let (head, http1) = (arrived.method == http::Method::HEAD, arrived.version != HttpVersion::Http2);
+        Asked { head, http1, accept_encoding, logged: self.options.keep_answers }
+    }
+
     /// Whether pages of other origins may call a collection; without one, any of them.
     fn allows_pages(&self, engine: &Engine, collection: Option<usize>) -> bool {
         self.options.cors || engine.allows_pages(collection)
     }
 
     /// Answers a preflight for which nothing was recorded. It is logged, and neither a hit nor a miss.
-    fn preflight(&self, reading: Reading, method: &str, asked: &HeaderMap) -> Response<Body> {
-        let response = cors::preflight(asked);
-        let mut record = reading.record(method.to_owned(), response.status().as_u16(), CallResult::Exact);
+    fn preflight(&self, reading: Reading, call: &matching::Call, asked: &HeaderMap) -> Response<Body> {
+        let mut response = cors::preflight(asked);
+        let mut record = reading.record(call.method.clone(), response.status().as_u16(), CallResult::Exact);
         record.scenario = Some("a preflight of a browser".into());
+        record.request = self.request_for_log(call);
+        record.response = self.answer_for_log(&mut response);
         self.log.log(record);
         response
+    }
+
+    /// The request, as far as the log is to have all of them.
+    fn request_for_log(&self, call: &matching::Call) -> Option<LoggedMessage> {
+        self.options.keep_requests.then(|| logged::request(call, &self.masker))
+    }
+
+    /// The answer, where the log is to have it and the collection has it otherwise.
+    fn answer_for_log(&self, response: &mut Response<Body>) -> Option<LoggedMessage> {
+        if self.options.keep_answers { logged::answer(response, &self.masker) } else { None }
     }
 
     fn server_stub_answers(
@@ -409,16 +436,22 @@ impl Serve {
         reading: Reading,
         call: matching::Call,
         stub: &ServerAnswer,
-        asked: Asked<'_>,
+        arrived: &Call<()>,
         engine: &Engine,
     ) -> Response<Body> {
         self.tally.by_server_stub();
-        let response = stub.ready.response(asked, &call, engine.around());
+        let mut response = stub.ready.response(self.asked(arrived, None), &call, engine.around());
+        if self.allows_pages(engine, Some(stub.collection)) {
+            cors::allow(&arrived.head.headers, &mut response);
+        }
         if self.options.skip_exact {
             return response;
         }
+        let request = self.request_for_log(&call);
         let mut record = reading.record(call.method, response.status().as_u16(), CallResult::Exact);
         record.scenario = Some(Arc::clone(&stub.label));
+        record.request = request;
+        record.response = self.answer_for_log(&mut response);
         self.log.log(record);
         response
     }
@@ -430,7 +463,7 @@ impl Serve {
         call: matching::Call,
         chosen: &Chosen<'_>,
         differences: Vec<String>,
-        status: u16,
+        response: &mut Response<Body>,
     ) {
         let Chosen { label, evaluation, step, .. } = chosen;
         let exact = evaluation.is_exact();
@@ -443,13 +476,14 @@ impl Serve {
             self.tally.inexact(reading.number, engine.name_of(chosen), &differences);
         }
         let result = if exact { CallResult::Exact } else { CallResult::Inexact };
-        let request = (!exact || self.options.keep_requests).then(|| self.logged(&call));
-        let mut record = reading.record(call.method, status, result);
+        let request = (!exact || self.options.keep_requests).then(|| logged::request(&call, &self.masker));
+        let mut record = reading.record(call.method, response.status().as_u16(), result);
         record.scenario = Some(Arc::clone(label));
         record.step = *step;
         record.score = Some(evaluation.score);
         record.differences = differences;
         record.request = request;
+        record.response = self.answer_for_log(response);
         self.log.log(record);
     }
 
@@ -474,16 +508,18 @@ impl Serve {
         self.tally.miss(reading.number, endpoint, report.cause().to_owned(), told);
         let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
         record.differences = vec![report.detail.clone()];
-        record.request = Some(self.logged(call));
+        record.request = Some(logged::request(call, &self.masker));
         record.miss = Some(id);
         record.report = serde_json::to_value(&report).ok();
         record.report_text = Some(text);
+        let is_head = call.method == "HEAD";
+        let mut response = match engine.profile() {
+            Profile::Postman => refusal::not_found(&report, status, headers, is_head, engine.index().is_empty()),
+            _ => refusal::miss(&report, status, headers, is_head),
+        };
+        record.response = self.answer_for_log(&mut response);
         self.log.log(record);
-        if engine.profile() == Profile::Postman {
-            let empty = engine.index().is_empty();
-            return refusal::not_found(&report, status, headers, call.method == "HEAD", empty);
-        }
-        refusal::miss(&report, status, headers, call.method == "HEAD")
+        response
     }
 
     fn miss_status(&self, engine: &Engine) -> http::StatusCode {
@@ -587,28 +623,6 @@ impl Serve {
         });
         self.url(&call.target, &path, query.as_deref())
     }
-
-    /// The request as the log keeps it: nothing in it is a secret.
-    fn logged(&self, call: &matching::Call) -> LoggedRequest {
-        let mut fields = call.fields.clone();
-        self.masker.fields(&mut fields);
-        let content_type = fields.text("content-type").map(std::borrow::Cow::into_owned);
-        let kind = media::Kind::of(content_type.as_deref());
-        let mut body = String::new();
-        if std::str::from_utf8(&call.body).is_ok() {
-            let mut masker = self.masker.body(kind, content_type.as_deref());
-            let mut masked = Vec::new();
-            masker.push(&call.body, &mut masked);
-            masker.finish(&mut masked);
-            masked.truncate(LOGGED_BODY);
-            body = String::from_utf8_lossy(&masked).into_owned();
-        }
-        LoggedRequest {
-            fields: fields.iter().map(|field| (field.name.clone(), field.text().into_owned())).collect(),
-            body,
-            body_bytes: call.body.len() as u64,
-        }
-    }
 }
 
 impl Served {
@@ -632,6 +646,9 @@ impl Served {
         let mut lines = Fields::clone(&lines);
         if !self.origins.keep_on_mock(&mut lines, base) {
             return;
+        }
+        if let Some(said) = response.extensions_mut().get_mut::<Said>() {
+            said.own = false;
         }
         let framing: Vec<_> =
             ["content-length", "trailer"].map(|name| (name, response.headers().get(name).cloned())).into();
@@ -663,6 +680,8 @@ impl Reading {
             steering: self.steering,
             placeholder: None,
             request: None,
+            response: None,
+            state: None,
             miss: None,
             report: None,
             report_text: None,
@@ -747,12 +766,6 @@ fn mark(response: &mut Response<Body>, chosen: &Chosen<'_>, differences: &[Strin
             headers.insert("x-retake-step", HeaderValue::from(step));
         }
     }
-}
-
-/// In which form the answer to a call goes out.
-fn asked<'a>(arrived: &Call<()>, accept_encoding: Option<&'a str>) -> Asked<'a> {
-    let (head, http1) = (arrived.method == http::Method::HEAD, arrived.version != HttpVersion::Http2);
-    Asked { head, http1, accept_encoding }
 }
 
 /// A text as a field value: visible ASCII, the rest escaped, cut to a length that every client takes.

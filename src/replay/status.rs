@@ -9,6 +9,7 @@ use super::cursor::{Cursor, CursorState, Thing};
 use super::engine::{Engine, ServerAnswer};
 use super::serve::Serve;
 use crate::collection::{START, nearest};
+use crate::store::runs::{StateChange, StateOf};
 
 /// How many cursors one answer tells of.
 const CURSORS_TOLD: usize = 1_000;
@@ -152,16 +153,21 @@ impl Serve {
         let called =
             |thing: &Thing| if thing.1.is_empty() { engine.names()[thing.0].clone() } else { thing.1.to_string() };
         let things: Vec<&Thing> = known.keys().filter(|thing| called(thing) == name).collect();
-        let cursor = self.cursors().get(cursor.map(Arc::from).as_ref());
+        let named = cursor.map(Arc::from);
+        let cursor = self.cursors().get(named.as_ref());
         if let Some(first) = things.first() {
             let states = &known[*first];
             if !things.iter().any(|thing| known[*thing].contains(value)) {
                 let all: Vec<&str> = states.iter().map(|state| &**state).collect();
                 return Err(format!("`{name}` has no state `{value}`: it knows {}", all.join(", ")));
             }
+            let told = format!("{name} is in the state `{value}`");
+            let of = |thing: &&Thing| StateOf { collection: engine.names()[thing.0].clone(), of: thing.1.to_string() };
+            let change = StateChange::Enter { things: things.iter().map(of).collect(), state: value.to_owned() };
             let mut state = cursor.lock();
             things.iter().for_each(|thing| state.enter(thing, &value.into()));
-            return Ok(format!("{name} is in the state `{value}`"));
+            self.log_change(named, change, &told);
+            return Ok(told);
         }
         let is_it = |label: &str| label == name || label.split_once(": ").is_some_and(|(_, rest)| rest == name);
         let Some((id, label, sequence)) = engine.sequences().find(|(_, label, _)| is_it(label)) else {
@@ -175,8 +181,13 @@ impl Serve {
         let served = step.and_then(|step| sequence.calls_before(step));
         let steps = sequence.steps();
         let bad = || format!("`{value}` is no step of {label}: write 1 to {steps}, or {} for its end", steps + 1);
-        cursor.lock().served.insert(id, served.ok_or_else(bad)?);
-        Ok(format!("the next call of {label} gets step {value}"))
+        let (served, step) = served.zip(step).ok_or_else(bad)?;
+        let told = format!("the next call of {label} gets step {value}");
+        let change = StateChange::Step { scenario: label.to_string(), step: step + 1 };
+        let mut state = cursor.lock();
+        state.served.insert(id, served);
+        self.log_change(named, change, &told);
+        Ok(told)
     }
 
     /// Lets everything begin anew, for one cursor or for all.
@@ -184,18 +195,20 @@ impl Serve {
     /// # Errors
     /// No such cursor.
     pub fn reset_state(&self, cursor: Option<&str>) -> Result<String, String> {
-        match cursor {
+        let told = match cursor {
             None => {
                 self.cursors().reset(None);
-                Ok("every cursor begins anew".to_owned())
+                "every cursor begins anew".to_owned()
             }
             Some(name) => {
                 let cursor = self.cursors().find(Some(name));
                 let cursor = cursor.ok_or_else(|| format!("no call has named the cursor `{name}` yet"))?;
                 self.cursors().reset(Some(&cursor));
-                Ok(format!("the cursor `{name}` begins anew"))
+                format!("the cursor `{name}` begins anew")
             }
-        }
+        };
+        self.log_change(cursor.map(Arc::from), StateChange::Reset { every: cursor.is_none() }, &told);
+        Ok(told)
     }
 
     /// Lets a server stub answer everything from now on, or none, whatever the files say.

@@ -18,11 +18,15 @@ use crate::redact::PlaceholderIn;
 
 /// How many calls a run keeps when its folder cannot be written.
 const MEMORY_CALLS: usize = 10_000;
+/// What the messages of those calls may take, in bytes: a run that logs bodies keeps fewer.
+const MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// How many calls may wait before the one that logs them writes them itself: this bounds the memory of the queue.
 const QUEUE_CALLS: usize = 1_024;
+/// What their messages may take, in bytes.
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 /// How long a call may wait for the thread that writes.
 const WRITE_INTERVAL: Duration = Duration::from_millis(50);
-/// How much of a request's body a call record keeps, in bytes.
+/// How much of a body a call record keeps, in bytes.
 pub const LOGGED_BODY: usize = 64 * 1024;
 /// Room for the text of calls that is kept from one write to the next, in bytes.
 const LINES_KEPT: usize = 512 * 1024;
@@ -43,11 +47,47 @@ pub enum CallResult {
     Passed,
     /// The call could not be read, or never became a request.
     Error,
+    /// No call: somebody changed the state of the running replay.
+    State,
 }
 
-/// A request as the call log keeps it, masked.
+/// What somebody changed of the state of a running replay, so that what later calls found can be told from the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoggedRequest {
+#[serde(rename_all = "lowercase")]
+pub enum StateChange {
+    /// Everything began anew.
+    Reset {
+        /// For every cursor, not only for that of the record.
+        every: bool,
+    },
+    /// Things entered a state.
+    Enter {
+        /// Each with its collection.
+        things: Vec<StateOf>,
+        /// The state.
+        state: String,
+    },
+    /// A sequence went before one of its steps.
+    Step {
+        /// The scenario, as calls name it.
+        scenario: String,
+        /// The step, from 1.
+        step: usize,
+    },
+}
+
+/// What has a named state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateOf {
+    /// The collection.
+    pub collection: String,
+    /// The thing; empty for the collection as a whole.
+    pub of: String,
+}
+
+/// A request or an answer as the call log keeps it, masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedMessage {
     /// Field lines in order.
     pub fields: Vec<(String, String)>,
     /// The body as text, at most the first 64 KiB; binary bodies are described.
@@ -97,7 +137,13 @@ pub struct CallRecord {
     pub placeholder: Option<PlaceholderIn>,
     /// The request, unless the hit was exact: then the scenario says what it looked like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<LoggedRequest>,
+    pub request: Option<LoggedMessage>,
+    /// The answer as it went out, where the log was to keep it and it was not what the collection had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<LoggedMessage>,
+    /// What was changed, if it is no call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateChange>,
     /// The id of the miss report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub miss: Option<String>,
@@ -125,6 +171,9 @@ pub struct RunInfo {
     /// The command that it ran, if any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// The log has every answer that was not what the collection had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers_kept: bool,
 }
 
 /// Writes the calls of one run. Dropped, it writes what is queued.
@@ -148,6 +197,8 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     calls: Vec<CallRecord>,
+    /// What their messages take.
+    bytes: usize,
     /// An empty vector with room: the two take turns, so that a busy run asks for no memory.
     spare: Vec<CallRecord>,
     closed: bool,
@@ -155,6 +206,7 @@ struct Queue {
 
 impl Queue {
     fn take(&mut self) -> Vec<CallRecord> {
+        self.bytes = 0;
         std::mem::replace(&mut self.calls, std::mem::take(&mut self.spare))
     }
 }
@@ -162,7 +214,15 @@ impl Queue {
 enum Sink {
     /// With the text of the last calls, whose room is used again.
     File(File, Vec<u8>),
-    Memory(VecDeque<CallRecord>),
+    Memory(Kept),
+}
+
+/// The last calls.
+#[derive(Default)]
+struct Kept {
+    calls: VecDeque<CallRecord>,
+    /// What their messages take.
+    bytes: usize,
 }
 
 impl RunLog {
@@ -171,13 +231,13 @@ impl RunLog {
     pub fn start(store: &Path, info: &RunInfo, observe: Option<Observer>) -> RunLog {
         match create(store, info) {
             Ok(file) => RunLog::over(Sink::File(file, Vec::new()), None, observe),
-            Err(error) => RunLog::over(Sink::Memory(VecDeque::new()), Some(error.to_string()), observe),
+            Err(error) => RunLog::over(Sink::Memory(Kept::default()), Some(error.to_string()), observe),
         }
     }
 
     /// A log that lives in memory, for a server inside a test.
     pub fn in_memory(observe: Option<Observer>) -> RunLog {
-        RunLog::over(Sink::Memory(VecDeque::new()), None, observe)
+        RunLog::over(Sink::Memory(Kept::default()), None, observe)
     }
 
     fn over(sink: Sink, memory_only: Option<String>, observe: Option<Observer>) -> RunLog {
@@ -193,8 +253,9 @@ impl RunLog {
     /// Queues a call. Never waits for the disk, unless a thousand calls already do.
     pub fn log(&self, call: CallRecord) {
         let mut queue = lock(&self.shared.queue);
+        queue.bytes += call.bytes();
         queue.calls.push(call);
-        if queue.calls.len() >= QUEUE_CALLS {
+        if queue.calls.len() >= QUEUE_CALLS || queue.bytes >= QUEUE_BYTES {
             let calls = queue.take();
             // The sink is locked before the queue is let go, so that calls stay in order.
             let sink = lock(&self.shared.sink);
@@ -208,7 +269,7 @@ impl RunLog {
         self.shared.drain();
         match &*lock(&self.shared.sink) {
             Sink::File(..) => Vec::new(),
-            Sink::Memory(calls) => calls.iter().cloned().collect(),
+            Sink::Memory(kept) => kept.calls.iter().cloned().collect(),
         }
     }
 }
@@ -269,15 +330,40 @@ impl Sink {
                 // A full disk must not stop answers: from here on memory holds the calls.
                 Err(error) => {
                     tracing::warn!("the call log cannot be written any more ({error}): memory keeps the last calls");
-                    *self = Sink::Memory(VecDeque::new());
+                    *self = Sink::Memory(Kept::default());
                 }
             }
         }
         if let Sink::Memory(kept) = self {
-            kept.extend(calls.drain(..));
-            let excess = kept.len().saturating_sub(MEMORY_CALLS);
-            kept.drain(..excess);
+            calls.drain(..).for_each(|call| kept.push(call));
         }
+    }
+}
+
+impl Kept {
+    fn push(&mut self, call: CallRecord) {
+        self.bytes += call.bytes();
+        self.calls.push_back(call);
+        while self.calls.len() > MEMORY_CALLS || self.bytes > MEMORY_BYTES {
+            let Some(oldest) = self.calls.pop_front() else { return };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+impl CallRecord {
+    /// What its messages take, about: the rest of a record is small.
+    fn bytes(&self) -> usize {
+        let messages = self.request.iter().chain(&self.response);
+        let messages = messages.map(LoggedMessage::bytes).sum::<usize>();
+        // A report is kept as JSON, too.
+        messages + 3 * self.report_text.as_ref().map_or(0, String::len)
+    }
+}
+
+impl LoggedMessage {
+    fn bytes(&self) -> usize {
+        self.body.len() + self.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     }
 }
 
@@ -502,6 +588,8 @@ mod tests {
             differences: Vec::new(),
             steering: Vec::new(),
             request: None,
+            response: None,
+            state: None,
             miss: None,
             report: None,
             placeholder: None,
@@ -517,6 +605,7 @@ mod tests {
             collections: Vec::new(),
             url: "http://127.0.0.1:1".into(),
             command: Vec::new(),
+            answers_kept: false,
         }
     }
 
@@ -547,6 +636,21 @@ mod tests {
         }
         let kept = log.flush();
         assert_eq!((kept.len(), kept[0].call), (MEMORY_CALLS, 2001));
+    }
+
+    #[test]
+    fn large_messages_take_bounded_memory() {
+        let log = RunLog::in_memory(None);
+        let body = "x".repeat(LOGGED_BODY);
+        let message = LoggedMessage { fields: Vec::new(), body_bytes: body.len() as u64, body };
+        for number in 1..=2_000 {
+            let (request, response) = (Some(message.clone()), Some(message.clone()));
+            log.log(CallRecord { request, response, ..call(number, CallResult::Exact) });
+            assert!(lock(&log.shared.queue).bytes < QUEUE_BYTES);
+        }
+        let kept = log.flush();
+        assert_eq!(kept.len(), MEMORY_BYTES / (2 * LOGGED_BODY), "in bytes, not in calls");
+        assert_eq!(kept.last().map(|call| call.call), Some(2_000));
     }
 
     #[test]

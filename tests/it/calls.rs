@@ -52,6 +52,18 @@ fn calls_are_filtered_paged_searched_and_shown_whole() {
     ] {
         assert_eq!(numbers(&retake, args), expected, "{args:?}");
     }
+    for (args, total, next) in [
+        (&["--limit", "2"][..], 6, json!(5)),
+        (&["--limit", "2", "--before", "5"], 6, json!(3)),
+        (&["--limit", "2", "--sort", "oldest", "--after", "2"], 6, json!(4)),
+        (&["--misses"], 2, Value::Null),
+        (&["--path", "/none"], 0, Value::Null),
+    ] {
+        let last = retake.json(&[&["calls", "list", "--json", "--meta"], args].concat()).pop();
+        assert_eq!(last, Some(json!({ "meta": { "total": total, "nextCursor": next } })), "{args:?}");
+    }
+    let told = retake.run(&["calls", "--limit", "2"]);
+    assert!(told.stderr.contains("2 of 6 calls; older ones: `--before 5`"), "{told}");
     let listed = retake.json(&["calls", "--sort", "oldest", "--json", "--include", "response,request-headers"]);
     assert!(listed[0]["request"]["fields"].is_array() && listed[0]["request"].get("body").is_none(), "{}", listed[0]);
     assert_eq!(listed[0]["response"]["body"], "plain");
@@ -127,4 +139,67 @@ fn an_exact_hit_by_rule_is_not_shown_as_the_scenarios_own() {
     assert!(server_stub.contains("nothing was compared"), "{server_stub}");
     let [_, by_rule, _] = ask(&["--call-log", "full"]);
     assert!(by_rule.contains("let them pass") && !by_rule.contains("the log does not have them"), "{by_rule}");
+}
+
+#[test]
+fn a_full_log_has_answers_as_they_were_sent_where_the_collection_has_others() {
+    let retake = Retake::new();
+    let dir = retake.work().join("mocks/shop");
+    std::fs::create_dir_all(dir.join("stubs")).unwrap();
+    let origin = "http://api.test";
+    let manifest = json!({ "version": 1, "name": "shop", "origins": [origin],
+        "server_stubs": [{ "name": "down", "status": 503, "body": { "text": "closed" } }] });
+    std::fs::write(dir.join("collection.json"), manifest.to_string()).unwrap();
+    let dates = json!({ "status": 200, "fields": ["Set-Cookie: a=b; Expires=Wed, 21 Oct 2026 07:28:00 GMT"],
+        "recorded_at": "2026-10-20T00:00:00Z" });
+    for (path, answer) in [
+        ("/plain", json!({ "status": 200, "body": { "text": "plain" } })),
+        (
+            "/made",
+            json!({ "status": 200, "template": true, "body": { "text": "for {{$headers 'authorization'}} {{$queryParams 'q'}}" } }),
+        ),
+        ("/dates", dates),
+    ] {
+        let rule = json!([{ "place": "query", "name": "q", "action": "ignore" }]);
+        let scenario = json!({ "name": "it", "response": answer });
+        let stub = json!({
+            "version": 1, "method": "GET", "origin": origin, "path": path, "rules": rule, "scenarios": [scenario] });
+        std::fs::write(dir.join(format!("stubs{path}.json")), stub.to_string()).unwrap();
+    }
+    let ask = |args: &[&str]| {
+        let server = retake.replay(&[&["shop", "--now", "2026-11-19T00:00:00Z"], args].concat());
+        let mut client = Client::to(&server).unwrap();
+        let mut call = |method: &str, path: &str| {
+            let secret = "Authorization: Bearer c2VjcmV0LXRva2Vu";
+            client.send(format!("{method} {path} HTTP/1.1\r\nHost: api.test\r\n{secret}\r\n\r\n").as_bytes()).unwrap();
+            client.answer(method).unwrap()
+        };
+        call("GET", "/plain");
+        assert_eq!(call("GET", "/made?q=tea").text(), "for Bearer c2VjcmV0LXRva2Vu tea");
+        call("GET", "/dates");
+        call("HEAD", "/plain");
+        call("GET", "/nothing");
+        retake.ok(&["mock", "activate", "shop", "down", "--running"]);
+        assert_eq!(call("GET", "/plain").status(), 503);
+        server.stop();
+        retake.json(&["calls", "--sort", "oldest", "--include", "response,request", "--json"])
+    };
+    let full = ask(&["--call-log", "full"]);
+    let from = |call: &Value| call.get("response_from").cloned().unwrap_or_default();
+    let froms: Vec<Value> = full.iter().map(from).collect();
+    let scenario = json!("scenario");
+    assert_eq!(froms, [scenario.clone(), Value::Null, Value::Null, Value::Null, Value::Null, scenario.clone()]);
+    assert!(full.iter().all(|call| call["request"]["fields"].is_array()), "{full:?}");
+    let body = full[1]["response"]["body"].as_str().unwrap();
+    assert!(body.starts_with("for ") && body.ends_with(" tea") && !body.contains("c2VjcmV0"), "{body}");
+    assert!(full[2]["response"]["fields"].to_string().contains("Fri, 20 Nov 2026 07:28:00 GMT"), "{}", full[2]);
+    assert_eq!(full[3]["response"]["body_bytes"], 0, "a HEAD has no body: {}", full[3]);
+    assert!(full[3]["response"]["fields"].to_string().contains("x-retake-inexact"), "{}", full[3]);
+    assert!(full[4]["response"]["body"].as_str().unwrap().contains("/nothing"), "the report: {}", full[4]);
+    assert_eq!(full[5]["response"]["body"], "closed");
+    let shown = retake.ok(&["calls", "show", "2"]);
+    assert!(shown.contains("answer (as it was sent):") && shown.contains(" tea"), "{shown}");
+    let all = ask(&[]);
+    assert_eq!(from(&all[1]), scenario);
+    assert!(all[1]["response"]["body"].as_str().unwrap().contains("{{$queryParams 'q'}}"), "{}", all[1]);
 }

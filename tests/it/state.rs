@@ -193,6 +193,47 @@ fn a_log_without_exact_hits_has_those_that_moved_something_on() {
 }
 
 #[test]
+fn what_was_changed_by_hand_is_in_the_log_and_told_by_explain() {
+    let retake = Retake::new();
+    shop(&retake);
+    let server = retake.replay(&["shop", "--cursor", "header:X-Test-Id"]);
+    let mut client = Client::to(&server).unwrap();
+    let mut ask = |path: &str, test: &str| call(&mut client, "GET", path, &format!("X-Test-Id: {test}\r\n")).text();
+    assert_eq!(ask("/once", "a"), "only");
+    retake.ok(&["state", "set", "GET /once#once", "1", "--cursor", "a"]);
+    assert_eq!(ask("/once", "a"), "only");
+    retake.ok(&["state", "set", "cart", "full", "--cursor", "a"]);
+    assert_eq!(ask("/cart", "a"), "full");
+    assert_eq!(ask("/cart", "b"), "empty");
+    retake.ok(&["state", "set", "GET /job#job", "2", "--cursor", "b"]);
+    assert_eq!(ask("/job", "b"), "done");
+    retake.ok(&["state", "reset"]);
+    assert_eq!(ask("/once", "a"), "only");
+    assert_eq!(ask("/cart", "a"), "empty");
+    ask("/once", "a");
+    server.stop();
+    let calls = retake.json(&["calls", "--sort", "oldest", "--json"]);
+    let changes: Vec<&Value> = calls.iter().filter(|call| call["result"] == "state").collect();
+    assert_eq!(changes.len(), 4, "{calls:?}");
+    assert_eq!(
+        changes[1]["state"],
+        json!({ "enter": { "things": [{ "collection": "shop", "of": "cart" }], "state": "full" } })
+    );
+    assert_eq!(changes[3]["differences"], json!(["every cursor begins anew"]));
+    for hit in calls.iter().filter(|call| call["result"] == "exact") {
+        let explained = retake.json(&["explain", "shop", &format!("call:{}", hit["call"]), "--json"]).remove(0);
+        let scenario = format!("shop: {}", explained["answer"]["scenario"].as_str().unwrap_or_default());
+        assert_eq!(hit["scenario"], scenario.as_str(), "{hit}: {explained}");
+    }
+    let last = calls.last().unwrap();
+    let explained = retake.run(&["explain", "shop", &format!("call:{}", last["call"])]);
+    assert!(last["result"] == "miss" && explained.stdout.contains("used up"), "{last} {explained}");
+    let none = retake.run(&["explain", "shop", &format!("call:{}", changes[0]["call"])]);
+    assert!(none.code == 2 && none.stderr.contains("somebody changed"), "{none}");
+    assert!(retake.ok(&["calls"]).contains("cart is in the state `full`"));
+}
+
+#[test]
 fn a_cursor_by_field_user_path_and_port() {
     let retake = Retake::new();
     shop(&retake);

@@ -9,7 +9,7 @@ use crate::model::media::Kind;
 use crate::model::path::split_target;
 use crate::redact::Masker;
 use crate::report::terminal::clean;
-use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest};
+use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage};
 
 /// Differences of a body that are told.
 const DIFFERENCES: usize = 6;
@@ -148,7 +148,7 @@ impl Place {
 }
 
 impl Condition {
-    fn lacks(&self, call: &CallRecord, request: Option<&LoggedRequest>, masker: &Masker) -> Option<String> {
+    fn lacks(&self, call: &CallRecord, request: Option<&LoggedMessage>, masker: &Masker) -> Option<String> {
         match self {
             Condition::Query(name, value) => {
                 let query = split_target(&call.url).1.unwrap_or_default();
@@ -265,7 +265,7 @@ impl fmt::Display for Shown<'_> {
             CallResult::Inexact => "inexact",
             CallResult::Miss => "MISS",
             CallResult::Passed => "passed on",
-            CallResult::Error => "no call",
+            CallResult::Error | CallResult::State => "no call",
         };
         write!(f, "#{} {} {}  {result}", call.call, clean(&call.method), clean(&call.url))?;
         match &call.scenario {

@@ -221,8 +221,8 @@ pub struct ReplayArgs {
     /// Say in fields of every answer how it was chosen
     #[arg(long)]
     pub explain_headers: bool,
-    /// What the call log has: all calls, the requests of exact hits too, or no exact hits but those that
-    /// moved a sequence or a named state on
+    /// What the call log has: all calls, requests and answers as they were too, or no exact hits but those
+    /// that moved a sequence or a named state on
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub call_log: CallLogArg,
     /// A command to run with every proxy and trust variable set
@@ -246,7 +246,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 pub enum CallLogArg {
     /// Every call
     All,
-    /// Every call, and the requests of exact hits as they came
+    /// Every call, with the request as it came, and the answer as it was sent where the collection has another
     Full,
     /// Misses, inexact hits, what failed, and exact hits on which later answers depend
     Misses,
@@ -463,6 +463,9 @@ pub struct CallsListArgs {
     /// These parts of request and answer, too; comma-separated or repeated
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     pub include: Vec<IncludeArg>,
+    /// End with a line that says how many calls there are in all, and where the next page begins
+    #[arg(long, requires = "json")]
+    pub meta: bool,
 }
 
 /// Which calls come first.

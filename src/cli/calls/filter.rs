@@ -92,15 +92,15 @@ fn host_and_path(url: &str) -> (&str, &str) {
 /// Whether a text, in lower case, stands in what the log has of a call.
 fn has(call: &CallRecord, text: &str) -> bool {
     let within = |place: &str| place.to_lowercase().contains(text);
-    let request = || {
-        call.request.as_ref().is_some_and(|request| {
-            within(&request.body) || request.fields.iter().any(|(name, value)| within(&format!("{name}: {value}")))
+    let messages = || {
+        call.request.iter().chain(&call.response).any(|message| {
+            within(&message.body) || message.fields.iter().any(|(name, value)| within(&format!("{name}: {value}")))
         })
     };
     within(&format!("{} {}", call.method, call.url))
         || call.scenario.as_deref().is_some_and(within)
         || call.differences.iter().any(|line| within(line))
-        || request()
+        || messages()
 }
 
 #[cfg(test)]

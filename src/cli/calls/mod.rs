@@ -4,7 +4,10 @@ mod filter;
 mod show;
 mod whole;
 
+use std::cell::Cell;
+
 use jiff::tz::TimeZone;
+use serde_json::json;
 
 use self::filter::Filter;
 use self::whole::{Include, Whole};
@@ -71,10 +74,14 @@ fn listed(args: &CallsListArgs, text: Option<&str>, settings: &Settings, printer
             .hint("`--all` shows every call, `--before N` and `--after N` the next page"));
     }
     let limit = if all { usize::MAX } else { limit };
+    // All that the filters take, on whatever page.
+    let total = Cell::new(0u64);
     let wanted = |call: &CallRecord| {
-        args.before.is_none_or(|before| call.call < before)
+        let is_meant = filter.takes(call);
+        total.set(total.get() + u64::from(is_meant));
+        is_meant
+            && args.before.is_none_or(|before| call.call < before)
             && args.after.is_none_or(|after| call.call > after)
-            && filter.takes(call)
     };
     // One more than is shown tells whether there is more.
     let oldest_first = args.sort == SortArg::Oldest;
@@ -104,10 +111,14 @@ fn listed(args: &CallsListArgs, text: Option<&str>, settings: &Settings, printer
             messages.print(printer);
         }
     }
-    let last = calls[..shown].last().filter(|_| calls.len() > shown);
-    if let Some(last) = last.filter(|_| !json || shown < limit) {
-        let more = if oldest_first { "later calls: `--after" } else { "older calls: `--before" };
-        printer.say(format_args!("{DIM}… {more} {}`, `--limit N` or `--all`{DIM:#}", last.call));
+    let next = calls[..shown].last().filter(|_| calls.len() > shown).map(|last| last.call);
+    if args.meta {
+        printer.json(&json!({ "meta": { "total": total.get(), "nextCursor": next } }));
+    }
+    if let Some(next) = next.filter(|_| !json || shown < limit) {
+        let more = if oldest_first { "later ones: `--after" } else { "older ones: `--before" };
+        let total = total.get();
+        printer.say(format_args!("{DIM}… {shown} of {total} calls; {more} {next}`, `--limit N` or `--all`{DIM:#}"));
     }
     Ok(Exit::SUCCESS)
 }
@@ -150,13 +161,14 @@ pub(super) fn line(call: &CallRecord, width: usize) -> String {
         CallResult::Miss => (BAD, "MISS"),
         CallResult::Passed => (WARN, "passed"),
         CallResult::Error => (BAD, "error"),
+        CallResult::State => (DIM, "state"),
     };
     let why = match call.result {
         CallResult::Exact => call.scenario.as_deref().unwrap_or_default().to_owned(),
         CallResult::Inexact => {
             format!("{} ({})", call.scenario.as_deref().unwrap_or_default(), call.differences.join("; "))
         }
-        CallResult::Miss | CallResult::Passed | CallResult::Error => call.differences.join("; "),
+        CallResult::Miss | CallResult::Passed | CallResult::Error | CallResult::State => call.differences.join("; "),
     };
     let status = if call.status == 0 { "---".to_owned() } else { call.status.to_string() };
     let cursor = call.cursor.as_deref().map(|cursor| format!("  [{}]", clean(cursor))).unwrap_or_default();

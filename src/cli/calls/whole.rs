@@ -1,4 +1,4 @@
-//! Request and answer of a logged call. Of an exact hit the log keeps neither: both are the scenario's.
+//! Request and answer of a logged call. Where the log keeps none, both are the scenario's.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::cli::output::Printer;
 use crate::collection::{Labels, ResponseSpec, Scenario, Stub};
 use crate::report::terminal::{clean, clean_lines};
 use crate::store::collections::{self, Loaded};
-use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedRequest, RunInfo};
+use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage, RunInfo};
 
 /// Before the name of a server stub, in a label.
 const SERVER_STUB: &str = "server stub ";
@@ -60,7 +60,7 @@ impl Parts {
         self.fields || self.body
     }
 
-    fn json(self, message: &LoggedRequest) -> Value {
+    fn json(self, message: &LoggedMessage) -> Value {
         let mut told = serde_json::to_value(message).unwrap_or_default();
         let mut leave_out =
             |part: &str| told.as_object_mut().and_then(|members: &mut Map<_, _>| members.shift_remove(part));
@@ -73,7 +73,7 @@ impl Parts {
         told
     }
 
-    fn print(self, title: &str, message: &LoggedRequest, printer: Printer) {
+    fn print(self, title: &str, message: &LoggedMessage, printer: Printer) {
         printer.data(format_args!("\n{title}"));
         for (name, value) in message.fields.iter().filter(|_| self.fields) {
             printer.data(format_args!("  {}: {}", clean(name), clean(value)));
@@ -104,10 +104,12 @@ struct Served {
 
 /// What there is of a call.
 pub(super) struct Messages {
-    request: Option<LoggedRequest>,
+    request: Option<LoggedMessage>,
     /// The request is the scenario's, not the log's.
     as_scenario: bool,
-    response: Option<LoggedRequest>,
+    response: Option<LoggedMessage>,
+    /// The answer is the scenario's, not the log's.
+    answer_as_scenario: bool,
     include: Include,
 }
 
@@ -121,15 +123,20 @@ impl<'r> Whole<'r> {
         let include = self.include;
         let exact = call.result == CallResult::Exact;
         let label = call.scenario.as_deref();
-        let wanted = include.response.any() || (include.request.any() && call.request.is_none() && exact);
+        let response_wanted = include.response.any() && call.response.is_none();
+        let wanted = response_wanted || (include.request.any() && call.request.is_none() && exact);
         let served = label.filter(|_| wanted).and_then(|label| Some((self.served(label)?, label)));
-        let response = served.filter(|_| include.response.any());
+        let response = served.filter(|_| response_wanted);
         let own = served.filter(|_| exact && call.request.is_none());
         let request = call.request.clone().or_else(|| own.and_then(|(served, label)| request(served, label, call)));
         Messages {
             request: request.filter(|_| include.request.any()),
             as_scenario: call.request.is_none(),
-            response: response.and_then(|(served, label)| response_of(served, label, call)),
+            response: match &call.response {
+                Some(sent) => Some(sent.clone()).filter(|_| include.response.any()),
+                None => response.and_then(|(served, label)| response_of(served, label, call)),
+            },
+            answer_as_scenario: call.response.is_none(),
             include,
         }
     }
@@ -149,6 +156,10 @@ impl<'r> Whole<'r> {
         });
         match (is_strict, &call.request) {
             (true, _) => "everything agreed: the request is the scenario's own",
+            (false, Some(_)) if self.run.answers_kept => {
+                "everything agreed: some values may be others than the scenario's, because rules, matchers or \
+                 placeholders let them pass"
+            }
             (false, Some(_)) => {
                 "everything agreed: some values may be others than the scenario's, because rules, matchers or \
                  placeholders let them pass, and an answer that repeats or makes values had others than it has here"
@@ -156,7 +167,7 @@ impl<'r> Whole<'r> {
             (false, None) => {
                 "everything agreed: some values may have been others than the scenario's, because rules, matchers or \
                  placeholders let them pass, and an answer that repeats or makes values had others than it has here; \
-                 the log does not have them (`retake replay --call-log full` keeps the requests of exact hits)"
+                 the log does not have them (`retake replay --call-log full` keeps them)"
             }
         }
     }
@@ -191,6 +202,7 @@ impl Messages {
         let Include { request, response } = self.include;
         if let Some(members) = told.as_object_mut() {
             members.shift_remove("request");
+            members.shift_remove("response");
         }
         for (name, parts, message) in [("request", request, &self.request), ("response", response, &self.response)] {
             if parts.any() {
@@ -199,9 +211,9 @@ impl Messages {
         }
         // What a scenario has is not what was sent where rules, templates or dates say otherwise.
         let from_scenario =
-            [("request", self.as_scenario && self.request.is_some()), ("response", self.response.is_some())];
-        for (name, is_from_scenario) in from_scenario {
-            if is_from_scenario && told.get(name).is_some() {
+            [("request", self.as_scenario, &self.request), ("response", self.answer_as_scenario, &self.response)];
+        for (name, is_from_scenario, message) in from_scenario {
+            if is_from_scenario && message.is_some() && told.get(name).is_some() {
                 told[format!("{name}_from")] = "scenario".into();
             }
         }
@@ -214,20 +226,21 @@ impl Messages {
             self.include.request.print(&format!("request{own}:"), request, printer);
         }
         if let Some(response) = &self.response {
-            self.include.response.print("answer (as the scenario has it):", response, printer);
+            let own = if self.answer_as_scenario { " (as the scenario has it)" } else { " (as it was sent)" };
+            self.include.response.print(&format!("answer{own}:"), response, printer);
         }
     }
 }
 
 /// The request of an exact hit.
-fn request(served: &Served, label: &str, call: &CallRecord) -> Option<LoggedRequest> {
+fn request(served: &Served, label: &str, call: &CallRecord) -> Option<LoggedMessage> {
     let own = answered(&served.loaded, &served.labels, label, call)?.ok()?;
     let fields = own.fields.iter().map(|field| (field.name.clone(), field.text().into_owned())).collect();
-    Some(LoggedRequest { fields, body: text(&own.body), body_bytes: own.body.len() as u64 })
+    Some(LoggedMessage { fields, body: text(&own.body), body_bytes: own.body.len() as u64 })
 }
 
 /// The answer of a scenario or server stub.
-fn response_of(served: &Served, label: &str, call: &CallRecord) -> Option<LoggedRequest> {
+fn response_of(served: &Served, label: &str, call: &CallRecord) -> Option<LoggedMessage> {
     let loaded = &served.loaded;
     let (_, wanted) = label.split_once(": ")?;
     let spec = match wanted.strip_prefix(SERVER_STUB) {
@@ -244,7 +257,7 @@ fn response_of(served: &Served, label: &str, call: &CallRecord) -> Option<Logged
     };
     let body = spec.body.as_ref().map(|body| loaded.body(body)).transpose().ok()?.unwrap_or_default();
     let fields = spec.fields.iter().map(|line| (line.0.name.clone(), line.0.text().into_owned())).collect();
-    Some(LoggedRequest { fields, body: text(&body), body_bytes: body.len() as u64 })
+    Some(LoggedMessage { fields, body: text(&body), body_bytes: body.len() as u64 })
 }
 
 /// The beginning of a body that is text; nothing of another.

@@ -25,7 +25,7 @@ fn ready(stub: &str, body: &str, options: &AnswerOptions) -> Result<Ready, Strin
 }
 
 fn asked(accept_encoding: Option<&str>, head: bool) -> Asked<'_> {
-    Asked { head, http1: true, accept_encoding }
+    Asked { head, http1: true, accept_encoding, logged: false }
 }
 
 /// Lines and body of a response.

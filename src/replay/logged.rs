@@ -1,0 +1,65 @@
+//! What the call log keeps of requests and answers: nothing in it is a secret, and of a body it has the beginning.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::ready::Said;
+use crate::matching::Call;
+use crate::model::{Fields, media};
+use crate::redact::Masker;
+use crate::store::runs::{LOGGED_BODY, LoggedMessage};
+use crate::wire::{Body, HeadLines};
+
+/// The request.
+pub(super) fn request(call: &Call, masker: &Masker) -> LoggedMessage {
+    message(call.fields.clone(), &call.body, masker)
+}
+
+/// The answer as it goes out, its content coding undone; none where it is the collection's own.
+pub(super) fn answer(response: &mut Response<Body>, masker: &Masker) -> Option<LoggedMessage> {
+    let said = response.extensions_mut().remove::<Said>();
+    let lines = response.extensions().get::<HeadLines>().map(|lines| Arc::clone(&lines.fields));
+    let mut fields = lines.as_deref().cloned().unwrap_or_default();
+    let before = fields.len();
+    for (name, value) in response.headers() {
+        // hyper writes those of which the lines have none; the framing of one connection is nobody's.
+        let is_framing = matches!(name.as_str(), "content-length" | "trailer");
+        if !is_framing && lines.as_deref().is_none_or(|lines| !lines.has(name.as_str())) {
+            fields.push(name.as_str(), value.as_bytes());
+        }
+    }
+    if said.as_ref().is_some_and(|said| said.own) && fields.len() == before {
+        return None;
+    }
+    // Answers that replay makes itself lie ready.
+    let own = || if let Body::Full(Some(body)) = response.body() { body.clone() } else { Bytes::new() };
+    let body = said.map_or_else(own, |said| said.body);
+    Some(message(fields, &body, masker))
+}
+
+fn message(mut fields: Fields, body: &Bytes, masker: &Masker) -> LoggedMessage {
+    masker.fields(&mut fields);
+    let content_type = fields.text("content-type").map(Cow::into_owned);
+    let mut text = String::new();
+    if std::str::from_utf8(body).is_ok() {
+        // What is text is masked as text, whatever its type says, if it says anything.
+        let kind = match media::Kind::of(content_type.as_deref()) {
+            media::Kind::Binary => media::Kind::Text,
+            kind => kind,
+        };
+        let mut masker = masker.body(kind, content_type.as_deref());
+        let mut masked = Vec::new();
+        masker.push(body, &mut masked);
+        masker.finish(&mut masked);
+        masked.truncate(LOGGED_BODY);
+        text = String::from_utf8_lossy(&masked).into_owned();
+    }
+    LoggedMessage {
+        fields: fields.iter().map(|field| (field.name.clone(), field.text().into_owned())).collect(),
+        body: text,
+        body_bytes: body.len() as u64,
+    }
+}
