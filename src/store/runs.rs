@@ -158,7 +158,7 @@ pub struct CallRecord {
 /// What a run served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// The run's name: sorts by time.
+    /// The run's name: when it started, to the second, and the process.
     pub run: String,
     /// The process.
     pub pid: u32,
@@ -401,8 +401,7 @@ fn create(store: &Path, info: &RunInfo) -> io::Result<File> {
 
 /// Removes the oldest runs past [`KEEP_RUNS`], except those that still run. Best effort.
 fn prune(runs: &Path) {
-    let Ok(mut names) = names(runs) else { return };
-    names.sort_unstable();
+    let Ok(names) = names(runs) else { return };
     let excess = names.len().saturating_sub(KEEP_RUNS - 1);
     for name in &names[..excess] {
         let dir = runs.join(name);
@@ -413,15 +412,24 @@ fn prune(runs: &Path) {
     }
 }
 
+/// The runs, the oldest first. Two may start in one second, in which case their names tell nothing of the order: process
+/// numbers begin anew. One that cannot be read counts as the oldest.
 fn names(runs: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(runs)? {
         let entry = entry?;
-        if entry.path().join("run.json").exists() {
-            names.extend(entry.file_name().into_string());
+        let path = entry.path().join("run.json");
+        if path.exists() {
+            let started_at = read_info(&path).ok().map(|info| info.started_at);
+            names.extend(entry.file_name().into_string().map(|name| (started_at, name)));
         }
     }
-    Ok(names)
+    names.sort_unstable();
+    Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
+fn read_info(path: &Path) -> io::Result<RunInfo> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
 /// Why a run could not be read.
@@ -452,7 +460,7 @@ pub struct Run {
 /// When there is none, or its files cannot be read.
 pub fn open(store: &Path, run: Option<&str>) -> Result<Run, RunError> {
     let runs = store.join("runs");
-    let newest = names(&runs).ok().and_then(|names| names.into_iter().max());
+    let newest = names(&runs).ok().and_then(|mut names| names.pop());
     let newest = newest.ok_or_else(|| RunError::None(store.to_owned()))?;
     let name = run.unwrap_or(&newest);
     let dir = runs.join(name);
@@ -461,8 +469,7 @@ pub fn open(store: &Path, run: Option<&str>) -> Result<Run, RunError> {
         return Err(RunError::Unknown(name.to_owned(), newest));
     }
     let path = dir.join("run.json");
-    let text = fs::read(&path).map_err(|error| RunError::Io(path.clone(), error))?;
-    let info = serde_json::from_slice(&text).map_err(|error| RunError::Io(path, error.into()))?;
+    let info = read_info(&path).map_err(|error| RunError::Io(path, error))?;
     Ok(Run { info, dir })
 }
 
@@ -662,5 +669,15 @@ mod tests {
         assert_eq!(names(&store.path().join("runs")).unwrap().len(), KEEP_RUNS);
         assert!(matches!(open(store.path(), Some("../x")), Err(RunError::Unknown(..))));
         assert_eq!(open(store.path(), None).unwrap().info.run, "run-0104");
+    }
+
+    #[test]
+    fn the_newest_run_is_the_one_that_started_last_whatever_its_process_number() {
+        let store = tempfile::tempdir().unwrap();
+        for (run, millisecond) in [("20261128-121601-9996", 10), ("20261128-121601-10005", 900)] {
+            let started_at = Timestamp::from_millisecond(millisecond).unwrap();
+            drop(RunLog::start(store.path(), &RunInfo { started_at, ..info(run) }, None));
+        }
+        assert_eq!(open(store.path(), None).unwrap().info.run, "20261128-121601-10005");
     }
 }
