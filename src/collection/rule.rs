@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::matcher::Matcher;
 use super::stub::text_form;
+use super::xml_path::XmlPath;
 use crate::model::Shape;
 
 /// Where a rule looks.
@@ -27,7 +28,8 @@ pub enum Place {
     Form,
     /// Cookies; `name` is the cookie.
     Cookie,
-    /// Texts and attributes of XML; `name` is a path such as `/order/item[2]/@id`. Only matchers look there.
+    /// Texts and attributes of XML; `name` is a path such as `/order/item[2]/@id`. What ignores an element ignores all that
+    /// is in it.
     Xml,
     /// The whole body; it has no `name`.
     Body,
@@ -176,6 +178,15 @@ impl Rule {
     /// The same, about answers.
     pub fn in_response(self) -> Self {
         Rule { side: RuleSide::Response, ..self }
+    }
+
+    /// Whether it names the leaf of this path, if it looks into XML: an element that is ignored, with all that is in it.
+    pub fn names_in_xml(&self, leaf: &str) -> bool {
+        let names = |path: XmlPath| match self.action {
+            RuleAction::Ignore => path.holds(leaf),
+            _ => path.leads_to(leaf),
+        };
+        self.place == Place::Xml && XmlPath::read(&self.name).is_ok_and(names)
     }
 
     /// Whether it is about the same item as another: two such rules contradict each other, or say the same.

@@ -35,13 +35,19 @@ pub fn is_used(rule: &Rule, stub: &Stub, content: &dyn Fn(&BodySpec) -> Option<V
             let mut lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
             lines.any(|line| line.0.is(&rule.name))
         }
-        (_, Place::Body | Place::Xml) => false,
+        (_, Place::Body) => false,
         (_, Place::Cookie) => {
             let lines = stub.defaults.fields.iter().chain(requests().flat_map(|request| &request.fields));
             let text = |line: &super::FieldLine| line.0.text().into_owned();
             lines.filter(|line| line.0.is("cookie")).any(|line| {
                 text(line).split(';').any(|pair| pair.split('=').next().unwrap_or_default().trim() == rule.name)
             })
+        }
+        (_, Place::Xml) => {
+            // The name of the element or attribute, wherever it stands.
+            let last = rule.name.rsplit(['/', '@', '}']).next().unwrap_or_default();
+            let name = last.split('[').next().unwrap_or_default().trim_start_matches('*');
+            bodies().any(|body| in_body(body, &|bytes| memchr::memmem::find(bytes, name.as_bytes()).is_some()))
         }
         (_, Place::Json) => bodies().any(|body| in_body(body, &has_member)),
         (_, Place::Form) => {
@@ -83,7 +89,8 @@ mod tests {
             "scenarios": [
                 {"name": "json", "request": {"fields": ["Accept: a"], "body": {"json": {"items": [{"sku": "x"}]}}},
                     "response": {"status": 200, "fields": ["ETag: x"], "body": {"json": {"id": 7}}}},
-                {"name": "form", "request": {"query": ["a%20b=c"], "fields": ["Cookie: sid=1; theme=dark"], "body": {"text": "x=1&y=2"}}, "response": {"status": 200}}]});
+                {"name": "form", "request": {"query": ["a%20b=c"], "fields": ["Cookie: sid=1; theme=dark"], "body": {"text": "x=1&y=2"}}, "response": {"status": 200}},
+                {"name": "xml", "request": {"body": {"text": "<o><item n='1'/></o>"}}, "response": {"status": 200}}]});
         let stub: Stub = serde_json::from_value(stub).unwrap();
         let content = |body: &BodySpec| match (&body.json, &body.text) {
             (Some(json), _) => Some(json.text().to_owned().into_bytes()),
@@ -101,6 +108,7 @@ mod tests {
             ("cookie", &["sid", "theme", "-dark"]),
             ("json", &["/items/*/sku", "/items/0/sku", "", "-/items/1/sku", "-/sku"]),
             ("form", &["x", "y", "-z"]),
+            ("xml", &["/o/item[2]", "/o/*", "/o/item/@n", "-/o/note", "-/o/@id"]),
         ] {
             for name in names {
                 let (expected, name) = name.strip_prefix('-').map_or((true, *name), |name| (false, name));

@@ -38,6 +38,15 @@ impl XmlPath {
         Ok(XmlPath { steps, attribute })
     }
 
+    /// Whether the leaf of this path is in the element to which it leads, or is the attribute.
+    pub fn holds(&self, leaf: &str) -> bool {
+        if self.attribute.is_some() {
+            return self.leads_to(leaf);
+        }
+        let mut elements = leaf.split_once("/@").map_or(leaf, |(elements, _)| elements).split('/');
+        self.steps.iter().all(|step| elements.next().is_some_and(|element| step.fits(element)))
+    }
+
     /// Whether it leads to the leaf of this path. The text of an element is all of it, also between elements inside.
     pub fn leads_to(&self, leaf: &str) -> bool {
         let (elements, attribute) = match leaf.split_once("/@") {
@@ -106,6 +115,18 @@ mod tests {
             ("/a/@{http://x/@y}b", "a/@{http://x/@y}b", true),
         ] {
             assert_eq!(XmlPath::read(path).unwrap().leads_to(leaf), leads, "{path} {leaf}");
+        }
+        for (path, leaf, holds) in [
+            ("/order/item", "order/item[2]/name/@lang", true),
+            ("/order/item", "order/item/@id", true),
+            ("/order/item", "order/item/text()[1]", true),
+            ("/order/item", "order/items", false),
+            ("/order/item", "order", false),
+            ("/order/item[2]", "order/item/name", false),
+            ("/order/item/@id", "order/item/@id", true),
+            ("/order/item/@id", "order/item", false),
+        ] {
+            assert_eq!(XmlPath::read(path).unwrap().holds(leaf), holds, "{path} {leaf}");
         }
         for bad in ["", "/", "order", "//a", "/a/", "/a[0]", "/a[x]", "/*[2]", "/a/@", "/s:a", "/a[b=1]", "/a/text()"] {
             assert!(XmlPath::read(bad).unwrap_err().contains("no path in XML"), "{bad}");

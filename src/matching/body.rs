@@ -11,12 +11,11 @@ use crate::model::media::{self, Kind};
 
 use super::conditions::Lens;
 use super::evaluation::{PartResult, Verdict};
-use super::json;
+use super::json::{self, LeafRules};
 use super::lookup::BodyKey;
 use super::multipart::{self, MultiPart};
 use super::pairs::{self, Pair};
 use super::received::Received;
-use super::rules::Rules;
 use super::{graphql, placeholder};
 
 /// Larger bodies are one item.
@@ -186,11 +185,11 @@ fn compare_parsed(
     match (ours, theirs) {
         (Parsed::Json(ours), Parsed::Json(theirs)) => {
             let taken = lens.conditions.taken(received);
-            json::compare(ours, theirs, lens.rules, taken.as_ref(), result);
+            json::compare(ours, theirs, LeafRules::Json(lens.rules), taken.as_ref(), result);
         }
         (Parsed::Xml(ours), Parsed::Xml(theirs)) => {
             let (ours, theirs) = (lens.conditions.left_of(ours), lens.conditions.left_of(theirs));
-            json::compare(&ours, &theirs, &Rules::default(), None, result);
+            json::compare(&ours, &theirs, LeafRules::Xml(lens.rules), None, result);
         }
         (Parsed::Form(ours), Parsed::Form(theirs)) => pairs::compare(ours, theirs, form, result),
         (Parsed::Multipart(ours), Parsed::Multipart(theirs)) => multipart::compare(ours, theirs, form, result),

@@ -1,4 +1,4 @@
-//! JSON bodies, compared leaf by leaf.
+//! Bodies of JSON and XML, compared leaf by leaf.
 
 use crate::diff::json::{Leaf, Value};
 
@@ -6,17 +6,42 @@ use super::conditions::Taken;
 use super::evaluation::{PartResult, Verdict};
 use super::graphql;
 use super::placeholder;
-use super::rules::{Compiled, JsonAction, Rules};
+use super::rules::{Compiled, LeafAction, Rules};
+
+/// The rules for the leaves of one kind of body.
+#[derive(Clone, Copy)]
+pub(super) enum LeafRules<'a> {
+    /// Those for JSON.
+    Json(&'a Rules),
+    /// Those for XML.
+    Xml(&'a Rules),
+}
+
+impl<'a> LeafRules<'a> {
+    fn touch(self) -> bool {
+        match self {
+            LeafRules::Json(rules) => rules.touch_json(),
+            LeafRules::Xml(rules) => rules.touch_xml(),
+        }
+    }
+
+    fn of(self, pointer: &'a str) -> LeafAction<'a> {
+        match self {
+            LeafRules::Json(rules) => rules.json(pointer),
+            LeafRules::Xml(rules) => rules.xml(pointer),
+        }
+    }
+}
 
 /// Compares two sorted lists of leaves, without those that are looked at otherwise.
 pub(super) fn compare(
     expected: &[Leaf],
     got: &[Leaf],
-    rules: &Rules,
+    rules: LeafRules<'_>,
     taken: Option<&[Taken; 2]>,
     result: &mut PartResult,
 ) {
-    if rules.touch_json() || taken.is_some() {
+    if rules.touch() || taken.is_some() {
         let (ours, our_any) = ruled(expected, rules, taken.map(|taken| &taken[0]));
         let (theirs, their_any) = ruled(got, rules, taken.map(|taken| &taken[1]));
         merge(&ours, &theirs, rules, result);
@@ -36,13 +61,13 @@ pub(super) fn compare(
 }
 
 /// The leaves that are compared, and the pointers of values of which any will do; both sorted.
-fn ruled<'a>(leaves: &'a [Leaf], rules: &'a Rules, taken: Option<&Taken>) -> (Vec<&'a Leaf>, Vec<&'a str>) {
+fn ruled<'a>(leaves: &'a [Leaf], rules: LeafRules<'a>, taken: Option<&Taken>) -> (Vec<&'a Leaf>, Vec<&'a str>) {
     let (mut kept, mut any) = (Vec::new(), Vec::new());
     for leaf in leaves.iter().filter(|leaf| taken.is_none_or(|taken| !taken.covers(&leaf.pointer))) {
-        match rules.json(&leaf.pointer) {
-            JsonAction::Compare | JsonAction::Judge(_) => kept.push(leaf),
-            JsonAction::Ignore => {}
-            JsonAction::Any(pointer) => any.push(pointer),
+        match rules.of(&leaf.pointer) {
+            LeafAction::Compare | LeafAction::Judge(_) => kept.push(leaf),
+            LeafAction::Ignore => {}
+            LeafAction::Any(pointer) => any.push(pointer),
         }
     }
     any.sort_unstable();
@@ -50,7 +75,7 @@ fn ruled<'a>(leaves: &'a [Leaf], rules: &'a Rules, taken: Option<&Taken>) -> (Ve
     (kept, any)
 }
 
-fn merge(expected: &[&Leaf], got: &[&Leaf], rules: &Rules, result: &mut PartResult) {
+fn merge(expected: &[&Leaf], got: &[&Leaf], rules: LeafRules<'_>, result: &mut PartResult) {
     let (mut left, mut right) = (0, 0);
     loop {
         match (expected.get(left), got.get(right)) {
@@ -71,7 +96,7 @@ fn merge(expected: &[&Leaf], got: &[&Leaf], rules: &Rules, result: &mut PartResu
     }
 }
 
-fn pair(expected: &Leaf, got: &Leaf, rules: &Rules, result: &mut PartResult) {
+fn pair(expected: &Leaf, got: &Leaf, rules: LeafRules<'_>, result: &mut PartResult) {
     if let Some(level) = expected.arrays.level_apart(got.arrays) {
         let (ours, theirs) = (kind(expected, level), kind(got, level));
         result.add(Verdict::Different, expected.container(level), Some(ours), Some(theirs));
@@ -86,8 +111,8 @@ fn pair(expected: &Leaf, got: &Leaf, rules: &Rules, result: &mut PartResult) {
 }
 
 /// The rule that finds the one value as good as the other, and the two.
-fn judged<'a>(expected: &'a Leaf, got: &'a Leaf, rules: &'a Rules) -> Option<(&'a Compiled, &'a str, &'a str)> {
-    let JsonAction::Judge(rule) = rules.json(&expected.pointer) else { return None };
+fn judged<'a>(expected: &'a Leaf, got: &'a Leaf, rules: LeafRules<'a>) -> Option<(&'a Compiled, &'a str, &'a str)> {
+    let LeafAction::Judge(rule) = rules.of(&expected.pointer) else { return None };
     match (&expected.value, &got.value) {
         (Value::String(one), Value::String(other)) | (Value::Number(one), Value::Number(other)) => {
             rule.accepts(one, other).then_some((rule, one, other))
@@ -98,11 +123,11 @@ fn judged<'a>(expected: &'a Leaf, got: &'a Leaf, rules: &'a Rules) -> Option<(&'
 
 /// A leaf without a partner: missing or extra, unless the other side has something that contradicts it there, such
 /// as an object instead of a number.
-fn only(leaf: &Leaf, others: &[&Leaf], verdict: Verdict, rules: &Rules, result: &mut PartResult) {
+fn only(leaf: &Leaf, others: &[&Leaf], verdict: Verdict, rules: LeafRules<'_>, result: &mut PartResult) {
     let under = format!("{}/", leaf.pointer);
     let at = others.partition_point(|other| *other.pointer < *under);
     let inside = others.get(at).filter(|other| other.pointer.starts_with(&under));
-    let needed = matches!(rules.json(&leaf.pointer), JsonAction::Judge(rule) if rule.needs_one());
+    let needed = matches!(rules.of(&leaf.pointer), LeafAction::Judge(rule) if rule.needs_one());
     let placeholder = verdict == Verdict::Missing && (needed || is_placeholder(&leaf.value));
     let levels = leaf.pointer.bytes().filter(|byte| *byte == b'/').count();
     let contradicts = inside.is_some_and(|inside| {
@@ -184,7 +209,13 @@ mod tests {
     #[track_caller]
     fn check(expected: &str, got: &str, tally: [u32; 4]) {
         let mut result = PartResult::default();
-        compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &Rules::default(), None, &mut result);
+        compare(
+            &leaves(expected).unwrap(),
+            &leaves(got).unwrap(),
+            LeafRules::Json(&Rules::default()),
+            None,
+            &mut result,
+        );
         let [same, extra, missing, different] = tally;
         assert_eq!(result.tally, Tally { same, extra, missing, different }, "{expected} against {got}");
     }
@@ -221,7 +252,7 @@ mod tests {
         let rules = Rules::new(&stub, &[], &|_| None);
         let run = |expected: &str, got: &str| {
             let mut result = PartResult::default();
-            compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), &rules, None, &mut result);
+            compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), LeafRules::Json(&rules), None, &mut result);
             result.tally
         };
         let expected = r#"{"meta":{"t":1},"items":[{"id":1,"n":2}]}"#;

@@ -134,6 +134,59 @@ fn texts_and_attributes_of_xml_are_matched_by_their_paths() {
 }
 
 #[test]
+fn rules_let_values_of_xml_be_others() {
+    let own = "<o:order xmlns:o='urn:o' id='1'><o:item n='1'>tea</o:item><o:item n='2'>cake</o:item>\
+               <o:ref>0193f3a2-7c1e-7d30-9a55-2f6f0c1be001</o:ref><o:meta at='1'><o:by>me</o:by></o:meta></o:order>";
+    let uuid = "0193f3a2-7c1e-7d30-9a55-2f6f0c1be002";
+    let ignore = |name: &str| json!({ "place": "xml", "name": name, "action": "ignore" });
+    let any = |name: &str| json!({ "place": "xml", "name": name, "action": "any" });
+    let uuids = json!({ "place": "xml", "name": "/order/ref", "action": "any", "shape": "uuid" });
+    let meta = "<o:meta at='1'><o:by>me</o:by></o:meta>";
+    for (rule, replace, by, expected) in [
+        (any("/order/item"), "tea", "milk", "it"),
+        (any("/order/item"), "tea", "", "miss"),
+        (any("/order/item"), "n='1'", "n='7'", "miss"),
+        (any("/order/item[1]"), "cake", "milk", "miss"),
+        (any("/order/*/@n"), "n='2'", "n='7'", "it"),
+        (any("/order/@id"), "id='1'", "id='7'", "it"),
+        (any("/order/@id"), " id='1'", "", "miss"),
+        (ignore("/order/@id"), " id='1'", "", "it"),
+        (ignore("/order/meta"), meta, "", "it"),
+        (ignore("/order/meta"), meta, "<o:meta><o:at>8</o:at></o:meta>", "it"),
+        (ignore("/order/meta/@at"), meta, "", "~it"),
+        (ignore("/order/note"), "</o:order>", "<o:note a='1'>quick</o:note></o:order>", "it"),
+        (uuids.clone(), "0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", uuid, "it"),
+        (uuids, "0193f3a2-7c1e-7d30-9a55-2f6f0c1be001", "none", "miss"),
+    ] {
+        let mut stub = one("/o", json!({ "media_type": "application/xml", "body": { "text": own } }));
+        stub["rules"] = json!([rule]);
+        let index = index(&[stub]);
+        let mut sent = call("POST /o Content-Type:application/xml");
+        sent.body = own.replace(replace, by).into();
+        assert_eq!(answer(&index, &sent, Profile::Best), expected, "{rule} with {by}");
+        sent.body = own.into();
+        assert_eq!(answer(&index, &sent, Profile::Strict), "it", "{rule}");
+    }
+}
+
+#[test]
+fn a_fresh_value_of_xml_stands_for_a_recorded_one() {
+    let order = |id: u32| format!("<order><id>{id}</id></order>");
+    let scenario = |name: &str, id: u32| {
+        json!({ "name": name, "request": { "media_type": "application/xml", "body": { "text": order(id) } },
+            "response": { "status": 200 } })
+    };
+    let index = index(&[json!({ "method": "POST", "path": "/o",
+        "rules": [{ "place": "xml", "name": "/order/id", "action": "fresh", "shape": "integer" }],
+        "scenarios": [scenario("tea", 1001), scenario("coffee", 1002)] })]);
+    for (id, expected) in [(1001, "tea"), (1002, "coffee"), (7, "tea")] {
+        let mut sent = call("POST /o Content-Type:application/xml");
+        sent.body = order(id).into();
+        assert_eq!(answer(&index, &sent, Profile::Best), expected, "{id}");
+    }
+}
+
+#[test]
 fn parts_of_a_multipart_body_are_matched_whatever_the_boundary() {
     let index = index(&[one("/o", matching("form", "note", json!({"prefix": "hi"})))]);
     for (boundary, text, expected) in [("x", "hi there", "it"), ("yy", "hi", "it"), ("x", "ho", "miss")] {

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::state::FreshValue;
 use super::{multipart, pairs, paths};
-use crate::collection::{BodySpec, Place, RequestSpec, Rule, RuleAction, RuleSide, Scenario, Stub};
+use crate::collection::{BodySpec, Place, RequestSpec, Rule, RuleAction, RuleSide, Scenario, Stub, XmlPath};
+use crate::diff::xml;
 use crate::model::Shape;
 use crate::model::media::Kind;
 
@@ -24,6 +25,7 @@ pub(super) struct Rules {
     form: Vec<(String, Compiled)>,
     cookies: Vec<(String, Compiled)>,
     json: Vec<(Vec<Token>, Compiled)>,
+    xml: Vec<(XmlPath, Compiled)>,
 }
 
 /// What a rule does with the values of its item.
@@ -92,9 +94,9 @@ pub(super) enum Token {
     Any,
 }
 
-/// What the JSON rules say of a leaf.
+/// What the rules say of a leaf of JSON or XML.
 #[derive(Debug)]
-pub(super) enum JsonAction<'a> {
+pub(super) enum LeafAction<'a> {
     /// Nothing.
     Compare,
     /// It vanishes.
@@ -145,8 +147,10 @@ impl Rules {
             Place::Field => &mut self.fields,
             Place::Form => &mut self.form,
             Place::Cookie => &mut self.cookies,
-            Place::Xml | Place::Body => return,
+            Place::Body => return,
             Place::Json => return self.json.push((tokens(&rule.name), compiled)),
+            // One that is no path finds nothing; a collection with it is not loaded.
+            Place::Xml => return self.xml.extend(XmlPath::read(&rule.name).ok().map(|path| (path, compiled))),
         };
         named.push((rule.name.clone(), compiled));
     }
@@ -188,7 +192,7 @@ impl Rules {
 
     /// Whether there are rules for something in a body.
     pub(super) fn touch_body(&self) -> bool {
-        self.touch_json() || !self.form.is_empty()
+        self.touch_json() || self.touch_xml() || !self.form.is_empty()
     }
 
     /// Whether there are rules for JSON.
@@ -196,18 +200,36 @@ impl Rules {
         !self.json.is_empty()
     }
 
-    /// What the rules say of the leaf at `pointer`. A rule that ignores a member or takes any holds for all that is under
-    /// it; one that looks at the value holds for that value alone.
-    pub(super) fn json<'a>(&'a self, pointer: &'a str) -> JsonAction<'a> {
-        for (tokens, compiled) in &self.json {
-            match covers(tokens, pointer) {
-                Some(_) if compiled.ignores() => return JsonAction::Ignore,
-                Some(covered) if compiled.takes_any() => return JsonAction::Any(&pointer[..covered]),
-                Some(covered) if covered == pointer.len() => return JsonAction::Judge(compiled),
+    /// Whether there are rules for XML.
+    pub(super) fn touch_xml(&self) -> bool {
+        !self.xml.is_empty()
+    }
+
+    /// What the rules say of the leaf of XML at this path. A rule that ignores an element holds for all that is in it;
+    /// others hold for its text, or for the attribute, alone.
+    pub(super) fn xml(&self, leaf: &str) -> LeafAction<'_> {
+        for (path, compiled) in &self.xml {
+            match compiled.ignores() {
+                true if path.holds(leaf) => return LeafAction::Ignore,
+                false if path.leads_to(leaf) => return LeafAction::Judge(compiled),
                 _ => {}
             }
         }
-        JsonAction::Compare
+        LeafAction::Compare
+    }
+
+    /// What the rules say of the leaf at `pointer`. A rule that ignores a member or takes any holds for all that is under
+    /// it; one that looks at the value holds for that value alone.
+    pub(super) fn json<'a>(&'a self, pointer: &'a str) -> LeafAction<'a> {
+        for (tokens, compiled) in &self.json {
+            match covers(tokens, pointer) {
+                Some(_) if compiled.ignores() => return LeafAction::Ignore,
+                Some(covered) if compiled.takes_any() => return LeafAction::Any(&pointer[..covered]),
+                Some(covered) if covered == pointer.len() => return LeafAction::Judge(compiled),
+                _ => {}
+            }
+        }
+        LeafAction::Compare
     }
 }
 
@@ -228,6 +250,18 @@ fn form_values(request: &RequestSpec, name: &str, bodies: Bodies<'_>) -> Vec<Str
         return parts.iter().filter_map(|part| part.text_of(name)).map(str::to_owned).collect();
     }
     pairs::parse(&bytes).into_iter().filter(|pair| pair.name == name).map(|pair| pair.value).collect()
+}
+
+/// The texts or attributes that a rule names in the body of a request.
+fn xml_values(request: &RequestSpec, rule: &Rule, bodies: Bodies<'_>) -> Vec<String> {
+    let Some(body) = &request.body else { return Vec::new() };
+    let text = match &body.text {
+        Some(text) => Some(text.clone()),
+        None => bodies(body).and_then(|bytes| super::body_text(request.media_type.as_deref(), &bytes)),
+    };
+    let leaves = text.and_then(|text| xml::leaves(&text)).unwrap_or_default();
+    let named = leaves.iter().filter(|leaf| rule.names_in_xml(&leaf.pointer));
+    named.filter_map(|leaf| leaf.value.as_string()).map(str::to_owned).collect()
 }
 
 /// The values that a scenario has in the place of a rule.
@@ -251,7 +285,8 @@ fn values(stub: &Stub, scenario: &Scenario, rule: &Rule, bodies: Bodies<'_>) -> 
             let cookies = lines.flat_map(|line| pairs::cookies(&line.0.value));
             cookies.filter(|pair| pair.name == rule.name).map(|pair| pair.value).collect()
         }
-        Place::Xml | Place::Body => Vec::new(),
+        Place::Body => Vec::new(),
+        Place::Xml => xml_values(request, rule, bodies),
         Place::Form => form_values(request, &rule.name, bodies),
         Place::Json => {
             let mut found = Vec::new();
@@ -333,10 +368,10 @@ mod tests {
     /// What is said of a pointer, in a word.
     fn said(rules: &Rules, pointer: &str) -> String {
         match rules.json(pointer) {
-            JsonAction::Compare => "compare".into(),
-            JsonAction::Ignore => "ignore".into(),
-            JsonAction::Any(pointer) => format!("any {pointer}"),
-            JsonAction::Judge(_) => "judge".into(),
+            LeafAction::Compare => "compare".into(),
+            LeafAction::Ignore => "ignore".into(),
+            LeafAction::Any(pointer) => format!("any {pointer}"),
+            LeafAction::Judge(_) => "judge".into(),
         }
     }
 

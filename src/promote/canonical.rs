@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{Content, is_placeholder};
-use crate::collection::{Place, Rule, RuleAction, RuleSide, XmlPath};
+use crate::collection::{Place, Rule, RuleAction, RuleSide};
 use crate::matching::{MultiPart, body_text, multipart_parts};
 use crate::model::media::{self, Kind};
 use crate::model::{ContentHash, Shape};
@@ -69,7 +69,7 @@ impl<'a> Lens<'a> {
     }
 
     fn rule(&self, place: Place, name: &str) -> Option<&'a Rule> {
-        self.rules.iter().find(|rule| rule.place == place && names_match(place, &rule.name, name)).copied()
+        self.rules.iter().find(|rule| rule.place == place && names_match(place, rule, name)).copied()
     }
 
     /// Whether an item vanishes.
@@ -97,16 +97,16 @@ impl<'a> Lens<'a> {
     }
 }
 
-fn names_match(place: Place, rule: &str, name: &str) -> bool {
+fn names_match(place: Place, rule: &Rule, name: &str) -> bool {
     match place {
-        Place::Field => rule.eq_ignore_ascii_case(name),
+        Place::Field => rule.name.eq_ignore_ascii_case(name),
         Place::Json => {
-            let (rule, name) = (rule.split('/'), name.split('/'));
+            let (rule, name) = (rule.name.split('/'), name.split('/'));
             rule.clone().count() == name.clone().count()
                 && rule.zip(name).all(|(rule, name)| rule == "*" || rule == name)
         }
-        Place::Xml => XmlPath::read(rule).is_ok_and(|path| path.leads_to(name)),
-        Place::Path | Place::Query | Place::Form | Place::Cookie | Place::Body => rule == name,
+        Place::Xml => rule.names_in_xml(name),
+        Place::Path | Place::Query | Place::Form | Place::Cookie | Place::Body => rule.name == name,
     }
 }
 
@@ -476,5 +476,21 @@ mod tests {
         assert_eq!(uuid, with("0193f3a2-7c1e-7d30-9a55-2f6f0c1be002"));
         assert_ne!(uuid, with("mine"));
         assert_ne!(canonical(r#"{"n":1}"#), canonical(r#"{"n":2}"#));
+    }
+
+    #[test]
+    fn rules_act_in_xml_as_in_matching() {
+        let xml = |name: &str, action| Rule::new(Place::Xml, name, action);
+        let rules = [xml("/o/meta", RuleAction::Ignore), xml("/o/@id", RuleAction::Any)];
+        let lens = Lens::new(RuleSide::Request, &rules);
+        let canonical = |text: &'static str| {
+            let mut out = Vec::new();
+            push_request_body(&mut out, &lens, Some("text/xml"), &Content::Small(text.as_bytes().into()));
+            out
+        };
+        let one = canonical("<o id='1'><meta at='5'><by>me</by></meta><n>1</n></o>");
+        assert_eq!(one, canonical("<o id='2'><n>1</n></o>"));
+        assert_ne!(one, canonical("<o><n>1</n></o>"));
+        assert_ne!(one, canonical("<o id='1'><n>2</n></o>"));
     }
 }

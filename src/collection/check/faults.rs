@@ -66,7 +66,9 @@ impl Faults {
                     self.add(&place.key("place"), message);
                 }
                 rule::Place::Xml => {
-                    self.add(&place.key("place"), "a rule about values in XML needs `\"action\": \"match\"`");
+                    if let Some(message) = matcher::name_fault(rule.place, &rule.name) {
+                        self.add(&name, message);
+                    }
                 }
                 rule::Place::Json if !rule.name.is_empty() && !rule.name.starts_with('/') => {
                     let message = format!("`{}` is no JSON pointer (RFC 6901): write `/{}`", rule.name, rule.name);

@@ -108,6 +108,7 @@ fn other_types() -> Vec<Case> {
     let soap = |count: u32| {
         format!("<order xmlns=\"urn:shop\"><item sku=\"A-1\"><count>{count}</count></item><note>quick</note></order>")
     };
+    let message = |id: &str| format!("<m:message xmlns:m=\"urn:msg\" id=\"{id}\"><m:text>ready</m:text></m:message>");
     let parts = |boundary: &str, note: &str| {
         format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n{note}\r\n--{boundary}\r\n\
@@ -136,6 +137,16 @@ fn other_types() -> Vec<Case> {
             "White space around elements, comments and prefixes do not count; texts and attributes do.",
             [stub("POST", "/soap", [takes("two", "application/xml", &soap(2))])],
             call("POST", "/soap").body("application/xml", soap(3)),
+        ),
+        Case::new(
+            "A made-up value in XML",
+            "The client gives each message an id of its own, in an attribute.",
+            [stub(
+                "POST",
+                "/notify",
+                [takes("ready", "application/xml", &message("0193f3a2-7c1e-7d30-9a55-2f6f0c1be001"))],
+            )],
+            call("POST", "/notify").body("application/xml", message("0193f3a2-7c1e-7d30-9a55-2f6f0c1be002")),
         ),
         Case::new(
             "A part of a multipart body",

@@ -1,7 +1,7 @@
 //! The rule that makes one item of a call agree with a scenario.
 
 use super::Loosens;
-use crate::collection::{Place, Rule, RuleAction, RuleSide};
+use crate::collection::{Place, Rule, RuleAction, RuleSide, XmlPath};
 use crate::matching::{Evaluation, Item, Part, Verdict, covered};
 use crate::model::Shape;
 use crate::model::media::Kind;
@@ -126,11 +126,13 @@ fn is_about(rule: &Rule, part: Part, item: &str) -> bool {
         Place::Cookie => (Part::Fields, item.strip_prefix("Cookie ")),
         Place::Form => (Part::Body, Some(item)),
         Place::Json if rule.name.starts_with('/') => (Part::Body, Some(item)),
-        Place::Json | Place::Xml | Place::Body => return false,
+        Place::Xml => (Part::Body, Some(item)),
+        Place::Json | Place::Body => return false,
     };
     let is_named = |name: &str| match rule.place {
         Place::Json => covered(&rule.name, name) == Some(name.len()),
         Place::Field => rule.name.eq_ignore_ascii_case(name),
+        Place::Xml => rule.names_in_xml(name),
         _ => rule.name == name,
     };
     rule.side == RuleSide::Request && !rule.off && place == part && name.is_some_and(is_named)
@@ -166,10 +168,24 @@ fn place(part: Part, name: &str, kind: Kind) -> Option<(Place, String)> {
         },
         Part::Body => match kind {
             Kind::Json if name.starts_with('/') => Some((Place::Json, of_all_elements(name))),
+            Kind::Xml if !name.is_empty() && name != "media type" => Some((Place::Xml, of_all_siblings(name)?)),
             Kind::Form | Kind::Multipart if name != "media type" => named(Place::Form),
             _ => None,
         },
     }
+}
+
+/// The path to a leaf of XML, without the positions of the elements around it; none where a rule cannot name it.
+fn of_all_siblings(leaf: &str) -> Option<String> {
+    let (elements, attribute) = leaf.split_once("/@").map_or((leaf, None), |(elements, name)| (elements, Some(name)));
+    let mut steps: Vec<&str> = elements.split('/').collect();
+    // Text between elements is the text of the element around it.
+    steps.pop_if(|step| step.starts_with("text()["));
+    let around = steps.len() - usize::from(attribute.is_none()).min(steps.len());
+    steps[..around].iter_mut().for_each(|step| *step = step.split('[').next().unwrap_or_default());
+    let mut path = format!("/{}", steps.join("/"));
+    path.extend(attribute.into_iter().flat_map(|name| ["/@", name]));
+    XmlPath::read(&path).is_ok().then_some(path)
 }
 
 /// The pointer with `*` for positions in arrays: what is made up in one element is made up in all of them.

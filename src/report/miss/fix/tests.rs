@@ -239,6 +239,44 @@ fn each_cause_has_its_fix() {
     }
 }
 
+#[test]
+fn a_value_of_xml_can_be_let_pass() {
+    let uuid = |last: u32| format!("0193f3a2-7c1e-7d30-9a55-2f6f0c1be{last:03}");
+    let own = format!(
+        "<o:order xmlns:o='urn:o' id='1'><o:item><o:ref>{}</o:ref></o:item><o:item><o:ref>{}</o:ref></o:item></o:order>",
+        uuid(1),
+        uuid(2)
+    );
+    let any = "take any value for the XML's `/order/@id`, so that `a` answers whatever it is";
+    let once = "add a scenario for this call, with the answer of `a` until you edit it";
+    for (profile, replace, by, first) in [
+        (
+            Profile::Best,
+            uuid(1),
+            uuid(3),
+            "in POST /o, take anything that looks like a UUID for the XML's `/order/item/ref`".to_owned(),
+        ),
+        (Profile::Best, "id='1'".into(), "id='7'".into(), format!("{once}|in POST /o, {any}")),
+        (
+            // Where what is missing alone is a miss.
+            Profile::Strict,
+            " id='1'".into(),
+            "".into(),
+            format!("{once}|in POST /o, ignore the XML's `/order/@id`, so that `a` answers with it and without"),
+        ),
+    ] {
+        let mut made = collection(&[], &["POST /o | a Content-Type:application/xml"]);
+        let request = &mut std::sync::Arc::make_mut(&mut made.collection).stubs[0].stub.scenarios[0].request;
+        request.media_type = Some("application/xml".into());
+        request.body = Some(serde_json::from_value(serde_json::json!({ "text": own })).unwrap());
+        let mut sent = call("POST /o Content-Type:application/xml");
+        sent.body = own.replace(&replace, &by).into();
+        let titles = fixed(&made, &sent, profile, &Untouched);
+        let first: Vec<&str> = first.split('|').collect();
+        assert_eq!(titles[..first.len()], first, "{titles:?}");
+    }
+}
+
 /// A stub for one path with these scenarios.
 fn one_stub(path: &str, scenarios: &[String]) -> Source {
     let mut made = collection(&[], &[&format!("GET {path} | {}", scenarios[0])]);
