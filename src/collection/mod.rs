@@ -30,6 +30,7 @@ pub mod state;
 pub mod stub;
 mod style;
 pub mod template;
+mod twins;
 mod used;
 mod xml_path;
 
@@ -57,6 +58,7 @@ pub use shape::nearest;
 pub use shared::{JsonText, SharedStub};
 pub use state::{START, StateSpec};
 pub use stub::{Defaults, EndPolicy, FieldLine, MatchParts, QueryPair, RequestSpec, ResponseSpec, Scenario, Stub};
+pub use twins::Twins;
 pub use used::is_used;
 pub use xml_path::XmlPath;
 

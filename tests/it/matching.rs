@@ -138,6 +138,26 @@ fn explain_shows_rung_points_and_who_came_second() {
 }
 
 #[test]
+fn stubs_that_differ_in_names_of_captures_only_are_told_with_the_one_that_answers() {
+    let retake = Retake::new();
+    let answer = |name: &str| format!(r#"{{"name":"{name}","response":{{"status":200,"body":{{"text":"{name}"}}}}}}"#);
+    let one = stub("GET", "/orders/{order_id}", &answer("one"));
+    let two = stub("GET", "/orders/{id}", &answer("two"));
+    write(&retake, "shop", "", &[("get-a.json", &one), ("get-b.json", &two)]);
+    let checked = retake.run(&["mock", "check", "shop"]);
+    assert_eq!(checked.code, 0, "{checked}");
+    let words = "get-b.json answer the same calls; where scenarios of both fit as well, that of stubs/api.test/get-a.json answers";
+    assert!(checked.stderr.contains(words), "{checked}");
+    let told = retake.json(&["mock", "check", "shop", "--json"]);
+    assert_eq!(told[0]["answers"], "stubs/api.test/get-a.json", "{told:?}");
+    let explained = retake.ok(&["explain", "shop", "GET", "http://api.test/orders/7"]);
+    assert!(explained.contains("answered by GET /orders/{order_id}#one"), "{explained}");
+    write(&retake, "shop", "", &[("get-b.json", &two.replace("\"version\":1", "\"version\":1,\"priority\":1"))]);
+    let checked = retake.run(&["mock", "check", "shop"]);
+    assert!(!checked.stderr.contains("answer the same calls"), "{checked}");
+}
+
+#[test]
 fn matchers_decide_in_replay_and_are_told_by_check_explain_and_misses() {
     let retake = Retake::new();
     let orders = stub(

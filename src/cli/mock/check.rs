@@ -1,12 +1,12 @@
-//! `retake mock check`: every fault of a folder, with file and line; of a sound one what its rules and matchers do, and
-//! what waits for a decision.
+//! `retake mock check`: every fault of a folder, with file and line; of a sound one what its rules and matchers do, which
+//! stubs answer the same calls, and what waits for a decision.
 
 use serde_json::json;
 
 use super::{Context, server_stub};
 use crate::cli::collections::{fault_line, load_error};
 use crate::cli::exit::{CliError, Exit, Outcome};
-use crate::collection::{BodySpec, Rule, StubKey, is_used, matcher_words, rule_words};
+use crate::collection::{BodySpec, Collection, Profile, Rule, StubKey, Twins, is_used, matcher_words, rule_words};
 use crate::report::collection::{count, counts};
 use crate::report::terminal::clean;
 use crate::store::collections::{self, LoadError, Loaded};
@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context, names: &[String], json: bool) -> Outcome {
             Ok(loaded) => {
                 rules(context, name, loaded, json);
                 matchers(context, name, loaded, json);
+                twins(context, name, &loaded.collection, json);
                 server_stub::warn_if_active(context, name, &loaded.collection);
             }
             Err(LoadError::Faulty { faults: found, .. }) => faults.extend(found.iter().cloned()),
@@ -114,6 +115,32 @@ fn matchers(context: &Context, name: &str, loaded: &Loaded, json: bool) {
                     context.printer.data(clean(&format!("match  {label}: {asks}")));
                 }
             }
+        }
+    }
+}
+
+/// Stubs that answer the same calls, since only their captures are called otherwise.
+fn twins(context: &Context, name: &str, collection: &Collection, json: bool) {
+    let by_id = collection.manifest.settings.profile == Some(Profile::Postman);
+    for Twins { first, second } in Twins::of(collection) {
+        let files = [&first.path, &second.path];
+        let answers = (!by_id).then_some(&first.path);
+        let told = format!(
+            "{} in {} and {} in {} answer the same calls; where scenarios of both fit as well, {}: make one stub of \
+             them, or give one a `priority`",
+            StubKey::of(&first.stub).short(),
+            first.path,
+            StubKey::of(&second.stub).short(),
+            second.path,
+            answers.map_or_else(
+                || "a status 200 and then the id decide".to_owned(),
+                |file| format!("that of {file} answers, as its file comes first")
+            ),
+        );
+        if json {
+            context.printer.json(&json!({"collection": name, "files": files, "answers": answers, "warning": told}));
+        } else {
+            context.printer.warn(clean(&format!("{name}: {told}")));
         }
     }
 }
