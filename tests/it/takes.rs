@@ -26,13 +26,25 @@ use world::World;
 use crate::harness::Retake;
 
 const APIS: &[Api] = &[
-    Api { name: "JSON: made, changed, deleted", served: 32, start: projects::start, flow: projects::flow },
-    Api { name: "pages, languages, types", served: 27, start: catalogue::start, flow: catalogue::flow },
-    Api { name: "OAuth with refresh", served: 20, start: login::start, flow: login::flow },
-    Api { name: "GraphQL", served: 19, start: films::start, flow: films::flow },
-    Api { name: "forms, uploads, signed URLs", served: 30, start: shop::start, flow: shop::flow },
-    Api { name: "httpbin (PyPI)", served: 28, start: outside::httpbin, flow: outside::httpbin_flow },
-    Api { name: "json-server (npm)", served: 20, start: outside::json_server, flow: outside::json_server_flow },
+    Api {
+        name: "JSON: made, changed, deleted",
+        served: 32,
+        reviewed: 32,
+        start: projects::start,
+        flow: projects::flow,
+    },
+    Api { name: "pages, languages, types", served: 27, reviewed: 27, start: catalogue::start, flow: catalogue::flow },
+    Api { name: "OAuth with refresh", served: 20, reviewed: 20, start: login::start, flow: login::flow },
+    Api { name: "GraphQL", served: 19, reviewed: 19, start: films::start, flow: films::flow },
+    Api { name: "forms, uploads, signed URLs", served: 30, reviewed: 30, start: shop::start, flow: shop::flow },
+    Api { name: "httpbin (PyPI)", served: 28, reviewed: 30, start: outside::httpbin, flow: outside::httpbin_flow },
+    Api {
+        name: "json-server (npm)",
+        served: 20,
+        reviewed: 20,
+        start: outside::json_server,
+        flow: outside::json_server_flow,
+    },
 ];
 
 /// Sends requests to a mock, and judges each answer by that of the service.
@@ -167,9 +179,10 @@ fn the_first_take_answers_the_second() {
             println!("{}: {tally}\n  {}", api.name, tally.others.join("\n  "));
         }
         assert!(bare.missed > 0, "{}: two takes do not differ", api.name);
-        for tally in ruled.iter().chain([reviewed, live]) {
+        let unreviewed = ruled.iter().chain([live]).map(|tally| (tally, api.served));
+        for (tally, served) in unreviewed.chain([(reviewed, api.reviewed)]) {
             assert!(
-                tally.wrong == 0 && tally.served() >= api.served,
+                tally.wrong == 0 && tally.served() >= served,
                 "{}: {tally}\n  {}",
                 api.name,
                 tally.others.join("\n  ")
@@ -208,16 +221,20 @@ fn falsely_answered(takes: &Takes, server: &crate::harness::Server) -> (usize, u
 #[test]
 fn what_matters_is_never_answered_by_something_else() {
     let rows = each(takes(), |(api, takes)| {
-        let (server, bare) = (takes.first.replay("api"), takes.first.replay("bare"));
-        (api, falsely_answered(takes, &server), falsely_answered(takes, &bare).2.len())
+        let of = |collection: &str| falsely_answered(takes, &takes.first.replay(collection));
+        (api, of("api"), of("reviewed"), of("bare").2.len())
     });
-    println!("| API | requests changed | missed | another scenario's, rightly | wrong | wrong without rules |");
-    println!("|---|---|---|---|---|---|");
-    for (api, (asked, right, wrong), bare) in &rows {
-        println!("| {} | {asked} | {} | {right} | {} | {bare} |", api.name, asked - right - wrong.len(), wrong.len());
+    println!(
+        "| API | requests changed | missed | another scenario's, rightly | wrong | after review | without rules |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for (api, (asked, right, wrong), (_, _, reviewed), bare) in &rows {
+        let (missed, reviewed) = (asked - right - wrong.len(), reviewed.len());
+        println!("| {} | {asked} | {missed} | {right} | {} | {reviewed} | {bare} |", api.name, wrong.len());
     }
-    for (api, (asked, _, wrong), _) in &rows {
+    for (api, (asked, _, wrong), (_, _, reviewed), _) in &rows {
         assert!(*asked >= 20, "{}: {asked} changes", api.name);
+        let wrong: Vec<_> = wrong.iter().chain(reviewed).map(String::as_str).collect();
         assert!(wrong.is_empty(), "{}:\n  {}", api.name, wrong.join("\n  "));
     }
 }

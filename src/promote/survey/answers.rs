@@ -8,6 +8,7 @@ use super::findings::{Confidence, Finding};
 use super::leaves::{Leaf, Part};
 use super::telling;
 use super::texts::{Id, Key};
+use super::validators;
 use crate::collection::{Place, Rule, RuleAction, ValueSource};
 use crate::model::Shape;
 
@@ -135,7 +136,12 @@ fn ruled(world: &World<'_>, fact: &Fact, requests: &[Rule]) -> HashMap<Key, Vec<
             && is_telling
             && !name.contains('*')
         {
-            found.entry(value.key).or_default().push((item.place, item.name));
+            // An `ETag` has its value in quotes.
+            let quoted = (item.place == Place::Path && !value.cut).then(|| validators::written(&value.text));
+            let quoted = quoted.iter().flatten().skip(1).map(|text| super::texts::key(text));
+            for key in std::iter::once(value.key).chain(quoted) {
+                found.entry(key).or_default().push((item.place, item.name));
+            }
         }
     }
     found

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::facts::{Fact, Tables};
 use super::leaves::{Leaf, Part};
 use super::telling;
-use super::texts::{Id, Key, Value};
+use super::texts::{Id, Key, Value, key};
+use super::validators::{ETAG, bare};
 use crate::collection::{Place, singular};
 use crate::model::Shape;
 
@@ -26,6 +27,8 @@ pub(super) struct Intro {
     pub(super) by_client: bool,
     /// It stands inside a URL.
     pub(super) is_piece: bool,
+    /// It is a validator that repeats the request; then only the fields that carry validators take it from there.
+    repeats: bool,
     is_now: bool,
     /// For a segment of a URL the key of the one before.
     before: Option<Key>,
@@ -46,7 +49,7 @@ impl Origins {
     pub(super) fn new(facts: &[Fact], tables: &Tables) -> Self {
         let mut asked = HashSet::new();
         for fact in facts {
-            asked.extend(keys(fact, tables));
+            asked.extend(keys(fact, tables).chain(in_fields(fact, tables)));
         }
         let resources = facts.iter().map(|fact| fact.makes.then(|| resource(fact, tables))).collect();
         let mut origins = Origins { by_key: HashMap::new(), resources, asked, own: HashMap::new() };
@@ -54,10 +57,14 @@ impl Origins {
             let carried: HashSet<Key> = keys(fact, tables).collect();
             origins.by_client(at, fact, tables);
             let mut before: Option<&Leaf> = None;
+            let told: HashSet<Key> = in_fields(fact, tables).collect();
             for leaf in fact.leaves.iter() {
-                if !carried.contains(&leaf.key) && origins.asked.contains(&leaf.key) {
+                let repeats = carried.contains(&leaf.key);
+                let is_validator = || leaf.part == Part::Field && tables.names.get(leaf.name) == ETAG;
+                let is_new = !repeats || is_validator() && !told.contains(&leaf.key);
+                if is_new && origins.asked.contains(&leaf.key) {
                     let before = before.filter(|before| leaf.is_piece && before.is_piece && before.name == leaf.name);
-                    origins.by_server(at, fact, leaf, before.map(|before| before.key), tables);
+                    origins.by_server(at, fact, leaf, before.map(|before| before.key), repeats, tables);
                 }
                 before = Some(leaf);
             }
@@ -101,6 +108,7 @@ impl Origins {
                     own: true,
                     by_client: true,
                     is_piece: false,
+                    repeats: false,
                     is_now: false,
                     before: None,
                 };
@@ -109,7 +117,7 @@ impl Origins {
         }
     }
 
-    fn by_server(&mut self, at: usize, fact: &Fact, leaf: &Leaf, before: Option<Key>, tables: &Tables) {
+    fn by_server(&mut self, at: usize, fact: &Fact, leaf: &Leaf, before: Option<Key>, repeats: bool, tables: &Tables) {
         let name = tables.names.get(leaf.name);
         let own = self.is_own(at, fact, leaf, name);
         let telling = leaf.shape.is_some() || telling::is_cursor(name) || matches!(leaf.part, Part::Field | Part::Html);
@@ -120,7 +128,8 @@ impl Origins {
             self.own.entry(at).or_default().push(leaf.key);
         }
         let known = self.by_key.entry(leaf.key).or_default();
-        if known.len() < KEPT || own {
+        let is_told = repeats && known.iter().any(|intro| intro.repeats);
+        if (known.len() < KEPT && !is_told) || own {
             known.push(Intro {
                 fact: at,
                 name: leaf.name,
@@ -128,6 +137,7 @@ impl Origins {
                 own,
                 by_client: false,
                 is_piece: leaf.is_piece,
+                repeats,
                 is_now: leaf.is_now,
                 before,
             });
@@ -197,6 +207,7 @@ impl Origins {
         let name = context.split(' ').next().unwrap_or_default();
         let fits = |intro: &&Intro| match value.shape {
             _ if place == Place::Field => intro.part == Part::Field && !intro.is_piece,
+            _ if intro.repeats => false,
             Some(shape) if is_made_up(shape) || shape == Shape::Hex => true,
             Some(shape) if shape.is_moment() => intro.is_now || telling::is_cursor(name),
             _ if intro.part == Part::Html => value.text.len() >= 8,
@@ -207,7 +218,9 @@ impl Origins {
             _ if telling::is_cursor(name) && is_opaque(&value.text) => true,
             _ => intro.own && self.is_about(intro, place, context),
         };
-        let mut found: Vec<&Intro> = self.before(fact, value.key).filter(fits).collect();
+        let bare = Some(bare(&value.text)).filter(|bare| place == Place::Field && **bare != *value.text && !value.cut);
+        let as_bare = bare.into_iter().flat_map(|bare| self.before(fact, key(bare)));
+        let mut found: Vec<&Intro> = self.before(fact, value.key).chain(as_bare).filter(fits).collect();
         found.sort_by_key(|intro| (!intro.own, intro.fact));
         found.first().map(|intro| **intro)
     }
@@ -256,6 +269,12 @@ fn is_opaque(text: &str) -> bool {
 fn keys<'a>(fact: &'a Fact, tables: &'a Tables) -> impl Iterator<Item = Key> + 'a {
     let items = fact.items.iter().map(|item| tables.values.get(item.value).key);
     items.chain(fact.segments.iter().map(|segment| segment.key))
+}
+
+/// The keys of what the fields of a request carry, validators also without their quotes.
+fn in_fields<'a>(fact: &'a Fact, tables: &'a Tables) -> impl Iterator<Item = Key> + 'a {
+    let fields = fact.items.iter().filter(|item| item.place == Place::Field);
+    fields.map(|item| tables.values.get(item.value)).flat_map(|value| [value.key, key(bare(&value.text))])
 }
 
 /// The word for what a call makes: from the last word of its path, or for GraphQL from the name of the operation.

@@ -19,8 +19,9 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod validators;
 
-use crate::collection::{Collection, Rule, RuleSide};
+use crate::collection::{Collection, Place, Rule, RuleSide};
 use crate::matching::covered;
 use crate::model::Outcome;
 
@@ -116,7 +117,7 @@ fn standing<'c>(existing: &'c Collection, endpoint: &Endpoint) -> Vec<&'c Rule> 
 /// Whether one of these rules, on or off, names the item of another.
 fn is_named(rules: &[&Rule], finding: &Rule) -> bool {
     rules.iter().any(|rule| {
-        let covers = finding.place == crate::collection::Place::Json
+        let covers = finding.place == Place::Json
             && rule.place == finding.place
             && rule.side == finding.side
             && covered(&rule.name, &finding.name).is_some();
@@ -135,7 +136,9 @@ fn of_endpoint(
     let standing = standing(existing, endpoint);
     let effective: Vec<Rule> = {
         let active = standing.iter().filter(|rule| rule.side == RuleSide::Request && !rule.off);
-        let new = requests.iter().filter(|finding| finding.confidence == Confidence::Certain);
+        // What an answer gives back is found also where that is still a question: it does no harm, and is needed then.
+        let is_asked = |finding: &Finding| finding.rule.place == Place::Path && finding.links.is_empty();
+        let new = requests.iter().filter(|one| one.confidence == Confidence::Certain || is_asked(one));
         let new = new.map(|finding| &finding.rule).filter(|rule| !is_named(&standing, rule));
         active.map(|rule| (*rule).clone()).chain(new.cloned()).collect()
     };

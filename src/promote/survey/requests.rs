@@ -9,6 +9,7 @@ use super::flow::is_made_up;
 use super::leaves::is_now;
 use super::telling;
 use super::texts::{Id, Key, Value};
+use super::validators;
 use crate::collection::{Place, Rule, RuleAction, singular};
 use crate::model::Shape;
 
@@ -159,7 +160,7 @@ fn certain(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Optio
         return Some(verdict);
     }
     if column.place == Place::Path {
-        return made_by_client(world, endpoint, column);
+        return made_by_client(world, endpoint, column).or_else(|| given_back(world, endpoint, column));
     }
     let is_random = shape.is_some_and(|shape| is_made_up(shape) || shape == Shape::Hex);
     let is_odd = |value: &Value| value.text.bytes().any(|byte| byte.is_ascii_digit()) && !value.text.contains(' ');
@@ -213,6 +214,17 @@ fn made_by_client(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -
         action: RuleAction::Fresh,
         ..Verdict::any(asked(Some(shape), false), "an id that the client makes up for what it creates")
     })
+}
+
+/// A value that answers repeat as their `ETag`, and that the client seems to have made up.
+fn given_back(world: &World<'_>, endpoint: &Endpoint, column: &Column<'_>) -> Option<Verdict> {
+    let confidence = validators::given_back(world, endpoint, column.name, &column.values)?;
+    let why = match confidence {
+        Confidence::Certain => "each answer repeats it as its `ETag`, and they are alike in all the rest",
+        _ => "its answer repeats it as its `ETag`, and in its content",
+    };
+    let any = Verdict::any(asked(column.shape(world), false), why);
+    Some(Verdict { action: RuleAction::Fresh, confidence, ..any })
 }
 
 fn is_signed(world: &World<'_>, column: &Column<'_>) -> bool {

@@ -19,6 +19,8 @@ pub struct Api {
     pub name: &'static str,
     /// How many calls of a second take the first one must answer.
     pub served: usize,
+    /// How many it must answer once a person has accepted whatever was proposed.
+    pub reviewed: usize,
     /// Starts the service with nothing in it; `None`, with a word about it, where it cannot run.
     pub start: fn(&Arc<World>) -> Option<Running>,
     pub flow: fn(&mut Talk<'_>),
