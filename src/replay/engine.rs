@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{BufWriter, Write};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,9 @@ use crate::matching::{
 };
 use crate::report::receipt;
 use crate::store::collections::Loaded;
+
+/// Content is hashed in pieces of so many bytes: many at once take a fraction of the time of one after the other.
+const HASHED_AT_ONCE: usize = 64 << 10;
 
 /// The collections of one server, compiled, with their answers ready. What has happened lies in the [`Cursors`].
 pub struct Engine {
@@ -190,7 +194,7 @@ impl Engine {
         let (mut server_stubs, mut active) = (Vec::new(), None);
         let mut making = Making {
             options: &options.answers,
-            hasher: blake3::Hasher::new(),
+            hasher: BufWriter::with_capacity(HASHED_AT_ONCE, blake3::Hasher::new()),
             before: before.map(Engine::by_key).unwrap_or_default(),
             next_id: before.map_or(0, |before| before.next_id),
         };
@@ -208,7 +212,8 @@ impl Engine {
             let given = options.given.get(at).unwrap_or(&name).clone();
             sources.push(source(name, given, rest));
         }
-        let (content_blake3, next_id) = (making.hasher.finalize().to_hex().to_string(), making.next_id);
+        let next_id = making.next_id;
+        let content_blake3 = making.into_hash();
         Ok(Engine {
             index: Index::new(sources),
             profile: options.profile.or(first).unwrap_or_default(),
@@ -486,7 +491,7 @@ fn forget_answers(scenario: &mut Scenario, left: &mut HashMap<u16, Arc<ResponseS
 /// What making the answers ready takes along.
 struct Making<'b> {
     options: &'b AnswerOptions,
-    hasher: blake3::Hasher,
+    hasher: BufWriter<blake3::Hasher>,
     /// The scenarios as they were before the files changed.
     before: HashMap<String, &'b Slot>,
     next_id: u32,
@@ -497,6 +502,16 @@ impl Making<'_> {
     fn hash(&mut self, content: &impl serde::Serialize) {
         // Types that serialise into a file serialise into a hash too; a shorter input would only weaken it.
         let _ = serde_json::to_writer(&mut self.hasher, content);
+    }
+
+    fn hash_bytes(&mut self, content: &[u8]) {
+        // A hash takes in whatever it is given.
+        let _ = self.hasher.write_all(content);
+    }
+
+    fn into_hash(mut self) -> String {
+        let _ = self.hasher.flush();
+        self.hasher.get_ref().finalize().to_hex().to_string()
     }
 
     /// Makes the answers of a collection ready, and gives back the collection without them: matching and reports ask
@@ -511,7 +526,7 @@ impl Making<'_> {
         let mut stubs = Vec::with_capacity(files.len());
         let mut left = HashMap::new();
         for file in &mut files {
-            self.hasher.update(file.path.as_bytes());
+            self.hash_bytes(file.path.as_bytes());
             self.hash(&file.stub);
             let mut scenarios = Vec::with_capacity(file.stub.scenarios.len());
             let answers = answers.of_stub(&file.stub);
@@ -539,7 +554,7 @@ impl Making<'_> {
         let label: Arc<str> = label(name, stub, scenario, several_origins).into();
         let body_error = |source| EngineError::Body { scenario: Arc::clone(&label), source };
         if let Some(file) = scenario.request.body.as_ref().filter(|body| body.file.is_some()) {
-            self.hasher.update(&loaded.body(file).map_err(body_error)?);
+            self.hash_bytes(&loaded.body(file).map_err(body_error)?);
         }
         let request_body = || scenario.request.body.as_ref().map_or(Ok(Bytes::new()), |body| loaded.body(body));
         let request = answers.request(stub, scenario, request_body).map_err(body_error)?;
@@ -593,7 +608,7 @@ impl Making<'_> {
         let Some(given) = &spec.body else { return Ok(Bytes::new()) };
         let body = loaded.body(given)?;
         if given.file.is_some() {
-            self.hasher.update(&body);
+            self.hash_bytes(&body);
         }
         Ok(body)
     }

@@ -1,7 +1,7 @@
 //! Leaf certificates: one per host, signed when first needed, all with the one key of this process.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration as StdDuration;
 
 use rcgen::{
@@ -31,7 +31,8 @@ const MAX_COMMON_NAME: usize = 64;
 /// Makes and caches a leaf certificate per host.
 pub struct Leaves {
     ca: Arc<Ca>,
-    key: Result<LeafKey, String>,
+    /// Made with the first leaf: gathering entropy for it costs more than a start does otherwise.
+    key: LazyLock<Result<LeafKey, String>>,
     provider: Arc<CryptoProvider>,
     sessions: Arc<dyn StoresServerSessions>,
     cache: moka::sync::Cache<(String, bool), Arc<ServerConfig>>,
@@ -54,7 +55,7 @@ impl Leaves {
     pub fn new(ca: Arc<Ca>) -> Self {
         Leaves {
             ca,
-            key: LeafKey::generate(),
+            key: LazyLock::new(LeafKey::generate),
             provider: provider_for_clients(),
             sessions: ServerSessionMemoryCache::new(MAX_SESSIONS),
             cache: moka::sync::Cache::builder().max_capacity(MAX_CACHED).time_to_live(CACHED_FOR).build(),
