@@ -3,12 +3,13 @@
 //! The folders are watched, not the files: editors and `git` replace files. All collections are read anew, beside the
 //! traffic, and taken over whole or not at all.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -57,8 +58,8 @@ pub fn watch(serve: Arc<Serve>, folders: Vec<(String, PathBuf)>, told: Option<To
             let _ = sender.send(());
         }
     })?;
-    let mut watched = Watched { watcher, folders, identities: Vec::new() };
-    watched.begin()?;
+    let mut watched = Watched { watcher, roots: folders, folders: HashMap::new() };
+    watched.follow()?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     let work = move || {
@@ -66,7 +67,9 @@ pub fn watch(serve: Arc<Serve>, folders: Vec<(String, PathBuf)>, told: Option<To
         while !stopped.load(Ordering::Relaxed) {
             let changed = wait(&changes, &stopped);
             if watched.was_replaced() || changed {
-                editor.take_over(&watched.folders);
+                // What cannot be watched now is tried again at the next change.
+                let _ = watched.follow();
+                editor.take_over(&watched.roots);
             }
         }
     };
@@ -97,42 +100,72 @@ fn wait(changes: &Receiver<()>, stopped: &AtomicBool) -> bool {
     true
 }
 
+/// Each folder is watched by itself: asked to watch a tree, the library looks at every file in it.
 struct Watched {
     watcher: RecommendedWatcher,
-    folders: Vec<(String, PathBuf)>,
-    /// Device and inode of each folder, as watched.
-    identities: Vec<Option<(u64, u64)>>,
+    /// The collections, by name.
+    roots: Vec<(String, PathBuf)>,
+    /// The folders that are watched.
+    folders: HashMap<PathBuf, Identity>,
 }
 
 impl Watched {
-    fn begin(&mut self) -> notify::Result<()> {
-        for (_, folder) in &self.folders {
-            self.watcher.watch(folder, RecursiveMode::Recursive)?;
-        }
-        self.identities = self.folders.iter().map(|(_, folder)| identity(folder)).collect();
-        Ok(())
+    /// Whether the folder of a collection is another one than is watched.
+    fn was_replaced(&self) -> bool {
+        self.roots.iter().any(|(_, root)| identity(root) != self.folders.get(root).copied())
     }
 
-    /// Whether a folder is another one than was watched; then that one is watched from now on.
-    fn was_replaced(&mut self) -> bool {
-        let mut replaced = false;
-        for ((_, folder), known) in self.folders.iter().zip(&mut self.identities) {
-            let now = identity(folder);
-            if now == *known {
-                continue;
+    /// Watches the folders that are there now, and no others.
+    fn follow(&mut self) -> notify::Result<()> {
+        // Before anything new is watched: a folder that got another name is one and the same to the system.
+        let (watcher, mut outcome) = (&mut self.watcher, Ok(()));
+        self.folders.retain(|folder, known| {
+            let stays = identity(folder) == Some(*known);
+            if !stays {
+                let _ = watcher.unwatch(folder);
             }
-            let _ = self.watcher.unwatch(folder);
-            // What cannot be watched now is tried again at the next look.
-            *known = now.filter(|_| self.watcher.watch(folder, RecursiveMode::Recursive).is_ok());
-            replaced = true;
+            stays
+        });
+        let mut open: Vec<PathBuf> = self.roots.iter().map(|(_, root)| root.clone()).collect();
+        while let Some(folder) = open.pop() {
+            if !self.folders.contains_key(&folder) {
+                let Some(identity) = identity(&folder) else { continue };
+                if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                    outcome = Err(error);
+                    continue;
+                }
+                self.folders.insert(folder.clone(), identity);
+            }
+            // Only now: what comes into it later is told of.
+            open.extend(folders_in(&folder));
         }
-        replaced
+        outcome
     }
 }
 
-fn identity(folder: &Path) -> Option<(u64, u64)> {
+/// The folders right in a folder. Hidden ones hold nothing that is served, and links are none of the collection's.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_folder = |entry: &std::fs::DirEntry| {
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    };
+    entries.filter(is_folder).map(|entry| entry.path()).collect()
+}
+
+/// What tells a folder from another of its name: device, inode, and where the system knows it the time of its birth,
+/// since a new folder may get the inode of one that was just removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    born: Option<SystemTime>,
+}
+
+fn identity(folder: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(folder).ok().map(|found| (found.dev(), found.ino()))
+    let found = std::fs::metadata(folder).ok()?;
+    Some(Identity { device: found.dev(), inode: found.ino(), born: found.created().ok() })
 }
 
 struct Editor {

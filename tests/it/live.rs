@@ -132,7 +132,48 @@ fn a_folder_that_is_replaced_as_a_whole_is_followed() {
     serves(&server, "/tea", "tea 9");
     stub(&dir, "tea", &json!([{ "name": "tea", "response": answer("tea 10") }]));
     serves(&server, "/tea", "tea 10");
+    // Removed and made again at once, it may get its old inode.
+    for number in 11..20 {
+        std::fs::remove_dir_all(&dir).unwrap();
+        collection(&retake);
+        for text in [format!("tea {number}"), format!("tea {number} again")] {
+            stub(&dir, "tea", &json!([{ "name": "tea", "response": answer(&text) }]));
+            serves(&server, "/tea", &text);
+        }
+    }
     server.stop();
+}
+
+#[test]
+fn folders_that_come_are_renamed_and_go_are_followed() {
+    let retake = Retake::new();
+    let dir = collection(&retake);
+    let server = retake.replay(&["shop"]);
+    let cup = |text: &str| json!([{ "name": "cup", "response": answer(text) }]);
+    // One folder in the other, so that the inner one is there before the outer one is known.
+    for (place, text) in [("one/two/cup", "cup 1"), ("one/two/cup", "cup 2")] {
+        move_stub(&dir, place, &cup(text));
+        serves(&server, "/cup", text);
+    }
+    std::fs::rename(dir.join("stubs/one"), dir.join("stubs/eins")).unwrap();
+    std::fs::create_dir(dir.join("stubs/one")).unwrap();
+    for text in ["cup 3", "cup 4"] {
+        move_stub(&dir, "eins/two/cup", &cup(text));
+        serves(&server, "/cup", text);
+    }
+    std::fs::remove_dir_all(dir.join("stubs/eins")).unwrap();
+    eventually("the stub is gone", || (get(&server, "/cup").status() == 501).then_some(()));
+    move_stub(&dir, "eins/two/cup", &cup("cup 5"));
+    serves(&server, "/cup", "cup 5");
+    server.stop();
+}
+
+/// Writes the stub of `/cup` at a place below `stubs/`.
+fn move_stub(dir: &Path, place: &str, scenarios: &Value) {
+    stub(dir, "cup", scenarios);
+    let to = dir.join(format!("stubs/{place}.json"));
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::rename(dir.join("stubs/cup.json"), to).unwrap();
 }
 
 #[test]
