@@ -3,6 +3,8 @@
 //! What was recorded wins: an `OPTIONS` scenario answers a preflight, and an answer that has an
 //! `Access-Control-Allow-Origin` goes out as it is.
 
+use std::sync::Arc;
+
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -49,6 +51,8 @@ pub(super) fn allow(asked: &HeaderMap, response: &mut Response<Body>) {
     if recorded || response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
         return;
     }
+    // On HTTP/1 lines go before headers of their name.
+    let varying = lines.filter(|lines| lines.fields.has(VARY.as_str())).cloned();
     let exposed = lines.map(|lines| names(lines.fields.iter().map(|field| field.name.as_str()))).unwrap_or_default();
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -58,6 +62,10 @@ pub(super) fn allow(asked: &HeaderMap, response: &mut Response<Body>) {
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     headers.append(VARY, HeaderValue::from_static("origin"));
+    if let Some(mut lines) = varying {
+        Arc::make_mut(&mut lines.fields).push("Vary", "origin");
+        response.extensions_mut().insert(lines);
+    }
 }
 
 /// The names of an answer's fields, each once, with those of our own.

@@ -252,8 +252,9 @@ impl RunLog {
 
     /// Queues a call. Never waits for the disk, unless a thousand calls already do.
     pub fn log(&self, call: CallRecord) {
+        let bytes = call.bytes();
         let mut queue = lock(&self.shared.queue);
-        queue.bytes += call.bytes();
+        queue.bytes += bytes;
         queue.calls.push(call);
         if queue.calls.len() >= QUEUE_CALLS || queue.bytes >= QUEUE_BYTES {
             let calls = queue.take();

@@ -8,7 +8,8 @@ use crate::harness::{Retake, Server, eventually};
 fn collection(retake: &Retake) {
     retake.ok(&["mock", "new", "shop", "--origin", "http://api.test"]);
     retake.ok(&["mock", "stub", "add", "shop", "GET", "/tea"]);
-    retake.ok(&["mock", "scenario", "add", "shop", "GET /tea", "--name", "tea", "-R", "X-Kind: green", "-b", "tea"]);
+    let tea = ["mock", "scenario", "add", "shop", "GET /tea", "--name", "tea", "-R", "X-Kind: green", "-b", "tea"];
+    retake.ok(&[&tea[..], &["-R", "Vary: Accept"]].concat());
     retake.ok(&["mock", "stub", "add", "shop", "GET", "/own"]);
     let own = [
         "mock",
@@ -65,6 +66,8 @@ fn pages_may_call_where_the_collection_says_so_and_what_was_recorded_wins() {
     assert_eq!(allowed.field("access-control-allow-origin"), Some("http://page.test"));
     assert!(allowed.field("access-control-expose-headers").unwrap().contains("x-kind"));
     assert_eq!(allowed.text(), "tea");
+    let varies = allowed.head.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("vary"));
+    assert_eq!(varies.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["Accept", "origin"]);
     let own = send(&server, "GET", "/own", PAGE);
     assert_eq!(own.field("access-control-allow-origin"), Some("http://one.test"));
     assert_eq!(own.field("vary"), None);
