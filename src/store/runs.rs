@@ -3,157 +3,23 @@
 //! Logging is beside the answer: a call is queued in memory and a thread writes the queue several times a second. A
 //! run whose folder cannot be written keeps its last 10 000 calls in memory. The newest 100 runs are kept.
 
+mod log;
+mod record;
+
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::redact::PlaceholderIn;
+pub use log::{Observer, RunLog};
+pub use record::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage, StateChange, StateOf};
 
-/// How many calls a run keeps when its folder cannot be written.
-const MEMORY_CALLS: usize = 10_000;
-/// What the messages of those calls may take, in bytes: a run that logs bodies keeps fewer.
-const MEMORY_BYTES: usize = 64 * 1024 * 1024;
-/// How many calls may wait before the one that logs them writes them itself: this bounds the memory of the queue.
-const QUEUE_CALLS: usize = 1_024;
-/// What their messages may take, in bytes.
-const QUEUE_BYTES: usize = 8 * 1024 * 1024;
-/// How long a call may wait for the thread that writes.
-const WRITE_INTERVAL: Duration = Duration::from_millis(50);
-/// How much of a body a call record keeps, in bytes.
-pub const LOGGED_BODY: usize = 64 * 1024;
-/// Room for the text of calls that is kept from one write to the next, in bytes.
-const LINES_KEPT: usize = 512 * 1024;
 /// How many runs are kept.
 const KEEP_RUNS: usize = 100;
-
-/// What a call came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CallResult {
-    /// Everything agreed.
-    Exact,
-    /// Served, with differences that are named.
-    Inexact,
-    /// Nothing matched.
-    Miss,
-    /// Nothing matched, and it went on to its origin.
-    Passed,
-    /// The call could not be read, or never became a request.
-    Error,
-    /// No call: somebody changed the state of the running replay.
-    State,
-}
-
-/// What somebody changed of the state of a running replay, so that what later calls found can be told from the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateChange {
-    /// Everything began anew.
-    Reset {
-        /// For every cursor, not only for that of the record.
-        every: bool,
-    },
-    /// Things entered a state.
-    Enter {
-        /// Each with its collection.
-        things: Vec<StateOf>,
-        /// The state.
-        state: String,
-    },
-    /// A sequence went before one of its steps.
-    Step {
-        /// The scenario, as calls name it.
-        scenario: String,
-        /// The step, from 1.
-        step: usize,
-    },
-}
-
-/// What has a named state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateOf {
-    /// The collection.
-    pub collection: String,
-    /// The thing; empty for the collection as a whole.
-    pub of: String,
-}
-
-/// A request or an answer as the call log keeps it, masked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoggedMessage {
-    /// Field lines in order.
-    pub fields: Vec<(String, String)>,
-    /// The body as text, at most the first 64 KiB; binary bodies are described.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub body: String,
-    /// Size of the whole body in bytes, content coding undone.
-    pub body_bytes: u64,
-}
-
-/// One answered call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CallRecord {
-    /// Counted from 1 within the run, in the order in which calls reached the matcher.
-    pub call: u64,
-    /// When its head had been read.
-    pub at: Timestamp,
-    /// From then until the answer was ready, in microseconds.
-    pub duration_us: u64,
-    /// The method.
-    pub method: String,
-    /// The URL, masked; a path alone when the call named no origin.
-    pub url: String,
-    /// The status that was answered.
-    pub status: u16,
-    /// What it came to.
-    pub result: CallResult,
-    /// The cursor that it named; absent where that is the one of the whole server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<Arc<str>>,
-    /// The scenario that answered: `github: GET /users/{login}#octocat`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scenario: Option<Arc<str>>,
-    /// Which step of the scenario's sequence, from 1; absent where there is only one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<u32>,
-    /// The score, 0 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub score: Option<f64>,
-    /// What was different in an inexact hit, one line each; for a miss or an error the reason, in one line.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub differences: Vec<String>,
-    /// What the call asked of the mock in `x-mock-*` fields, which are no part of its request.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub steering: Vec<(String, String)>,
-    /// Where the request held a placeholder in place of a secret, of a call that went on to its origin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub placeholder: Option<PlaceholderIn>,
-    /// The request, unless the hit was exact: then the scenario says what it looked like.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<LoggedMessage>,
-    /// The answer as it went out, where the log was to keep it and it was not what the collection had.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response: Option<LoggedMessage>,
-    /// What was changed, if it is no call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<StateChange>,
-    /// The id of the miss report.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub miss: Option<String>,
-    /// The miss report, as JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report: Option<serde_json::Value>,
-    /// The miss report, as text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report_text: Option<String>,
-}
 
 /// What a run served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,216 +40,6 @@ pub struct RunInfo {
     /// The log has every answer that was not what the collection had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers_kept: bool,
-}
-
-/// Writes the calls of one run. Dropped, it writes what is queued.
-pub struct RunLog {
-    shared: Arc<Shared>,
-    writer: Option<std::thread::JoinHandle<()>>,
-    /// Why the calls are kept in memory only, if they are.
-    pub memory_only: Option<String>,
-}
-
-/// Is told of each call soon after it was answered, in the order in which answers were ready; on a thread of the log.
-pub type Observer = Box<dyn Fn(&CallRecord) + Send + Sync>;
-
-struct Shared {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    sink: Mutex<Sink>,
-    observe: Option<Observer>,
-}
-
-#[derive(Default)]
-struct Queue {
-    calls: Vec<CallRecord>,
-    /// What their messages take.
-    bytes: usize,
-    /// An empty vector with room: the two take turns, so that a busy run asks for no memory.
-    spare: Vec<CallRecord>,
-    closed: bool,
-}
-
-impl Queue {
-    fn take(&mut self) -> Vec<CallRecord> {
-        self.bytes = 0;
-        std::mem::replace(&mut self.calls, std::mem::take(&mut self.spare))
-    }
-}
-
-enum Sink {
-    /// With the text of the last calls, whose room is used again.
-    File(File, Vec<u8>),
-    Memory(Kept),
-}
-
-/// The last calls.
-#[derive(Default)]
-struct Kept {
-    calls: VecDeque<CallRecord>,
-    /// What their messages take.
-    bytes: usize,
-}
-
-impl RunLog {
-    /// Starts the log of a run under `store`. When the folder cannot be written, the last 10 000 calls are kept in
-    /// memory, and [`RunLog::memory_only`] says why.
-    pub fn start(store: &Path, info: &RunInfo, observe: Option<Observer>) -> RunLog {
-        match create(store, info) {
-            Ok(file) => RunLog::over(Sink::File(file, Vec::new()), None, observe),
-            Err(error) => RunLog::over(Sink::Memory(Kept::default()), Some(error.to_string()), observe),
-        }
-    }
-
-    /// A log that lives in memory, for a server inside a test.
-    pub fn in_memory(observe: Option<Observer>) -> RunLog {
-        RunLog::over(Sink::Memory(Kept::default()), None, observe)
-    }
-
-    fn over(sink: Sink, memory_only: Option<String>, observe: Option<Observer>) -> RunLog {
-        let shared = Shared { queue: Mutex::default(), wake: Condvar::new(), sink: Mutex::new(sink), observe };
-        let shared = Arc::new(shared);
-        let worker = Arc::clone(&shared);
-        // Without a thread the queue is written by those who fill it.
-        let writer =
-            std::thread::Builder::new().name("call-log".into()).spawn(move || worker.write_until_closed()).ok();
-        RunLog { shared, writer, memory_only }
-    }
-
-    /// Queues a call. Never waits for the disk, unless a thousand calls already do.
-    pub fn log(&self, call: CallRecord) {
-        let bytes = call.bytes();
-        let mut queue = lock(&self.shared.queue);
-        queue.bytes += bytes;
-        queue.calls.push(call);
-        if queue.calls.len() >= QUEUE_CALLS || queue.bytes >= QUEUE_BYTES {
-            let calls = queue.take();
-            // The sink is locked before the queue is let go, so that calls stay in order.
-            let sink = lock(&self.shared.sink);
-            drop(queue);
-            self.shared.write(sink, calls);
-        }
-    }
-
-    /// Writes what is queued, and returns the calls that are kept in memory (none when they are in a file).
-    pub fn flush(&self) -> Vec<CallRecord> {
-        self.shared.drain();
-        match &*lock(&self.shared.sink) {
-            Sink::File(..) => Vec::new(),
-            Sink::Memory(kept) => kept.calls.iter().cloned().collect(),
-        }
-    }
-}
-
-impl Drop for RunLog {
-    fn drop(&mut self) {
-        lock(&self.shared.queue).closed = true;
-        self.shared.wake.notify_all();
-        if let Some(writer) = self.writer.take() {
-            // A panic of the writer has been reported by itself; what is left is written below.
-            let _ = writer.join();
-        }
-        self.shared.drain();
-    }
-}
-
-impl Shared {
-    fn write_until_closed(&self) {
-        loop {
-            let queue = lock(&self.queue);
-            if queue.closed {
-                return;
-            }
-            drop(self.wake.wait_timeout(queue, WRITE_INTERVAL));
-            self.drain();
-        }
-    }
-
-    fn drain(&self) {
-        let mut queue = lock(&self.queue);
-        if queue.calls.is_empty() {
-            return;
-        }
-        let calls = queue.take();
-        let sink = lock(&self.sink);
-        drop(queue);
-        self.write(sink, calls);
-    }
-
-    fn write(&self, mut sink: MutexGuard<'_, Sink>, mut calls: Vec<CallRecord>) {
-        if let Some(observe) = &self.observe {
-            calls.iter().for_each(observe);
-        }
-        sink.write(&mut calls);
-        // The queue is never locked under the sink: others lock them the other way round.
-        drop(sink);
-        calls.clear();
-        lock(&self.queue).spare = calls;
-    }
-}
-
-impl Sink {
-    fn write(&mut self, calls: &mut Vec<CallRecord>) {
-        if let Sink::File(file, text) = self {
-            lines(calls, text);
-            match file.write_all(text) {
-                Ok(()) => return,
-                // A full disk must not stop answers: from here on memory holds the calls.
-                Err(error) => {
-                    tracing::warn!("the call log cannot be written any more ({error}): memory keeps the last calls");
-                    *self = Sink::Memory(Kept::default());
-                }
-            }
-        }
-        if let Sink::Memory(kept) = self {
-            calls.drain(..).for_each(|call| kept.push(call));
-        }
-    }
-}
-
-impl Kept {
-    fn push(&mut self, call: CallRecord) {
-        self.bytes += call.bytes();
-        self.calls.push_back(call);
-        while self.calls.len() > MEMORY_CALLS || self.bytes > MEMORY_BYTES {
-            let Some(oldest) = self.calls.pop_front() else { return };
-            self.bytes -= oldest.bytes();
-        }
-    }
-}
-
-impl CallRecord {
-    /// What its messages take, about: the rest of a record is small.
-    fn bytes(&self) -> usize {
-        let messages = self.request.iter().chain(&self.response);
-        let messages = messages.map(LoggedMessage::bytes).sum::<usize>();
-        // A report is kept as JSON, too.
-        messages + 3 * self.report_text.as_ref().map_or(0, String::len)
-    }
-}
-
-impl LoggedMessage {
-    fn bytes(&self) -> usize {
-        self.body.len() + self.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
-    }
-}
-
-fn lines(calls: &[CallRecord], text: &mut Vec<u8>) {
-    text.clear();
-    text.shrink_to(LINES_KEPT);
-    for call in calls {
-        // Nothing in a call record can fail to be JSON; a line that did would be left out whole.
-        let before = text.len();
-        match serde_json::to_writer(&mut *text, call) {
-            Ok(()) => text.push(b'\n'),
-            Err(_) => text.truncate(before),
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What the lock guards is valid after every single statement, so a panic elsewhere does not spoil it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn create(store: &Path, info: &RunInfo) -> io::Result<File> {
@@ -578,9 +234,10 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use super::log::MEMORY_CALLS;
     use super::*;
 
-    fn call(number: u64, result: CallResult) -> CallRecord {
+    pub(super) fn call(number: u64, result: CallResult) -> CallRecord {
         CallRecord {
             call: number,
             at: Timestamp::UNIX_EPOCH,
@@ -644,21 +301,6 @@ mod tests {
         }
         let kept = log.flush();
         assert_eq!((kept.len(), kept[0].call), (MEMORY_CALLS, 2001));
-    }
-
-    #[test]
-    fn large_messages_take_bounded_memory() {
-        let log = RunLog::in_memory(None);
-        let body = "x".repeat(LOGGED_BODY);
-        let message = LoggedMessage { fields: Vec::new(), body_bytes: body.len() as u64, body };
-        for number in 1..=2_000 {
-            let (request, response) = (Some(message.clone()), Some(message.clone()));
-            log.log(CallRecord { request, response, ..call(number, CallResult::Exact) });
-            assert!(lock(&log.shared.queue).bytes < QUEUE_BYTES);
-        }
-        let kept = log.flush();
-        assert_eq!(kept.len(), MEMORY_BYTES / (2 * LOGGED_BODY), "in bytes, not in calls");
-        assert_eq!(kept.last().map(|call| call.call), Some(2_000));
     }
 
     #[test]

@@ -1,0 +1,240 @@
+//! Writes the log of a run, beside the answers.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::record::CallRecord;
+use super::{RunInfo, create};
+
+/// How many calls a run keeps when its folder cannot be written.
+pub(super) const MEMORY_CALLS: usize = 10_000;
+/// What the messages of those calls may take, in bytes: a run that logs bodies keeps fewer.
+const MEMORY_BYTES: usize = 64 * 1024 * 1024;
+/// How many calls may wait before the one that logs them writes them itself: this bounds the memory of the queue.
+const QUEUE_CALLS: usize = 1_024;
+/// What their messages may take, in bytes.
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+/// How long a call may wait for the thread that writes.
+const WRITE_INTERVAL: Duration = Duration::from_millis(50);
+/// Room for the text of calls that is kept from one write to the next, in bytes.
+const LINES_KEPT: usize = 512 * 1024;
+
+/// Writes the calls of one run. Dropped, it writes what is queued.
+pub struct RunLog {
+    shared: Arc<Shared>,
+    writer: Option<std::thread::JoinHandle<()>>,
+    /// Why the calls are kept in memory only, if they are.
+    pub memory_only: Option<String>,
+}
+
+/// Is told of each call soon after it was answered, in the order in which answers were ready; on a thread of the log.
+pub type Observer = Box<dyn Fn(&CallRecord) + Send + Sync>;
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    sink: Mutex<Sink>,
+    observe: Option<Observer>,
+}
+
+#[derive(Default)]
+struct Queue {
+    calls: Vec<CallRecord>,
+    /// What their messages take.
+    bytes: usize,
+    /// An empty vector with room: the two take turns, so that a busy run asks for no memory.
+    spare: Vec<CallRecord>,
+    closed: bool,
+}
+
+impl Queue {
+    fn take(&mut self) -> Vec<CallRecord> {
+        self.bytes = 0;
+        std::mem::replace(&mut self.calls, std::mem::take(&mut self.spare))
+    }
+}
+
+enum Sink {
+    /// With the text of the last calls, whose room is used again.
+    File(File, Vec<u8>),
+    Memory(Kept),
+}
+
+/// The last calls.
+#[derive(Default)]
+struct Kept {
+    calls: VecDeque<CallRecord>,
+    /// What their messages take.
+    bytes: usize,
+}
+
+impl RunLog {
+    /// Starts the log of a run under `store`. When the folder cannot be written, the last 10 000 calls are kept in
+    /// memory, and [`RunLog::memory_only`] says why.
+    pub fn start(store: &Path, info: &RunInfo, observe: Option<Observer>) -> RunLog {
+        match create(store, info) {
+            Ok(file) => RunLog::over(Sink::File(file, Vec::new()), None, observe),
+            Err(error) => RunLog::over(Sink::Memory(Kept::default()), Some(error.to_string()), observe),
+        }
+    }
+
+    /// A log that lives in memory, for a server inside a test.
+    pub fn in_memory(observe: Option<Observer>) -> RunLog {
+        RunLog::over(Sink::Memory(Kept::default()), None, observe)
+    }
+
+    fn over(sink: Sink, memory_only: Option<String>, observe: Option<Observer>) -> RunLog {
+        let shared = Shared { queue: Mutex::default(), wake: Condvar::new(), sink: Mutex::new(sink), observe };
+        let shared = Arc::new(shared);
+        let worker = Arc::clone(&shared);
+        // Without a thread the queue is written by those who fill it.
+        let writer =
+            std::thread::Builder::new().name("call-log".into()).spawn(move || worker.write_until_closed()).ok();
+        RunLog { shared, writer, memory_only }
+    }
+
+    /// Queues a call. Never waits for the disk, unless a thousand calls already do.
+    pub fn log(&self, call: CallRecord) {
+        let bytes = call.bytes();
+        let mut queue = lock(&self.shared.queue);
+        queue.bytes += bytes;
+        queue.calls.push(call);
+        if queue.calls.len() >= QUEUE_CALLS || queue.bytes >= QUEUE_BYTES {
+            let calls = queue.take();
+            // The sink is locked before the queue is let go, so that calls stay in order.
+            let sink = lock(&self.shared.sink);
+            drop(queue);
+            self.shared.write(sink, calls);
+        }
+    }
+
+    /// Writes what is queued, and returns the calls that are kept in memory (none when they are in a file).
+    pub fn flush(&self) -> Vec<CallRecord> {
+        self.shared.drain();
+        match &*lock(&self.shared.sink) {
+            Sink::File(..) => Vec::new(),
+            Sink::Memory(kept) => kept.calls.iter().cloned().collect(),
+        }
+    }
+}
+
+impl Drop for RunLog {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.wake.notify_all();
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer has been reported by itself; what is left is written below.
+            let _ = writer.join();
+        }
+        self.shared.drain();
+    }
+}
+
+impl Shared {
+    fn write_until_closed(&self) {
+        loop {
+            let queue = lock(&self.queue);
+            if queue.closed {
+                return;
+            }
+            drop(self.wake.wait_timeout(queue, WRITE_INTERVAL));
+            self.drain();
+        }
+    }
+
+    fn drain(&self) {
+        let mut queue = lock(&self.queue);
+        if queue.calls.is_empty() {
+            return;
+        }
+        let calls = queue.take();
+        let sink = lock(&self.sink);
+        drop(queue);
+        self.write(sink, calls);
+    }
+
+    fn write(&self, mut sink: MutexGuard<'_, Sink>, mut calls: Vec<CallRecord>) {
+        if let Some(observe) = &self.observe {
+            calls.iter().for_each(observe);
+        }
+        sink.write(&mut calls);
+        // The queue is never locked under the sink: others lock them the other way round.
+        drop(sink);
+        calls.clear();
+        lock(&self.queue).spare = calls;
+    }
+}
+
+impl Sink {
+    fn write(&mut self, calls: &mut Vec<CallRecord>) {
+        if let Sink::File(file, text) = self {
+            lines(calls, text);
+            match file.write_all(text) {
+                Ok(()) => return,
+                // A full disk must not stop answers: from here on memory holds the calls.
+                Err(error) => {
+                    tracing::warn!("the call log cannot be written any more ({error}): memory keeps the last calls");
+                    *self = Sink::Memory(Kept::default());
+                }
+            }
+        }
+        if let Sink::Memory(kept) = self {
+            calls.drain(..).for_each(|call| kept.push(call));
+        }
+    }
+}
+
+impl Kept {
+    fn push(&mut self, call: CallRecord) {
+        self.bytes += call.bytes();
+        self.calls.push_back(call);
+        while self.calls.len() > MEMORY_CALLS || self.bytes > MEMORY_BYTES {
+            let Some(oldest) = self.calls.pop_front() else { return };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+fn lines(calls: &[CallRecord], text: &mut Vec<u8>) {
+    text.clear();
+    text.shrink_to(LINES_KEPT);
+    for call in calls {
+        // Nothing in a call record can fail to be JSON; a line that did would be left out whole.
+        let before = text.len();
+        match serde_json::to_writer(&mut *text, call) {
+            Ok(()) => text.push(b'\n'),
+            Err(_) => text.truncate(before),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What the lock guards is valid after every single statement, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::runs::tests::call;
+    use crate::store::runs::{CallResult, LOGGED_BODY, LoggedMessage};
+
+    #[test]
+    fn large_messages_take_bounded_memory() {
+        let log = RunLog::in_memory(None);
+        let body = "x".repeat(LOGGED_BODY);
+        let message = LoggedMessage { fields: Vec::new(), body_bytes: body.len() as u64, body };
+        for number in 1..=2_000 {
+            let (request, response) = (Some(message.clone()), Some(message.clone()));
+            log.log(CallRecord { request, response, ..call(number, CallResult::Exact) });
+            assert!(lock(&log.shared.queue).bytes < QUEUE_BYTES);
+        }
+        let kept = log.flush();
+        assert_eq!(kept.len(), MEMORY_BYTES / (2 * LOGGED_BODY), "in bytes, not in calls");
+        assert_eq!(kept.last().map(|call| call.call), Some(2_000));
+    }
+}
