@@ -74,6 +74,8 @@ fn plan(args: &VerifyArgs, settings: &Settings) -> Result<VerifyPlan, CliError> 
         mask.secrets.extend(secrets);
         fields.push(field);
     }
+    let bare: Vec<KnownSecret> = mask.secrets.iter().filter_map(without_scheme).collect();
+    mask.secrets.extend(bare);
     Ok(VerifyPlan {
         name: args.collection.clone(),
         loaded,
@@ -106,6 +108,13 @@ fn header(line: &str) -> Result<(Field, Vec<KnownSecret>), CliError> {
     let parsed: Result<FieldLine, _> = out.parse();
     let field = parsed.map_err(|_| CliError::usage("`--header` is not a field line: write `NAME: VALUE`"))?;
     Ok((field.0, secrets))
+}
+
+/// A secret that came with its scheme, `Bearer …`: what an API may say of it is the credential alone.
+fn without_scheme(secret: &KnownSecret) -> Option<KnownSecret> {
+    let (scheme, value) = secret.value.split_once(' ')?;
+    let is_one = !value.contains(' ') && scheme.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_one.then(|| KnownSecret { label: secret.label.clone(), value: value.to_owned() })
 }
 
 /// Ctrl-C, or an order to end, leads to the report of what is known.

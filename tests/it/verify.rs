@@ -210,6 +210,15 @@ fn secrets_come_from_the_environment_and_what_is_not_safe_stays_here() {
     let (code, report) = run(&args, &[("TEAM_KEY", "red-team-key"), ("RETAKE_SECRET_AUTHORIZATION", "s3cr3t-of-mine")]);
     assert_eq!((code, report["compared"].as_u64(), reasons(&report).len()), (0, Some(3), 2), "{report}");
     assert_eq!(report["verdict"], "compatible");
+    // With its scheme it is the same.
+    let with_scheme = "Bearer s3cr3t-of-mine";
+    let (code, report) = run(&args, &[("TEAM_KEY", "red-team-key"), ("RETAKE_SECRET_AUTHORIZATION", with_scheme)]);
+    assert_eq!((code, report["compared"].as_u64()), (0, Some(3)), "{report}");
+    // A field that is given needs no secret of the recording.
+    args.extend(["-H", "Authorization: Bearer ${TOKEN}"]);
+    let (code, report) = run(&args, &[("TEAM_KEY", "red-team-key"), ("TOKEN", "s3cr3t-of-mine")]);
+    assert_eq!((code, report["compared"].as_u64(), reasons(&report).len()), (0, Some(3), 2), "{report}");
+    assert_eq!(endpoint(&report, "GET /me")["verdict"], "unchanged");
 }
 
 #[test]
@@ -221,6 +230,9 @@ fn credentials_and_made_up_ids_are_no_drift() {
     let retake = Retake::new();
     let mut refused = scenario(json!({}));
     (refused[0]["response"]["status"], refused[0]["response"]["body"]["json"]) = (401.into(), json!({}));
+    let mut stale = scenario(json!({ "fields": ["Authorization: Bearer retake-secret-abcdefghij"] }))[0].take();
+    (stale["name"], stale["response"]["status"]) = ("stale".into(), 401.into());
+    refused.as_array_mut().unwrap().push(stale);
     let mut order = scenario(json!({ "captures": { "order_id": "0193f3a2-7c1e-7d30-9a55-2f6f0c1be001" } }));
     let mut none = order[0].clone();
     (none["name"], none["request"]["captures"]["order_id"]) = ("none".into(), "none".into());
@@ -239,7 +251,10 @@ fn credentials_and_made_up_ids_are_no_drift() {
     let (code, report, said) = verify(&retake, &["--against", &base, "-H", "Authorization: Bearer x"]);
     assert_eq!((code, report["compared"].as_u64()), (0, Some(3)), "{report}");
     assert_eq!(endpoint(&report, "GET /me")["verdict"], "unchanged");
+    // What was refused with a token is not asked for with a good one.
     let reason = report["not_sent"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("RETAKE_SECRET_AUTHORIZATION"), "{report}");
+    let reason = report["not_sent"][1]["reason"].as_str().unwrap();
     assert!(reason.contains("`order_id` is made by another call"), "{report}");
     assert!(!said.contains("--header"), "{said}");
     let (code, _, said) = verify(&retake, &["--against", &base]);

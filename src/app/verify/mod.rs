@@ -39,12 +39,20 @@ pub struct VerifyPlan {
     pub rate: f64,
     /// How long one may take from its beginning to the last byte of its answer.
     pub timeout: Duration,
-    /// Field lines that every request gets in place of its own of that name.
+    /// Field lines that every request gets in place of its own of that name; see [`VerifyPlan::is_given`].
     pub fields: Vec<Field>,
     /// How certificates are trusted.
     pub trust: UpstreamTrust,
     /// What the user adds to masking; its secrets are put where the collection has their placeholders.
     pub mask: MaskRules,
+}
+
+impl VerifyPlan {
+    /// Whether a request gets this field line of `fields`. What was refused for want of credentials is asked for as it
+    /// was: without them, or with those that were refused.
+    fn is_given(field: &Field, was_refused: bool) -> bool {
+        !was_refused || !["authorization", "cookie"].iter().any(|name| field.is(name))
+    }
 }
 
 /// Sends and compares until all is done or `stop` is cancelled; `progress` hears how many of how many are done.
@@ -57,7 +65,7 @@ pub async fn verify(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<DriftReport, TlsError> {
     let sender = Sender::new(&plan)?;
-    let Plan { requests, not_sent } = Plan::of(&plan.loaded, &plan.against, plan.with_unsafe, &plan.mask);
+    let Plan { requests, not_sent } = Plan::of(&plan);
     let all = requests.len();
     let called: BTreeSet<String> =
         requests.iter().map(|request| format!("{}{}", request.origin, request.prefix)).collect();

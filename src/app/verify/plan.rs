@@ -4,16 +4,15 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+use super::VerifyPlan;
 use crate::collection::{
     OriginPattern, Place as RulePlace, PlacedMatcher, Rule, RuleAction, RuleSide, START, Scenario, SegmentPattern, Stub,
 };
 use crate::model::fields::is_hop_by_hop;
 use crate::model::origin::split_scheme;
-use crate::model::{Authority, Fields, Origin, path};
-use crate::redact::MaskRules;
+use crate::model::{Authority, Field, Fields, Origin, path};
 use crate::report::drift::Left;
 use crate::report::repeat::{Labels, Place, VARIABLE};
-use crate::store::collections::Loaded;
 
 /// Methods that ask and change nothing (RFC 9110 section 9.2.1, and QUERY).
 const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "QUERY"];
@@ -70,8 +69,6 @@ pub(super) struct Request {
     pub(super) uri: http::Uri,
     pub(super) fields: Fields,
     pub(super) body: Bytes,
-    /// 401 was recorded.
-    pub(super) unauthorized: bool,
 }
 
 /// The requests to send, in the order of the files, and those that are not sent.
@@ -81,8 +78,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(loaded: &Loaded, against: &[Against], with_unsafe: bool, mask: &MaskRules) -> Plan {
-        let mut planner = Planner { loaded, against, with_unsafe, mask, labels: Labels::default() };
+    pub(super) fn of(verify: &VerifyPlan) -> Plan {
+        let loaded = &verify.loaded;
+        let mut planner = Planner { verify, labels: Labels::default() };
         let mut plan = Plan { requests: Vec::new(), not_sent: Vec::new() };
         let several = loaded.collection.manifest.origins.len() > 1;
         for (stub_at, file) in loaded.collection.stubs.iter().enumerate() {
@@ -98,10 +96,7 @@ impl Plan {
 }
 
 struct Planner<'a> {
-    loaded: &'a Loaded,
-    against: &'a [Against],
-    with_unsafe: bool,
-    mask: &'a MaskRules,
+    verify: &'a VerifyPlan,
     /// One for the whole collection: a masked value has one name wherever it stands.
     labels: Labels,
 }
@@ -118,12 +113,14 @@ impl Planner<'_> {
             target.push(b'?');
             target.extend(self.restored(Place::Query, query.as_bytes(), &mut missing));
         }
-        let fields = self.fields(stub, scenario, &mut missing);
+        let unauthorized = scenario.steps().first().is_some_and(|step| step.status == 401);
+        let fields = self.fields(stub, scenario, unauthorized, &mut missing);
         let body = match &scenario.request.body {
             None => Bytes::new(),
             Some(spec) if spec.truncated => return Err("the recording of its body broke off".to_owned()),
             Some(spec) => {
-                let bytes = self.loaded.body(spec).map_err(|error| format!("its body cannot be read: {error}"))?;
+                let bytes =
+                    self.verify.loaded.body(spec).map_err(|error| format!("its body cannot be read: {error}"))?;
                 self.restored(Place::Body, &bytes, &mut missing).into()
             }
         };
@@ -137,16 +134,15 @@ impl Planner<'_> {
         let uri = http::Uri::try_from(url).map_err(|error| format!("its URL cannot be sent: {error}"))?;
         let method =
             http::Method::from_bytes(stub.method.as_bytes()).map_err(|_| format!("`{}` is no method", stub.method))?;
-        let unauthorized = scenario.steps().first().is_some_and(|step| step.status == 401);
         let recorded_origin = stub.origin.example();
-        Ok(Request { stub: 0, scenario: 0, method, origin, recorded_origin, prefix, uri, fields, body, unauthorized })
+        Ok(Request { stub: 0, scenario: 0, method, origin, recorded_origin, prefix, uri, fields, body })
     }
 
     fn is_to_be_sent(&self, stub: &Stub, scenario: &Scenario) -> Result<(), String> {
         if scenario.disabled {
             return Err("it is disabled".to_owned());
         }
-        if !self.with_unsafe && !SAFE.contains(&stub.method.as_str()) {
+        if !self.verify.with_unsafe && !SAFE.contains(&stub.method.as_str()) {
             return Err(format!("{} may change something: `--unsafe` sends it", stub.method));
         }
         if let Some(state) = scenario.state.as_ref().and_then(|state| state.requires.as_deref())
@@ -179,7 +175,7 @@ impl Planner<'_> {
 
     /// The part of the path for which a rule takes fresh values: the recorded one was made for the recording.
     fn made_elsewhere<'s>(&self, stub: &'s Stub, scenario: &Scenario) -> Option<&'s str> {
-        let rules = || stub.rules.iter().chain(&self.loaded.collection.manifest.rules).filter(|rule| !rule.off);
+        let rules = || stub.rules.iter().chain(&self.verify.loaded.collection.manifest.rules).filter(|rule| !rule.off);
         stub.path.captures().find(|name| {
             let of_name =
                 |rule: &&Rule| rule.side == RuleSide::Request && rule.place == RulePlace::Path && rule.name == *name;
@@ -192,8 +188,8 @@ impl Planner<'_> {
 
     /// The origin that is called, and the path below which it is.
     fn place(&self, stub: &Stub) -> Result<(Origin, String), String> {
-        let meant = self.against.iter().find(|against| against.of.as_ref() == Some(&stub.origin));
-        if let Some(against) = meant.or_else(|| self.against.iter().find(|against| against.of.is_none())) {
+        let meant = self.verify.against.iter().find(|against| against.of.as_ref() == Some(&stub.origin));
+        if let Some(against) = meant.or_else(|| self.verify.against.iter().find(|against| against.of.is_none())) {
             return Ok((against.to.clone(), against.prefix.clone()));
         }
         let origin = stub.origin.as_origin();
@@ -201,12 +197,20 @@ impl Planner<'_> {
         Ok((origin, String::new()))
     }
 
-    fn fields(&mut self, stub: &Stub, scenario: &Scenario, missing: &mut Vec<String>) -> Fields {
+    fn fields(&mut self, stub: &Stub, scenario: &Scenario, unauthorized: bool, missing: &mut Vec<String>) -> Fields {
+        let given: Vec<&Field> =
+            self.verify.fields.iter().filter(|field| VerifyPlan::is_given(field, unauthorized)).collect();
         let mut fields = Fields::new();
         for line in stub.fields_of(scenario) {
             let field = &line.0;
             let is_own = is_hop_by_hop(&field.name) || field.is("host") || field.is("content-length");
-            if !is_own {
+            if is_own {
+                continue;
+            }
+            if given.iter().any(|given| given.is(&field.name)) {
+                // What is replaced needs no secret; its label is counted, so that others keep theirs.
+                self.restored(Place::Field(&field.name), &field.value, &mut Vec::new());
+            } else {
                 fields.push(&field.name, self.restored(Place::Field(&field.name), &field.value, missing));
             }
         }
@@ -215,6 +219,8 @@ impl Planner<'_> {
         {
             fields.push("content-type", media_type.as_bytes());
         }
+        fields.retain(|field| !given.iter().any(|given| given.is(&field.name)));
+        given.iter().for_each(|field| fields.push(&field.name, field.value.as_slice()));
         for (name, value) in
             [("accept", "*/*"), ("user-agent", concat!("retake/", env!("CARGO_PKG_VERSION"), " (verify)"))]
         {
@@ -227,7 +233,7 @@ impl Planner<'_> {
 
     fn restored(&mut self, place: Place<'_>, text: &[u8], missing: &mut Vec<String>) -> Vec<u8> {
         let value = |label: &str| {
-            let known = self.mask.secrets.iter().find(|secret| secret.label.eq_ignore_ascii_case(label));
+            let known = self.verify.mask.secrets.iter().find(|secret| secret.label.eq_ignore_ascii_case(label));
             known.map(|secret| secret.value.clone())
         };
         self.labels.restored(place, text, value).unwrap_or_else(|labels| {

@@ -10,7 +10,7 @@ use super::VerifyPlan;
 use super::plan::Request;
 use crate::drift::Answer;
 use crate::model::media::Kind;
-use crate::model::{Field, Fields, coding, facade};
+use crate::model::{Fields, coding, facade};
 use crate::redact::{MaskKey, MaskRules, Masker};
 use crate::tls::{self, TlsError};
 use crate::wire::Body;
@@ -21,7 +21,6 @@ const LONGEST: usize = 16 * 1024 * 1024;
 
 pub(super) struct Sender {
     upstream: Upstream<Body>,
-    fields: Vec<Field>,
     timeout: Duration,
     mask: MaskRules,
     /// What a report masks need not be the same in another.
@@ -33,7 +32,6 @@ impl Sender {
         let config = tls::client_config(&plan.trust)?;
         Ok(Sender {
             upstream: Upstream::new(config, Limits::default()),
-            fields: plan.fields.clone(),
             timeout: plan.timeout,
             mask: plan.mask.clone(),
             key: MaskKey(crate::store::random_key()),
@@ -72,14 +70,7 @@ impl Sender {
         let mut outgoing = http::Request::new(Body::full(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = request.uri.clone();
-        let mut fields = request.fields.clone();
-        // What was refused for want of credentials is asked for without.
-        let is_credential = |field: &Field| ["authorization", "cookie"].iter().any(|name| field.is(name));
-        let is_sent = |given: &&Field| !request.unauthorized || !is_credential(given) || fields.has(&given.name);
-        let given: Vec<&Field> = self.fields.iter().filter(is_sent).collect();
-        fields.retain(|field| !given.iter().any(|given| given.is(&field.name)));
-        given.iter().for_each(|field| fields.push(&field.name, field.value.as_slice()));
-        *outgoing.headers_mut() = fields.to_map();
+        *outgoing.headers_mut() = request.fields.to_map();
         let answer = self.upstream.send(outgoing, &request.origin, false, || None).await;
         let answer = answer.map_err(|failure| failure.message)?;
         let (head, body) = answer.into_parts();

@@ -37,7 +37,8 @@ impl Labels {
         self.0.iter().map(|(_, label)| label.as_str())
     }
 
-    /// The text with the values that `value` has for the labels in the place of what was masked.
+    /// The text with the values that `value` has for the labels in the place of what was masked. In a field, a value
+    /// that comes with the scheme that stands before it (`Bearer …`) is taken without.
     ///
     /// # Errors
     /// The labels that have no value.
@@ -52,6 +53,10 @@ impl Labels {
             match piece {
                 Piece::Bytes(bytes) => out.extend_from_slice(bytes),
                 Piece::Secret(label) => match value(&label) {
+                    Some(value) if matches!(place, Place::Field(_)) => {
+                        let bare = without_scheme(&out, value.as_bytes()).to_vec();
+                        out.extend(bare);
+                    }
                     Some(value) => out.extend_from_slice(value.as_bytes()),
                     None => missing.push(label),
                 },
@@ -92,6 +97,14 @@ impl Labels {
         let label = std::iter::once(wanted.clone()).chain(numbered).find(|label| is_free(label)).unwrap_or(wanted);
         self.0.push((placeholder.to_owned(), label.clone()));
         label
+    }
+}
+
+/// A credential without the scheme that stands before it already.
+fn without_scheme<'v>(before: &[u8], value: &'v [u8]) -> &'v [u8] {
+    match value.split_at_checked(before.len()) {
+        Some((scheme, rest)) if before.ends_with(b" ") && scheme.eq_ignore_ascii_case(before) => rest,
+        _ => value,
     }
 }
 
@@ -210,6 +223,22 @@ mod tests {
         assert_eq!(labels.restored(Place::Query, text, known), Err(vec!["QUERY_C".to_owned()]));
         let all = |label: &str| Some(label.to_lowercase());
         assert_eq!(labels.restored(Place::Query, text, all).unwrap(), b"a=query_a&b=2&c=query_c");
+    }
+
+    #[test]
+    fn a_credential_comes_with_its_scheme_or_without() {
+        for (value, whole) in [
+            ("t0ken", "Bearer t0ken"),
+            ("Bearer t0ken", "Bearer t0ken"),
+            ("bearer t0ken", "Bearer t0ken"),
+            ("Basic t0ken", "Bearer Basic t0ken"),
+            ("Bearer", "Bearer Bearer"),
+        ] {
+            let place = Place::Field("authorization");
+            let text = b"Bearer retake-secret-abcdefghij";
+            let restored = Labels::default().restored(place, text, |_| Some(value.to_owned())).unwrap();
+            assert_eq!(String::from_utf8(restored).unwrap(), whole);
+        }
     }
 
     #[test]
