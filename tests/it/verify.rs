@@ -262,6 +262,32 @@ fn credentials_and_made_up_ids_are_no_drift() {
 }
 
 #[test]
+fn the_port_of_an_api_on_this_machine_is_no_drift() {
+    let serve = || {
+        let own = Arc::new(AtomicU64::new(0));
+        let port = Arc::clone(&own);
+        let origin = Origin::service(true, move |_, _| {
+            let base = format!("https://localhost:{}", port.load(Ordering::SeqCst));
+            let answer = Response::builder().status(302).header("location", format!("{base}/users/octocat"));
+            answer.header("link", format!("<{base}/users?page=2>; rel=\"next\"")).body(full("")).unwrap()
+        });
+        own.store(origin.address.port().into(), Ordering::SeqCst);
+        origin
+    };
+    let (retake, origin) = (Retake::new(), serve());
+    let server = retake.record(&[]);
+    let host = format!("localhost:{}", origin.address.port());
+    let mut client = Client::tunnel(&server, "localhost", origin.address.port()).unwrap();
+    assert_eq!(client.get("/me", &host).unwrap().status(), 302);
+    assert_eq!(server.stop().0, 0);
+    retake.ok(&["promote", "1", "--into", "api"]);
+    for live in [&origin, &serve()] {
+        let (code, report, said) = verify(&retake, &["--fail-on", "compatible", "--against", &live.url("")]);
+        assert_eq!((code, report["verdict"].as_str()), (0, Some("unchanged")), "{report} {said}");
+    }
+}
+
+#[test]
 fn an_api_that_does_not_answer_is_no_drift() {
     let retake = Retake::new();
     let origin = Origin::tls();

@@ -1,5 +1,6 @@
 //! Sends the recorded requests of a collection to the live API again, and compares the answers.
 
+mod naming;
 mod plan;
 mod send;
 
@@ -156,7 +157,7 @@ impl<'a> Findings<'a> {
         let rules = || stub.rules.iter().chain(&loaded.collection.manifest.rules);
         let is_head = request.method == http::Method::HEAD;
         let compared = steps.iter().enumerate().map(|(at, step)| {
-            let recorded = recorded(loaded, step, is_head);
+            let recorded = recorded(loaded, stub, step, is_head);
             let differences = compare(&recorded, live, schema, rules());
             (at, differences)
         });
@@ -200,7 +201,7 @@ fn schema_of(loaded: &Loaded, stub: &Stub, status: u16) -> Schema {
     let mut schema = Schema::default();
     let scenarios = stub.scenarios.iter().filter(|scenario| !scenario.disabled);
     for step in scenarios.flat_map(|scenario| scenario.steps()).filter(|step| step.status == status) {
-        let Answer { fields, content, is_template, .. } = recorded(loaded, step, false);
+        let Answer { fields, content, is_template, .. } = recorded(loaded, stub, step, false);
         if Kind::of(fields.text("content-type").as_deref()) == Kind::Json
             && let Some(value) = content.and_then(|content| serde_json::from_slice(&content).ok())
         {
@@ -210,13 +211,14 @@ fn schema_of(loaded: &Loaded, stub: &Stub, status: u16) -> Schema {
     schema
 }
 
-fn recorded(loaded: &Loaded, step: &ResponseSpec, is_head: bool) -> Answer {
+fn recorded(loaded: &Loaded, stub: &Stub, step: &ResponseSpec, is_head: bool) -> Answer {
     let content = match &step.body {
         _ if is_head => None,
         None => Some(bytes::Bytes::new()),
         Some(spec) if spec.coded.is_some() || spec.truncated => None,
         Some(spec) => loaded.body(spec).ok(),
     };
-    let fields = step.fields.iter().map(|line| line.0.clone()).collect();
+    let mut fields = step.fields.iter().map(|line| line.0.clone()).collect();
+    naming::name_recorded(&mut fields, &stub.origin);
     Answer { status: step.status, fields, content, is_template: step.template }
 }

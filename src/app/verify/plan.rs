@@ -64,7 +64,7 @@ pub(super) struct Request {
     /// What is called.
     pub(super) origin: Origin,
     /// What was recorded from.
-    pub(super) recorded_origin: Origin,
+    pub(super) recorded_origin: OriginPattern,
     pub(super) prefix: String,
     pub(super) uri: http::Uri,
     pub(super) fields: Fields,
@@ -134,7 +134,7 @@ impl Planner<'_> {
         let uri = http::Uri::try_from(url).map_err(|error| format!("its URL cannot be sent: {error}"))?;
         let method =
             http::Method::from_bytes(stub.method.as_bytes()).map_err(|_| format!("`{}` is no method", stub.method))?;
-        let recorded_origin = stub.origin.example();
+        let recorded_origin = stub.origin.clone();
         Ok(Request { stub: 0, scenario: 0, method, origin, recorded_origin, prefix, uri, fields, body })
     }
 

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use super::VerifyPlan;
 use super::plan::Request;
+use super::{VerifyPlan, naming};
 use crate::drift::Answer;
 use crate::model::media::Kind;
-use crate::model::{Fields, coding, facade};
+use crate::model::{Fields, coding};
 use crate::redact::{MaskKey, MaskRules, Masker};
 use crate::tls::{self, TlsError};
 use crate::wire::Body;
@@ -50,7 +50,7 @@ impl Sender {
 
     async fn exchange(&self, request: &Request) -> Result<Answer, String> {
         let (status, mut fields, content) = self.fetch(request).await?;
-        facade::keep_here(&mut fields, true, |url| as_recorded(url, request));
+        naming::name_live(&mut fields, &request.origin, &request.prefix, &request.recorded_origin);
         let content = match content {
             Some(coded) => decoded(&mut fields, coded),
             None => None,
@@ -104,11 +104,4 @@ fn masked(masker: &Masker, fields: &Fields, content: &[u8]) -> Bytes {
     masking.push(content, &mut out);
     masking.finish(&mut out);
     out.into()
-}
-
-/// A URL of the API that was called, as the recorded one would have it.
-fn as_recorded(url: &str, request: &Request) -> Option<String> {
-    let base = format!("{}{}", request.origin, request.prefix);
-    let rest = url.strip_prefix(&base).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))?;
-    Some(format!("{}{rest}", request.recorded_origin))
 }
