@@ -159,7 +159,7 @@ fn numbers(level: &Level<'_>, children: &[Child], ids: &HashSet<usize>) -> Optio
     if counted || open.is_empty() || open.iter().any(|at| ids.contains(at) || children[*at].kinds.is_empty()) {
         return None;
     }
-    let apart = |one: &usize, other: &usize| level.alike(&children[*one], &children[*other]) == Some(false);
+    let apart = |one: &usize, other: &usize| level.alike(&children[*one], &children[*other], None) == Some(false);
     if open.iter().take(COMPARED).enumerate().any(|(at, one)| open[at + 1..].iter().any(|other| apart(one, other))) {
         return None;
     }
@@ -199,11 +199,12 @@ fn words(level: &Level<'_>, children: &[Child], ids: &HashSet<usize>) -> Vec<(Ve
         return found;
     }
     let is_end = |at: &usize| {
-        let kinds = &children[*at].kinds;
-        !kinds.is_empty() && kinds.keys().all(|(_, rest)| rest.is_empty()) && level.is_object(&children[*at])
+        let child = &children[*at];
+        child.kinds.keys().all(|(_, rest)| rest.is_empty())
+            && child.methods().into_iter().any(|method| level.is_object(child, method))
     };
     let ends: Vec<usize> = words.iter().copied().filter(is_end).collect();
-    match level.alike_most(children, &ends)[..] {
+    match level.alike_most(children, &ends, None)[..] {
         [one, other] => {
             let [first, second] = [one, other].map(|at| level.text(&children[at]));
             let why = format!("`{first}` and `{second}` are words whose answers have the same members");

@@ -13,6 +13,8 @@ mod leaves;
 mod outcome;
 #[cfg(test)]
 mod part_tests;
+#[cfg(test)]
+mod path_tests;
 mod paths;
 mod requests;
 mod telling;

@@ -1,7 +1,8 @@
 //! Path patterns: which segments name one thing among many, told level by level by their shape, by answers that
 //! introduced them, and by several alike answers.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::doubts::Doubts;
 use super::facts::{Fact, Tables};
@@ -112,8 +113,29 @@ pub(super) struct Child {
     pub(super) key: Key,
     pub(super) class: Class,
     pub(super) facts: Vec<usize>,
-    /// What successful calls were answered, by method and rest of the path.
+    /// The successful calls by method and rest of the path: those whose answers can have a body, if there are such.
     pub(super) kinds: BTreeMap<(Id, String), usize>,
+}
+
+impl Child {
+    /// Those with one method.
+    fn of(&self, method: Id) -> impl Iterator<Item = (&(Id, String), &usize)> {
+        self.kinds.range((method, String::new())..).take_while(move |((of, _), _)| *of == method)
+    }
+
+    /// The methods of these calls.
+    pub(super) fn methods(&self) -> BTreeSet<Id> {
+        self.kinds.keys().map(|(method, _)| *method).collect()
+    }
+}
+
+/// The children that are ids.
+struct Ids {
+    /// Their positions.
+    all: HashSet<usize>,
+    /// Calls of theirs, by position and method, that are answered in another way than the others with this method: they are
+    /// no part of the pattern. What a method answers says nothing about the others.
+    apart: HashSet<(usize, Id)>,
 }
 
 impl Level<'_> {
@@ -130,27 +152,21 @@ impl Level<'_> {
         values.sort_by_key(|value| by_value[value][0]);
         let children: Vec<Child> = values.iter().map(|value| self.child(*value, &by_value[value])).collect();
         let ids = self.ids(&children);
-        doubts.look(self, &children, &ids);
-        let name = if ids.is_empty() { String::new() } else { self.name(&children, &ids) };
+        doubts.look(self, &children, &ids.all);
+        let name = if ids.all.is_empty() { String::new() } else { self.name(&children, &ids.all) };
         let mut next: Vec<Vec<usize>> = Vec::new();
         let mut captured = Vec::new();
         for (at, (value, child)) in values.iter().zip(&children).enumerate() {
-            let is_id = ids.contains(&at);
-            let pattern = if is_id {
-                SegmentPattern::Capture(name.clone())
-            } else {
-                let text = self.tables.values.get(*value);
-                literal(&text.text)
-            };
-            for fact in &child.facts {
-                found[*fact].push(pattern.clone());
+            let is_id = |fact: &usize| ids.all.contains(&at) && !ids.apart.contains(&(at, self.facts[*fact].method));
+            let (of_ids, others): (Vec<usize>, Vec<usize>) = child.facts.iter().partition(|fact| is_id(fact));
+            of_ids.iter().for_each(|fact| found[*fact].push(SegmentPattern::Capture(name.clone())));
+            if !others.is_empty() {
+                let pattern = literal(&self.tables.values.get(*value).text);
+                others.iter().for_each(|fact| found[*fact].push(pattern.clone()));
             }
-            let deeper = child.facts.iter().copied().filter(|at| self.facts[*at].segments.len() > self.depth + 1);
-            if is_id {
-                captured.extend(deeper);
-            } else {
-                next.push(deeper.collect());
-            }
+            let is_deeper = |at: &usize| self.facts[*at].segments.len() > self.depth + 1;
+            captured.extend(of_ids.into_iter().filter(is_deeper));
+            next.push(others.into_iter().filter(is_deeper).collect());
         }
         captured.sort_unstable();
         next.push(captured);
@@ -161,14 +177,21 @@ impl Level<'_> {
     fn child(&self, value: Id, facts: &[usize]) -> Child {
         let text = self.tables.values.get(value);
         let class = if text.cut { Class::Word } else { class(&text.text, text.shape, text.masked) };
-        let mut kinds = BTreeMap::new();
-        for at in facts {
+        let (mut kinds, mut bare) = (BTreeMap::new(), BTreeMap::new());
+        for at in facts.iter().filter(|at| self.facts[**at].is_success()) {
             let fact = &self.facts[*at];
-            if fact.is_success() {
-                kinds.entry((fact.method, self.rest(fact))).or_insert(*at);
-            }
+            let of = if self.says_something(fact) { &mut kinds } else { &mut bare };
+            of.entry((fact.method, self.rest(fact))).or_insert(*at);
+        }
+        if kinds.is_empty() {
+            kinds = bare;
         }
         Child { key: self.facts[facts[0]].segments[self.depth].key, class, facts: facts.to_vec(), kinds }
+    }
+
+    /// Whether an answer tells of what kind the thing is: not to HEAD and OPTIONS, and not where no body can follow.
+    fn says_something(&self, fact: &Fact) -> bool {
+        !matches!(self.tables.names.get(fact.method), "HEAD" | "OPTIONS") && !matches!(fact.status, 204 | 205 | 304)
     }
 
     /// The path behind this place, values that look like ids left open.
@@ -185,8 +208,8 @@ impl Level<'_> {
         rest
     }
 
-    /// The positions of the children that are ids.
-    fn ids(&self, children: &[Child]) -> HashSet<usize> {
+    /// The children that are ids.
+    fn ids(&self, children: &[Child]) -> Ids {
         let of_class = |class: Class| (0..children.len()).filter(move |at| children[*at].class == class);
         let mut ids: HashSet<usize> = of_class(Class::Machine).chain(of_class(Class::Masked)).collect();
         let introduced = |at: &usize| {
@@ -201,27 +224,66 @@ impl Level<'_> {
         };
         let is_known = self.known.after(self.prefix).is_some();
         let integers: Vec<usize> = of_class(Class::Integer).collect();
-        let alike = self.alike_most(children, &integers);
         let seeds = integers.iter().filter(|at| is_known || introduced(at)).copied().collect::<Vec<_>>();
-        let named = if seeds.is_empty() && alike.len() >= 2 { alike } else { seeds };
+        let alike = if seeds.is_empty() { self.numbers(children, &integers) } else { Vec::new() };
+        let words: Vec<usize> = of_class(Class::Word).collect();
+        let told = self.words(children, &words);
+        let judged: Vec<usize> = alike.iter().chain(&told).copied().collect();
+        let apart = self.apart(children, &judged);
+        let named = if seeds.is_empty() { alike } else { seeds };
         if !named.is_empty() {
             // Numbers beside them join, unless they are answered in another way.
-            let differs = |one: &usize, at: &usize| self.alike(&children[*one], &children[*at]) == Some(false);
+            let differs = |one: &usize, at: &usize| self.alike(&children[*one], &children[*at], None) == Some(false);
             let joins = |at: &usize| !named.iter().take(KINDS).any(|one| differs(one, at));
             ids.extend(integers.iter().copied().filter(joins));
             ids.extend(named);
         }
-        let words: Vec<usize> = of_class(Class::Word).collect();
         ids.extend(words.iter().filter(|at| introduced(at)));
-        ids.extend(self.words(children, &words));
-        ids
+        ids.extend(told);
+        Ids { all: ids, apart }
     }
 
-    /// Of these children the most that are answered alike.
-    pub(super) fn alike_most(&self, children: &[Child], among: &[usize]) -> Vec<usize> {
+    /// Of these children those that have answers to compare, by method.
+    fn by_method(&self, children: &[Child], among: &[usize]) -> BTreeMap<Id, Vec<usize>> {
+        let mut by_method: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
+        for at in among {
+            for method in children[*at].methods() {
+                by_method.entry(method).or_default().push(*at);
+            }
+        }
+        by_method
+    }
+
+    /// The numbers that are answered alike by one method: two or more.
+    fn numbers(&self, children: &[Child], integers: &[usize]) -> Vec<usize> {
+        let by_method = self.by_method(children, integers).into_iter();
+        let alike = by_method.map(|(method, among)| self.alike_most(children, &among, Some(method)));
+        let found: BTreeSet<usize> = alike.filter(|alike| alike.len() >= 2).flatten().collect();
+        found.into_iter().collect()
+    }
+
+    /// The calls of these ids, by position and method, that are answered in another way than most with their method.
+    fn apart(&self, children: &[Child], ids: &[usize]) -> HashSet<(usize, Id)> {
+        let mut apart = HashSet::new();
+        for (method, among) in self.by_method(children, ids) {
+            let most = self.alike_most(children, &among, Some(method));
+            let known: HashSet<usize> = most.iter().copied().collect();
+            let is_other =
+                |one: &usize, at: &usize| self.alike(&children[*one], &children[*at], Some(method)) == Some(false);
+            let differs = |at: &usize| !known.contains(at) && most.iter().take(KINDS).any(|one| is_other(one, at));
+            let others: Vec<usize> = among.iter().copied().filter(differs).collect();
+            // One alone is no more than each of the others.
+            let alone = known.into_iter().filter(|_| most.len() < 2 && !others.is_empty());
+            apart.extend(others.iter().copied().chain(alone).map(|at| (at, method)));
+        }
+        apart
+    }
+
+    /// Of these children the most that are answered alike, by one method or by all.
+    pub(super) fn alike_most(&self, children: &[Child], among: &[usize], method: Option<Id>) -> Vec<usize> {
         let mut clusters: Vec<Vec<usize>> = Vec::new();
         for at in among {
-            let fits = |cluster: &Vec<usize>| self.alike(&children[cluster[0]], &children[*at]) == Some(true);
+            let fits = |cluster: &Vec<usize>| self.alike(&children[cluster[0]], &children[*at], method) == Some(true);
             match clusters.iter().position(fits) {
                 Some(known) => clusters[known].push(*at),
                 None if clusters.len() < KINDS => clusters.push(vec![*at]),
@@ -232,10 +294,14 @@ impl Level<'_> {
         clusters.into_iter().rev().max_by_key(Vec::len).unwrap_or_default()
     }
 
-    /// Whether two children are answered alike in kind; `None` when no calls can be compared.
-    pub(super) fn alike(&self, one: &Child, other: &Child) -> Option<bool> {
+    /// Whether two children are answered alike in kind, by one method or by all; `None` when no calls can be compared.
+    pub(super) fn alike(&self, one: &Child, other: &Child, method: Option<Id>) -> Option<bool> {
         let mut seen = false;
-        for (call, at) in &one.kinds {
+        let calls: Vec<_> = match method {
+            Some(method) => one.of(method).collect(),
+            None => one.kinds.iter().collect(),
+        };
+        for (call, at) in calls {
             let Some(beside) = other.kinds.get(call) else { continue };
             let (one, other) = (&self.facts[*at], &self.facts[*beside]);
             match self.alike_in_kind(one, other) {
@@ -261,33 +327,38 @@ impl Level<'_> {
         Some(both * 5 >= (one.len() + other.len() - both) * 3)
     }
 
-    /// The words that are ids: their answers repeat them in one and the same place; or there are several, and all are
-    /// answered with an object of the same members.
-    fn words(&self, children: &[Child], words: &[usize]) -> Vec<usize> {
+    /// The words that are ids, as one method or another tells.
+    fn words(&self, children: &[Child], words: &[usize]) -> BTreeSet<usize> {
+        let by_method = self.by_method(children, words).into_iter();
+        by_method.flat_map(|(method, among)| self.words_of(children, &among, method)).collect()
+    }
+
+    /// The words that are ids: the answers to one method repeat them in one and the same place; or there are several, and
+    /// all are answered with an object of the same members.
+    fn words_of(&self, children: &[Child], words: &[usize], method: Id) -> Vec<usize> {
         let mut carried: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for at in words {
-            for name in self.carriers(&children[*at]) {
+            for name in self.carried(&children[*at], method).into_keys() {
                 carried.entry(name).or_default().push(*at);
             }
         }
-        let best = carried.into_values().map(|group| self.alike_most(children, &group));
+        let best = carried.into_values().map(|group| self.alike_most(children, &group, Some(method)));
         let best = best.max_by_key(Vec::len).unwrap_or_default();
         if best.len() >= 2 {
             return best;
         }
         // The first segment is the name of a service, hardly ever of a thing.
-        let objects: Vec<usize> = words.iter().copied().filter(|at| self.is_object(&children[*at])).collect();
-        let alike = if self.depth > 0 { self.alike_most(children, &objects) } else { Vec::new() };
+        let objects: Vec<usize> = words.iter().copied().filter(|at| self.is_object(&children[*at], method)).collect();
+        let alike = if self.depth > 0 { self.alike_most(children, &objects, Some(method)) } else { Vec::new() };
         if alike.len() >= WORDS && best.is_empty() { alike } else { Vec::new() }
     }
 
-    /// Whether all its answers are objects of some members.
-    pub(super) fn is_object(&self, child: &Child) -> bool {
-        !child.kinds.is_empty()
-            && child.kinds.values().all(|fact| {
-                let skeleton = &self.facts[*fact].skeleton;
-                skeleton.len() > 2 && skeleton.iter().all(|name| !self.tables.names.get(*name).starts_with("/*"))
-            })
+    /// Whether all its answers to one method, of which there is one at least, are objects of some members.
+    pub(super) fn is_object(&self, child: &Child, method: Id) -> bool {
+        child.of(method).all(|(_, fact)| {
+            let skeleton = &self.facts[*fact].skeleton;
+            skeleton.len() > 2 && skeleton.iter().all(|name| !self.tables.names.get(*name).starts_with("/*"))
+        })
     }
 
     /// Its segment as written.
@@ -296,10 +367,25 @@ impl Level<'_> {
         segment.map_or("", |segment| &self.tables.values.get(segment.value).text)
     }
 
-    /// The members by which all answers to a child's calls repeat its segment, the outermost first.
+    /// The members by which all answers to a child's calls with a method repeat its segment: those that most methods have
+    /// first, of these the outermost.
     pub(super) fn carriers(&self, child: &Child) -> Vec<&str> {
+        let mut found: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for method in child.methods() {
+            for (name, depth) in self.carried(child, method) {
+                let (methods, least) = found.entry(name).or_insert((0, depth));
+                (*methods, *least) = (*methods + 1, depth.min(*least));
+            }
+        }
+        let mut names: Vec<(&str, (usize, usize))> = found.into_iter().collect();
+        names.sort_by_key(|(name, (methods, depth))| (Reverse(*methods), *depth, *name));
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The members by which all answers to one method repeat a child's segment, each with its depth.
+    fn carried(&self, child: &Child, method: Id) -> BTreeMap<&str, usize> {
         let mut common: Option<BTreeMap<&str, usize>> = None;
-        for at in child.kinds.values() {
+        for (_, at) in child.of(method) {
             let leaves = self.facts[*at].leaves.iter().filter(|leaf| leaf.key == child.key && !leaf.is_piece);
             let mut names: BTreeMap<&str, usize> = BTreeMap::new();
             for name in leaves.map(|leaf| self.tables.names.get(leaf.name)) {
@@ -315,9 +401,7 @@ impl Level<'_> {
                 }
             });
         }
-        let mut names: Vec<(&str, usize)> = common.into_iter().flatten().collect();
-        names.sort_by_key(|(name, depth)| (*depth, *name));
-        names.into_iter().map(|(name, _)| name).collect()
+        common.unwrap_or_default()
     }
 
     /// The name of the capture: that of the member of the answers that carries the value, unless it is only `id`; else
