@@ -119,7 +119,12 @@ impl Db {
 
     /// The encoded rows of a page.
     pub(super) fn rows(&self, page: u64) -> Result<Vec<u8>, DbError> {
-        unpressed(&self.part(b'p', page)?)
+        unpressed(&self.packed_rows(page)?)
+    }
+
+    /// The same, as they are kept.
+    pub(super) fn packed_rows(&self, page: u64) -> Result<Vec<u8>, DbError> {
+        self.part(b'p', page)
     }
 
     /// The ids of a page: 8 bytes of number and 16 of id each.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 #[cfg(test)]
 pub(super) use self::db::forge_version;
-use self::db::{Db, DbError, Meta, PageParts};
+use self::db::{Db, DbError, Meta, PageParts, unpressed};
 use self::pages::{Group, Groups, Names, group_of};
 pub(super) use self::recorded::{Line, recorded_row};
 pub(super) use self::row::{StoredRow, Summary, class_bit, moment, row_of};
@@ -86,12 +86,20 @@ struct Tail {
     closing: bool,
 }
 
+/// A page that was read.
+struct Asked {
+    packed: Vec<u8>,
+    rows: Vec<Row>,
+}
+
 /// The index. Shared by the journal's thread, the index's thread and the readers.
 pub(super) struct Index {
     tail: Mutex<Tail>,
     wake: Condvar,
     groups: RwLock<Groups>,
     names: Names,
+    /// The page of the row that was asked for last: who reads one exchange after the other asks for the next one.
+    asked: Mutex<Option<Asked>>,
     /// None where sled cannot write: then all rows stay in memory.
     db: Option<Db>,
     store: String,
@@ -126,7 +134,8 @@ impl Index {
 
     fn new(db: Option<Db>, tail: Tail, groups: Groups, store: &str) -> Index {
         let (tail, groups) = (Mutex::new(tail), RwLock::new(groups));
-        Index { tail, wake: Condvar::new(), groups, names: Names::default(), db, store: store.to_owned() }
+        let (names, asked) = (Names::default(), Mutex::default());
+        Index { tail, wake: Condvar::new(), groups, names, asked, db, store: store.to_owned() }
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -365,8 +374,20 @@ impl Index {
             return Ok(Some(Row::clone(row)));
         }
         let (Some(db), true) = (&self.db, pages::has(&self.groups(), number / PAGE)) else { return Ok(None) };
-        let bytes = db.rows(number / PAGE)?;
-        Ok(parse_rows(&bytes)?.iter().find(|row| row.number == number).map(StoredRow::to_row))
+        let packed = db.packed_rows(number / PAGE)?;
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        // A page is what its bytes say, whatever was written since.
+        let known = asked.take().filter(|known| known.packed == packed);
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let rows = parse_rows(&unpressed(&packed)?)?.iter().map(StoredRow::to_row).collect();
+                Asked { packed, rows }
+            }
+        };
+        let row = known.rows.iter().find(|row| row.number == number).cloned();
+        *asked = Some(known);
+        Ok(row)
     }
 
     /// Numbers and ids of the exchanges whose id, taken as a number, equals `value` in the bits of `mask`.
