@@ -16,7 +16,7 @@ use super::replay::profile;
 use super::select;
 use crate::app::replay::names_of;
 use crate::collection::Labels;
-use crate::matching::{Call, Index, Source, Steering, Target};
+use crate::matching::{Call, Index, RecordedValues, Source, Steering, Target};
 use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
 use crate::replay::past::Past;
@@ -48,6 +48,7 @@ pub(super) fn run(args: ExplainArgs, global: &Global, printer: Printer) -> Outco
         name: args.collection.clone(),
         given: args.collection.clone(),
         collection: Arc::clone(&loaded.collection),
+        recorded: Arc::new(RecordedValues::of(&loaded.collection, &|body| loaded.body(body).ok())),
         body: Arc::new(move |body| bodies.body(body).ok()),
     }]);
     // The key lives as long as this report.

@@ -121,7 +121,8 @@ impl Index {
         let scenarios: Vec<_> = stub.scenarios.iter().enumerate().map(scenario).collect();
         let number = u32::try_from(self.stubs.len()).unwrap_or(u32::MAX);
         let rules = common.filter(|_| stub.rules.is_empty()).cloned();
-        let rules = rules.unwrap_or_else(|| Arc::new(Rules::new(stub, &manifest.rules, &*source.body)));
+        let rules =
+            rules.unwrap_or_else(|| Arc::new(Rules::new(stub, &manifest.rules, &*source.body, &source.recorded)));
         let stub_of = CompiledStub::new(stub, &file.path, rules);
         self.stubs.push(Entry {
             lookup: Lookup::new(&stub_of, &scenarios).map(Box::new),

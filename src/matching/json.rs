@@ -249,7 +249,7 @@ mod tests {
         let rule = |name: &str, action| Rule::new(Place::Json, name, action);
         let mut stub = crate::matching::tests::stub("POST /p | it").stub;
         stub.rules = vec![rule("/meta", RuleAction::Ignore), rule("/items/*/id", RuleAction::Any)];
-        let rules = Rules::new(&stub, &[], &|_| None);
+        let rules = Rules::new(&stub, &[], &|_| None, &Default::default());
         let run = |expected: &str, got: &str| {
             let mut result = PartResult::default();
             compare(&leaves(expected).unwrap(), &leaves(got).unwrap(), LeafRules::Json(&rules), None, &mut result);

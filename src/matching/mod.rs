@@ -31,6 +31,7 @@ mod postman_cases;
 #[cfg(test)]
 mod properties;
 mod received;
+mod recorded;
 mod rules;
 mod state;
 mod steering;
@@ -56,6 +57,7 @@ pub use near::{Miss, Near, Reason, Standing};
 pub use order::Decider;
 pub use pairs::cookies_of;
 pub use paths::path_fits;
+pub use recorded::RecordedValues;
 pub use rules::covered;
 pub use state::{FreshValue, State, Untouched};
 pub use steering::Steering;
@@ -127,6 +129,8 @@ pub struct Source {
     pub collection: Arc<Collection>,
     /// Reads the bytes of a body spec of this collection.
     pub body: Arc<dyn Fn(&crate::collection::BodySpec) -> RequestBody + Send + Sync>,
+    /// Which values mean themselves: [`RecordedValues::of`] the collection, with its answers.
+    pub recorded: Arc<RecordedValues>,
 }
 
 /// A scenario by its place: collection, stub and scenario by position.
@@ -176,21 +180,26 @@ pub struct Candidate {
 impl Candidate {
     /// Compiles a scenario; the arguments are those of [`is_exact`].
     pub fn new(stub: &Stub, scenario: &Scenario, rules: &[Rule], body: Option<&Bytes>) -> Self {
-        Candidate::among(stub, scenario, rules, body, &|_| None)
+        Candidate::among(stub, scenario, rules, body, &|_| None, &RecordedValues::default())
     }
 
     /// The same, where bodies of the stub's other scenarios lie in files: `bodies` reads them, so that a value in one of
-    /// them is not taken for a fresh one.
+    /// them is not taken for a fresh one, nor one of `recorded`.
     pub fn among(
         stub: &Stub,
         scenario: &Scenario,
         rules: &[Rule],
         body: Option<&Bytes>,
         bodies: &dyn Fn(&crate::collection::BodySpec) -> Option<Bytes>,
+        recorded: &RecordedValues,
     ) -> Self {
         let at = ScenarioRef { collection: 0, stub: 0, scenario: 0 };
         Candidate {
-            stub: expected::CompiledStub::new(stub, "", std::sync::Arc::new(rules::Rules::new(stub, rules, bodies))),
+            stub: expected::CompiledStub::new(
+                stub,
+                "",
+                std::sync::Arc::new(rules::Rules::new(stub, rules, bodies, recorded)),
+            ),
             scenario: expected::Expected::new(
                 stub,
                 scenario,
@@ -323,7 +332,9 @@ pub(crate) mod tests {
             (_, Some(text)) => Some(Bytes::from(text.clone())),
             _ => None,
         };
-        Source { name: "test".into(), given: "test".into(), collection: Arc::new(collection), body: Arc::new(body) }
+        let recorded = Arc::new(RecordedValues::of(&collection, &body));
+        let collection = Arc::new(collection);
+        Source { name: "test".into(), given: "test".into(), collection, body: Arc::new(body), recorded }
     }
 
     /// Every scenario that can be used up is.

@@ -215,7 +215,7 @@ mod tests {
             Rule::new(Place::Query, "id", RuleAction::Any),
             Rule { shape: Some(Shape::Uuid), ..Rule::new(Place::Query, "ref", RuleAction::Any) },
         ];
-        let rules = Rules::new(&stub, &[], &|_| None);
+        let rules = Rules::new(&stub, &[], &|_| None, &Default::default());
         let run = |expected: &str, got: &str| {
             let mut result = PartResult::default();
             compare(&parse(expected.as_bytes()), &parse(got.as_bytes()), |name| rules.query(name), &mut result);

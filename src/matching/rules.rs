@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::recorded::RecordedValues;
 use super::state::FreshValue;
 use super::{multipart, pairs, paths};
 use crate::collection::{BodySpec, Place, RequestSpec, Rule, RuleAction, RuleSide, Scenario, Stub, XmlPath};
@@ -35,6 +36,8 @@ pub(super) struct Compiled {
     shape: Option<Shape>,
     /// With `fresh`: what scenarios of the stub have there, and what is never taken for another.
     told_apart: Arc<HashSet<String>>,
+    /// With `fresh`: what else was recorded of its kind.
+    recorded: Arc<HashSet<String>>,
     /// With `fresh`: a scenario with one of these takes no other value.
     except: Vec<String>,
 }
@@ -43,7 +46,13 @@ impl Compiled {
     /// Compiles a rule; what scenarios have in its place is not known yet.
     pub(super) fn new(rule: &Rule) -> Self {
         let told_apart = Arc::new(rule.except.iter().cloned().collect());
-        Compiled { action: rule.action, shape: rule.shape, told_apart, except: rule.except.clone() }
+        Compiled {
+            action: rule.action,
+            shape: rule.shape,
+            told_apart,
+            recorded: Arc::default(),
+            except: rule.except.clone(),
+        }
     }
 
     /// Whether the item is left out.
@@ -77,8 +86,13 @@ impl Compiled {
         match self.action {
             RuleAction::Any => looks_right && !got.is_empty(),
             RuleAction::Fresh => {
-                let taken = !self.except.iter().any(|value| value == expected) && !self.told_apart.contains(got);
-                taken && looks_right && !got.is_empty() && self.shape.is_none_or(|shape| shape.fits(expected))
+                let is_known = self.told_apart.contains(got) || self.recorded.contains(got);
+                let takes_others = !self.except.iter().any(|value| value == expected);
+                takes_others
+                    && !is_known
+                    && looks_right
+                    && !got.is_empty()
+                    && self.shape.is_none_or(|shape| shape.fits(expected))
             }
             RuleAction::Ignore | RuleAction::Echo | RuleAction::Match => false,
         }
@@ -116,30 +130,37 @@ impl Rules {
             return None;
         }
         let mut compiled = Rules::default();
-        rules.iter().for_each(|rule| compiled.add(rule, HashSet::new));
+        rules.iter().for_each(|rule| compiled.add(rule, HashSet::new, Arc::default));
         Some(Arc::new(compiled))
     }
 
     /// Compiles the rules of a stub and of its collection. Rules about answers and those that are off have no part.
-    /// `bodies` reads the bodies of its scenarios' requests that lie in files.
-    pub(super) fn new(stub: &Stub, collection: &[Rule], bodies: Bodies<'_>) -> Self {
+    /// `bodies` reads the bodies of its scenarios' requests that lie in files; `recorded` has what is compared beside what
+    /// they have.
+    pub(super) fn new(stub: &Stub, collection: &[Rule], bodies: Bodies<'_>, recorded: &RecordedValues) -> Self {
         let mut rules = Rules::default();
         for rule in stub.rules.iter().chain(collection) {
-            let recorded = || stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule, bodies)).collect();
-            rules.add(rule, recorded);
+            let own = || stub.scenarios.iter().flat_map(|scenario| values(stub, scenario, rule, bodies)).collect();
+            rules.add(rule, own, || recorded.of_rule(stub, rule));
         }
         rules
     }
 
-    /// Adds a rule; `recorded` is what the scenarios of the stub have in its place.
-    fn add(&mut self, rule: &Rule, recorded: impl FnOnce() -> HashSet<String>) {
+    /// Adds a rule; `own` is what the scenarios of the stub have in its place, `recorded` what others have.
+    fn add(
+        &mut self,
+        rule: &Rule,
+        own: impl FnOnce() -> HashSet<String>,
+        recorded: impl FnOnce() -> Arc<HashSet<String>>,
+    ) {
         // What must match is compiled apart, as conditions of the scenarios.
         if rule.off || rule.side == RuleSide::Response || rule.action == RuleAction::Match {
             return;
         }
         let mut compiled = Compiled::new(rule);
         if rule.action == RuleAction::Fresh {
-            Arc::make_mut(&mut compiled.told_apart).extend(recorded());
+            Arc::make_mut(&mut compiled.told_apart).extend(own());
+            compiled.recorded = recorded();
         }
         let named = match rule.place {
             Place::Path => &mut self.path,
@@ -265,7 +286,7 @@ fn xml_values(request: &RequestSpec, rule: &Rule, bodies: Bodies<'_>) -> Vec<Str
 }
 
 /// The values that a scenario has in the place of a rule.
-fn values(stub: &Stub, scenario: &Scenario, rule: &Rule, bodies: Bodies<'_>) -> Vec<String> {
+pub(super) fn values(stub: &Stub, scenario: &Scenario, rule: &Rule, bodies: Bodies<'_>) -> Vec<String> {
     let request = &scenario.request;
     let body = request.body.as_ref();
     match rule.place {
@@ -362,7 +383,7 @@ mod tests {
     fn rules(stub_rules: &[Rule], collection: &[Rule]) -> Rules {
         let mut stub = stub("GET /p | it").stub;
         stub.rules = stub_rules.to_vec();
-        Rules::new(&stub, collection, &|_| None)
+        Rules::new(&stub, collection, &|_| None, &RecordedValues::default())
     }
 
     /// What is said of a pointer, in a word.

@@ -1,6 +1,6 @@
 //! The committed collection, made searchable: which stub a request belongs to, and which scenario is its own.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use super::endpoint::captures_of;
 use super::request::{self, Compared, RequestKey};
 use super::{Content, Existing, Recorded};
 use crate::collection::{BodySpec, RuleSide, Scenario, SegmentPattern, Stub};
-use crate::matching::{Call, Candidate, Target};
+use crate::matching::{Call, Candidate, RecordedValues, Target};
 use crate::model::RequestRecord;
 
 /// A committed scenario by its place: stub and scenario by position.
@@ -33,6 +33,8 @@ pub(super) struct Committed<'a> {
     alike: HashMap<(usize, RequestKey), Vec<usize>>,
     /// The scenarios of stubs, compiled for matching when they are first asked for.
     compiled: RefCell<HashMap<usize, Rc<Vec<Option<Candidate>>>>>,
+    /// The values that mean themselves, looked for when they are first asked for.
+    recorded: OnceCell<RecordedValues>,
 }
 
 impl<'a> Committed<'a> {
@@ -65,6 +67,7 @@ impl<'a> Committed<'a> {
             scenarios: HashMap::new(),
             alike: HashMap::new(),
             compiled: RefCell::default(),
+            recorded: OnceCell::new(),
         };
         for (at, file) in existing.collection.stubs.iter().enumerate() {
             let stub = &file.stub;
@@ -210,12 +213,13 @@ impl<'a> Committed<'a> {
             Content::Small(bytes) => Some(bytes),
             Content::Large { .. } => None,
         };
+        let recorded = self.recorded.get_or_init(|| RecordedValues::of(self.existing.collection, &bodies));
         let compile = |scenario: &Scenario| {
             let body = match &scenario.request.body {
                 None => None,
                 Some(body) => Some(bodies(body)?),
             };
-            Some(Candidate::among(stub, scenario, rules, body.as_ref(), &bodies))
+            Some(Candidate::among(stub, scenario, rules, body.as_ref(), &bodies, recorded))
         };
         stub.scenarios.iter().map(compile).collect()
     }

@@ -21,7 +21,7 @@ use crate::collection::{
     answers_of,
 };
 use crate::matching::{
-    self, Call, Evaluation, Hit, Index, Miss, Ranked, ScenarioRef, Selection, Source, Standing, State,
+    self, Call, Evaluation, Hit, Index, Miss, Ranked, RecordedValues, ScenarioRef, Selection, Source, Standing, State,
 };
 use crate::report::receipt;
 use crate::store::collections::Loaded;
@@ -207,10 +207,12 @@ impl Engine {
                 active = active.or(stub.active.then_some(server_stubs.len()));
                 server_stubs.push(making.server_stub((at, &name), &loaded, stub)?);
             }
+            // Before the answers are forgotten.
+            let recorded = RecordedValues::of(&loaded.collection, &|spec| loaded.body(spec).ok());
             let (of_collection, rest) = making.slots_of((at, &name), loaded)?;
             slots.push(of_collection);
             let given = options.given.get(at).unwrap_or(&name).clone();
-            sources.push(source(name, given, rest));
+            sources.push(source(name, given, rest, recorded));
         }
         let next_id = making.next_id;
         let content_blake3 = making.into_hash();
@@ -458,10 +460,10 @@ impl State for View<'_, '_, '_> {
     }
 }
 
-fn source(name: String, given: String, loaded: Loaded) -> Source {
+fn source(name: String, given: String, loaded: Loaded, recorded: RecordedValues) -> Source {
     let collection: Arc<Collection> = Arc::clone(&loaded.collection);
     let body = move |spec: &BodySpec| -> matching::RequestBody { loaded.body(spec).ok() };
-    Source { name, given, collection, body: Arc::new(body) }
+    Source { name, given, collection, body: Arc::new(body), recorded: Arc::new(recorded) }
 }
 
 /// What a scenario is known by for as long as a replay runs: its label with the origin.

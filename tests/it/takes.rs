@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 
 use take::{Api, Take, Verdict, judge};
 use talk::{Call, Sent, Talk};
-use world::World;
+use world::{World, settled};
 
 use crate::harness::Retake;
 
@@ -235,6 +235,44 @@ fn what_matters_is_never_answered_by_something_else() {
     for (api, (asked, _, wrong), (_, _, reviewed), _) in &rows {
         assert!(*asked >= 20, "{}: {asked} changes", api.name);
         let wrong: Vec<_> = wrong.iter().chain(reviewed).map(String::as_str).collect();
+        assert!(wrong.is_empty(), "{}:\n  {}", api.name, wrong.join("\n  "));
+    }
+}
+
+#[test]
+fn a_recorded_id_is_never_taken_for_another() {
+    let rows = each(takes(), |(api, Takes { first, .. })| {
+        let server = first.replay("api");
+        let mut talk = Talk::new(&server, &first.base, &first.world);
+        let (worlds, mut asked, mut wrong) = (&[&*first.world], 0, Vec::new());
+        fn parts(target: &str) -> (&str, &str) {
+            target.split_once('?').unwrap_or((target, ""))
+        }
+        for changes::Changed { what, sent } in changes::swapped(&first.calls, &first.world) {
+            asked += 1;
+            let answer = talk.send(sent.clone());
+            let (path, query) = parts(&sent.target);
+            let is_it = |call: &&Call| {
+                let own = parts(&call.sent.target);
+                call.sent.method == sent.method && own.0 == path && settled(own.1, worlds) == settled(query, worlds)
+            };
+            let mut same = first.calls.iter().filter(is_it);
+            let is_right = same.any(|call| take::difference(&call.answer, &answer, worlds).is_none());
+            if !is_right && answer.field("x-retake-miss").is_none() {
+                wrong.push(format!("{what}: {}\n    {} {}", sent.line(), answer.status(), answer.text()));
+            }
+        }
+        (api, asked, wrong)
+    });
+    let asked: usize = rows
+        .iter()
+        .map(|(api, asked, wrong)| {
+            println!("{}: {asked} ids swapped, {} wrong", api.name, wrong.len());
+            *asked
+        })
+        .sum();
+    assert!(asked >= 20, "{asked} ids");
+    for (api, _, wrong) in &rows {
         assert!(wrong.is_empty(), "{}:\n  {}", api.name, wrong.join("\n  "));
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::collections::{load, own_request};
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::output::{BAD, GOOD};
 use crate::collection::{Collection, Scenario, Stub};
-use crate::matching::{Index, ScenarioRef, Selection, Source, State};
+use crate::matching::{Index, RecordedValues, ScenarioRef, Selection, Source, State};
 use crate::report::collection::count;
 use crate::report::terminal::clean;
 
@@ -55,6 +55,7 @@ pub(super) fn run(context: &Context, name: &str, json: bool) -> Outcome {
         name: name.to_owned(),
         given: name.to_owned(),
         collection: Arc::clone(&collection),
+        recorded: Arc::new(RecordedValues::of(&collection, &|body| loaded.body(body).ok())),
         body: Arc::new(move |body| bodies.body(body).ok()),
     };
     let index = Index::new(vec![source]);

@@ -1,7 +1,7 @@
 //! Flows recorded twice: the second take hits what the first one became, and what matters still decides.
 
 use crate::collection::{Place, Rule, RuleAction, RuleSide};
-use crate::matching::{Call, Index, Selection, Source, Target, Untouched};
+use crate::matching::{Call, Index, RecordedValues, Selection, Source, Target, Untouched};
 use crate::model::Shape;
 use crate::promote::testing::exchange;
 use crate::promote::{Change, Content, Existing, Options, Promotion, Recorded, promote};
@@ -41,7 +41,9 @@ fn index(promotion: &Promotion) -> Index {
         Content::Large { .. } => None,
     };
     let collection = std::sync::Arc::new(promotion.collection.clone());
-    Index::new(vec![Source { name: "shop".into(), given: "shop".into(), collection, body: std::sync::Arc::new(body) }])
+    let recorded = std::sync::Arc::new(RecordedValues::of(&collection, &body));
+    let body = std::sync::Arc::new(body);
+    Index::new(vec![Source { name: "shop".into(), given: "shop".into(), collection, body, recorded }])
 }
 
 fn call(recorded: &Recorded) -> Call {

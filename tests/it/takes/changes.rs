@@ -1,11 +1,11 @@
 //! Changes of what matters in a request: one thing at a time, everything else as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::talk::{Call, Sent};
-use super::world::{World, settled};
+use super::world::{MADE_UP, World, settled};
 
 /// A request with one thing changed.
 pub struct Changed {
@@ -34,6 +34,40 @@ pub fn of(calls: &[Call], world: &World, swaps: &[(&str, &str)]) -> Vec<Changed>
         all.extend(one.into_iter().filter(|one| seen.insert(meaning(&one.sent, world))));
     }
     all
+}
+
+/// The requests of a flow with another id of the same flow in the place of one in their path.
+pub fn swapped(calls: &[Call], world: &World) -> Vec<Changed> {
+    let mut known: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let places: Vec<_> = calls.iter().map(|call| (call, made_up_in(&call.sent.target, world))).collect();
+    for (before, value, _) in places.iter().flat_map(|(_, places)| places) {
+        known.entry(settled(before, &[world])).or_default().insert(value);
+    }
+    let mut all = Vec::new();
+    for (Call { sent, .. }, places) in &places {
+        for (before, value, after) in places {
+            for other in known[&settled(before, &[world])].iter().filter(|other| *other != value) {
+                let target = format!("{before}{other}{after}");
+                all.push(changed(format!("{value} by {other}"), Sent { target, ..sent.clone() }));
+            }
+        }
+    }
+    all
+}
+
+/// The made-up segments of a target's path, each with what stands before and after it.
+fn made_up_in<'t>(target: &'t str, world: &World) -> Vec<(&'t str, &'t str, &'t str)> {
+    let mut found = Vec::new();
+    let mut begin = 0;
+    let path = target.find('?').unwrap_or(target.len());
+    for end in target[..path].match_indices('/').map(|(at, _)| at).chain([path]) {
+        let value = &target[begin..end];
+        if !value.is_empty() && settled(value, &[world]) == MADE_UP {
+            found.push((&target[..begin], value, &target[end..]));
+        }
+        begin = end + 1;
+    }
+    found
 }
 
 /// Where the JSON of a request has what was made up, named as a change of it would be.

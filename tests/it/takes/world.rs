@@ -24,7 +24,7 @@ pub struct World {
 }
 
 /// What stands for a made-up value where takes are compared.
-const MADE_UP: &str = "•";
+pub const MADE_UP: &str = "•";
 
 impl World {
     /// A world whose clock is some days ahead, with ids that no other take has.

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::super::Context;
 use crate::collection::{BodySpec, Change, Collection, ResponseSpec, Scenario, Stub, StubFile, answers_of};
-use crate::matching::{Call, Index, Miss, RequestBody, ScenarioRef, Selection, Source, Standing, State, Untouched};
+use crate::matching::{
+    Call, Index, Miss, RecordedValues, RequestBody, ScenarioRef, Selection, Source, Standing, State, Untouched,
+};
 use crate::model::media::Kind;
 
 /// Scenarios of a stub that are looked at; of a larger one some are left out.
@@ -38,6 +40,7 @@ pub(super) struct Bench<'a> {
 struct Part {
     collection: Collection,
     body: Reader,
+    recorded: Arc<RecordedValues>,
     /// The scenarios' own requests, and who answers them.
     siblings: Vec<(Call, Option<String>)>,
     /// Every scenario of the stub is there.
@@ -162,7 +165,8 @@ impl Part {
         let is_whole = scenarios.len() == all;
         let stub = StubFile { path: file.path.clone(), stub: with(&file.stub, scenarios).into() };
         let collection = Collection { manifest: source.collection.manifest.clone(), stubs: vec![stub] };
-        Some(Part { collection, body: Arc::new(body), siblings: Vec::new(), is_whole, cost })
+        let recorded = Arc::clone(&source.recorded);
+        Some(Part { collection, body: Arc::new(body), recorded, siblings: Vec::new(), is_whole, cost })
     }
 
     fn index(&self, collection: Collection) -> Index {
@@ -172,6 +176,7 @@ impl Part {
             name,
             collection: Arc::new(collection),
             body: Arc::clone(&self.body),
+            recorded: Arc::clone(&self.recorded),
         }])
     }
 }
