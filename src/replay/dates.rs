@@ -1,5 +1,7 @@
 //! Dates of recorded answers, moved by the age of the recording: what was to expire in an hour does so again.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
@@ -61,26 +63,35 @@ impl Shift {
         if self.what < ShiftDates::All || !is_json || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
             return None;
         }
-        let mut out = Vec::with_capacity(body.len());
-        let mut copied = 0;
+        with_values(body, |scalar| self.scalar(&body[scalar.range.clone()], &scalar.name))
+    }
+
+    /// Shows each date that is moved, as it was recorded and as it is served.
+    pub(super) fn each(&self, spec: &ResponseSpec, body: &Bytes, mut shown: impl FnMut(&str, &str)) {
+        let recorded: Fields = spec.fields.iter().map(|line| line.0.clone()).collect();
+        let mut moved = recorded.clone();
+        self.fields(&mut moved);
+        for (recorded, moved) in recorded.iter().zip(moved.iter()) {
+            shown(&recorded.text(), &moved.text());
+        }
+        if self.body(&recorded, body).is_none() {
+            return;
+        }
         for scalar in scalars(body) {
-            let text = &body[scalar.start..scalar.end];
-            let moved = match text.first() {
-                Some(b'"') => self.string(text),
-                _ if is_time(&scalar.name) => self.epoch(text),
-                _ => None,
-            };
-            if let Some(moved) = moved {
-                out.extend_from_slice(&body[copied..scalar.start]);
-                out.extend_from_slice(moved.as_bytes());
-                copied = scalar.end;
+            let text = &body[scalar.range.clone()];
+            if let (Some(moved), Ok(text)) = (self.scalar(text, &scalar.name), std::str::from_utf8(text)) {
+                shown(text.trim_matches('"'), moved.trim_matches('"'));
             }
         }
-        if copied == 0 {
-            return None;
+    }
+
+    /// A string with its quotes, or a number of that name.
+    fn scalar(&self, written: &[u8], name: &str) -> Option<String> {
+        match written.first() {
+            Some(b'"') => self.string(written),
+            _ if is_time(name) => self.epoch(written),
+            _ => None,
         }
-        out.extend_from_slice(&body[copied..]);
-        Some(out.into())
     }
 
     /// A JSON string, with its quotes.
@@ -160,10 +171,32 @@ fn is_time(name: &str) -> bool {
         || CAMEL.iter().any(|end| name.ends_with(end))
 }
 
+/// The JSON text with other strings (with their quotes) and numbers, where `other` has one for what stands there; none
+/// if it has none.
+pub(super) fn with_scalars(text: &Bytes, mut other: impl FnMut(Range<usize>) -> Option<String>) -> Option<Bytes> {
+    with_values(text, |scalar| other(scalar.range.clone()))
+}
+
+fn with_values(text: &Bytes, mut other: impl FnMut(&Scalar) -> Option<String>) -> Option<Bytes> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    for scalar in scalars(text) {
+        if let Some(value) = other(&scalar) {
+            out.extend_from_slice(&text[copied..scalar.range.start]);
+            out.extend_from_slice(value.as_bytes());
+            copied = scalar.range.end;
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.extend_from_slice(&text[copied..]);
+    Some(out.into())
+}
+
 /// A string or number of a JSON text, with the name of the member whose value it is or is in.
 struct Scalar {
-    start: usize,
-    end: usize,
+    range: Range<usize>,
     name: String,
 }
 
@@ -182,14 +215,14 @@ fn scalars(text: &[u8]) -> Vec<Scalar> {
                 if after.is_some_and(|after| text[after] == b':') {
                     name = serde_json::from_slice(&text[at..end]).unwrap_or_default();
                 } else {
-                    found.push(Scalar { start: at, end, name: name.clone() });
+                    found.push(Scalar { range: at..end, name: name.clone() });
                 }
                 at = end;
             }
             b'-' | b'0'..=b'9' => {
                 let number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
                 let end = at + text[at..].iter().take_while(|byte| number(byte)).count();
-                found.push(Scalar { start: at, end, name: name.clone() });
+                found.push(Scalar { range: at..end, name: name.clone() });
                 at = end;
             }
             byte => {

@@ -13,6 +13,7 @@ use super::access::Access;
 use super::answer::{AnswerOptions, Answers, Around, Scene, StubAnswers, VariableError};
 use super::cursor::{Cursors, Step, Thing};
 use super::ready::{Ready, ReadyError};
+use super::returned::{Returned, Returning};
 use super::secrets::SecretPlaces;
 use super::sequence::Sequence;
 use super::tally::ScenarioName;
@@ -45,6 +46,8 @@ pub struct Engine {
     cors: Vec<bool>,
     content_blake3: String,
     around: Around,
+    /// Dates of answers that come back in calls.
+    returned: Returned,
     options: Options,
     /// The first number that no scenario has had.
     next_id: u32,
@@ -197,6 +200,7 @@ impl Engine {
             hasher: BufWriter::with_capacity(HASHED_AT_ONCE, blake3::Hasher::new()),
             before: before.map(Engine::by_key).unwrap_or_default(),
             next_id: before.map_or(0, |before| before.next_id),
+            returning: Returning::default(),
         };
         let (mut access, mut cors) = (Access::default(), Vec::with_capacity(collections.len()));
         for (at, (name, loaded)) in collections.into_iter().enumerate() {
@@ -215,6 +219,7 @@ impl Engine {
             sources.push(source(name, given, rest, recorded));
         }
         let next_id = making.next_id;
+        let returned = std::mem::take(&mut making.returning).known(before.map(|before| &before.returned));
         let content_blake3 = making.into_hash();
         Ok(Engine {
             index: Index::new(sources),
@@ -228,6 +233,7 @@ impl Engine {
             cors,
             content_blake3,
             around: Around::new(&options.answers),
+            returned,
             options,
             next_id,
         })
@@ -330,10 +336,20 @@ impl Engine {
     pub fn answer(&self, call: &Call, cursors: &Cursors, cursor: Option<&Arc<str>>, explain: bool) -> Answered<'_> {
         let (found, held) = (OnceCell::new(), OnceCell::new());
         let view = View { engine: self, step: Step::new(cursors, cursor, &found, &held) };
-        let (selection, ranked) = match explain {
+        let select = |call: &Call| match explain {
             true => self.index.select_ranked(call, self.profile, &view),
             false => (self.index.select(call, self.profile, &view), Vec::new()),
         };
+        // Of what a date that came back may mean, what agrees; else what answers.
+        let (mut exact, mut other) = (None, None);
+        for found in self.returned.meant(call).iter().map(select) {
+            match &found.0 {
+                Selection::Hit(hit) if hit.evaluation.is_exact() => exact = exact.or(Some(found)),
+                Selection::Hit(_) => other = other.or(Some(found)),
+                Selection::Miss(_) => {}
+            }
+        }
+        let (selection, ranked) = exact.or(other).unwrap_or_else(|| select(call));
         match selection {
             Selection::Miss(miss) => {
                 for near in miss.near.iter().filter(|near| near.standing == Standing::UsedUp) {
@@ -497,6 +513,7 @@ struct Making<'b> {
     /// The scenarios as they were before the files changed.
     before: HashMap<String, &'b Slot>,
     next_id: u32,
+    returning: Returning,
 }
 
 impl Making<'_> {
@@ -525,6 +542,14 @@ impl Making<'_> {
         let mut loaded = Loaded { root, collection: Arc::new(content) };
         let (options, manifest) = (self.options, loaded.collection.manifest.clone());
         let answers = Answers::new(options, &manifest)?;
+        let shifting = files.iter().any(|file| answers.shifts(&file.stub));
+        for file in files.iter().filter(|_| shifting) {
+            for scenario in &file.stub.scenarios {
+                let body = scenario.request.body.as_ref().map_or(Ok(Bytes::new()), |body| loaded.body(body));
+                // One that cannot be read is told of below.
+                self.returning.asks(&file.stub, scenario, body.unwrap_or_default());
+            }
+        }
         let mut stubs = Vec::with_capacity(files.len());
         let mut left = HashMap::new();
         for file in &mut files {
@@ -564,6 +589,9 @@ impl Making<'_> {
         for (step, spec) in scenario.steps().iter().enumerate() {
             let body = self.body(loaded, spec).map_err(body_error)?;
             let scene = Scene { stub, scenario, request: request.as_ref(), label: &label, step };
+            if let Some(shift) = answers.shift(spec) {
+                self.returning.moves(&shift, spec, &body);
+            }
             let ready = answers.ready(&scene, spec, body);
             steps.push(ready.map_err(|source| EngineError::Answer { scenario: Arc::clone(&label), source })?);
         }

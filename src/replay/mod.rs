@@ -18,6 +18,7 @@ pub mod pace;
 pub mod past;
 pub mod ready;
 pub mod refusal;
+mod returned;
 pub mod secrets;
 pub mod sequence;
 pub mod serve;

@@ -151,6 +151,12 @@ impl<'a> Answers<'a> {
         Ok(Answers { options, manifest, variables, now: options.now.unwrap_or_else(Timestamp::now) })
     }
 
+    /// Whether dates that a client may send again move in the answers of a stub.
+    pub fn shifts(&self, stub: &Stub) -> bool {
+        let shift = stub.shift_dates.or(self.manifest.settings.shift_dates).unwrap_or_default();
+        self.options.shift && shift >= ShiftDates::Fields
+    }
+
     /// For one of its stubs.
     pub fn of_stub(&'a self, stub: &Stub) -> StubAnswers<'a> {
         let settings = &self.manifest.settings;
@@ -182,12 +188,17 @@ impl StubAnswers<'_> {
         Ok(Some(request_of(stub, scenario, body()?)))
     }
 
+    /// By how much the dates of an answer move.
+    pub fn shift(&self, spec: &ResponseSpec) -> Option<Shift> {
+        Shift::new(spec, self.shift, self.answers.now)
+    }
+
     /// An answer with the bytes of its body, ready to send.
     ///
     /// # Errors
     /// A status that cannot be sent, a coder that fails, or a template that is none.
     pub fn ready(&self, scene: &Scene<'_>, spec: &ResponseSpec, body: Bytes) -> Result<Ready, ReadyError> {
-        let shift = Shift::new(spec, self.shift, self.answers.now);
+        let shift = self.shift(spec);
         let ready = Ready::new(spec, body, shift.as_ref())?;
         let options = self.answers.options;
         let (lines, content) = ready.content();
