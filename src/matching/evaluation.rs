@@ -317,8 +317,11 @@ impl Evaluation {
 
     /// How the path is near, where it is not the scenario's.
     pub fn path_note(&self) -> Option<&'static str> {
-        let rung = self.points?.rung.filter(|rung| !matches!(rung, Rung::Identical | Rung::Wildcards));
-        rung.map(Rung::words)
+        match self.points?.rung {
+            None => Some("another one, and the call named the scenario"),
+            Some(Rung::Identical | Rung::Wildcards) => None,
+            Some(near) => Some(near.words()),
+        }
     }
 
     /// Whether everything that must agree does.
@@ -339,8 +342,7 @@ impl Evaluation {
     /// Whether everything agreed, and the scenario answers in its own right.
     pub fn is_exact(&self) -> bool {
         let agrees = Part::ALL.iter().all(|part| self.part(*part).tally.is_exact());
-        let path = self.points.is_none_or(|points| points.rung.is_some()) && self.path_note().is_none();
-        agrees && path && !self.by_default && !self.head_from_get
+        agrees && self.path_note().is_none() && !self.by_default && !self.head_from_get
     }
 
     /// Whether the scenario may answer under the profile `best`: score ≥ 60, every applying share ≥ 0.5, and nothing

@@ -180,8 +180,10 @@ impl Explanation {
             ));
             lines.push((Tone::Plain, answer.words().to_owned()));
             lines.push((Tone::Plain, String::new()));
-            if let Some(rung) = answer.points.and_then(|points| points.rung) {
-                lines.push((Tone::Plain, format!("rung {}: {}", rung.points(), rung.words())));
+            match answer.points.map(|points| points.rung) {
+                None => {}
+                Some(Some(rung)) => lines.push((Tone::Plain, format!("rung {}: {}", rung.points(), rung.words()))),
+                Some(None) => lines.push((Tone::Plain, "no rung: its path is another one".to_owned())),
             }
             lines.push((Tone::Dim, "part      weight  same  extra  missing  different   p".to_owned()));
             lines.extend(answer.parts.iter().map(|row| (Tone::Plain, row.line())));
@@ -282,7 +284,9 @@ fn row(evaluation: &Evaluation, part: Part) -> PartRow {
 /// `100 × (40 × 2/3 + 20 × 1/1) ÷ 60 = 77.78`; by points `path 80 + query 5 + body 5 = 90`.
 pub fn arithmetic(evaluation: &Evaluation) -> String {
     if let Some(points) = evaluation.points {
-        let path = points.rung.map_or(0, crate::matching::Rung::points);
+        let Some(path) = points.rung.map(crate::matching::Rung::points) else {
+            return "0: without a rung nothing counts".to_owned();
+        };
         let sign = if points.query < 0.0 { '−' } else { '+' };
         let (query, body, sum) = (round(points.query.abs()), points.body, round(points.sum()));
         return format!("path {path} {sign} query {query} + body {body} = {sum}");

@@ -109,6 +109,26 @@ fn a_postman_collection_is_served_by_points_and_tells_how() {
 }
 
 #[test]
+fn a_scenario_that_is_named_for_another_path_says_so() {
+    let retake = Retake::new();
+    let users = users();
+    let stubs: Vec<(&str, &str)> = users.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    write(&retake, "users", r#","settings":{"profile":"postman"}"#, &stubs);
+    let server = retake.replay(&["users", "--report", "json=run.json"]);
+    let mut client = Client::to(&server).unwrap();
+    let fields = ["x-mock-response-name: page", "x-retake-explain: 1"];
+    let answer = call(&mut client, "GET", "/zzz?a=1", &fields, "");
+    let told = "path: another one, and the call named the scenario";
+    assert!(answer.field("x-retake-inexact").unwrap().contains(told), "{:?}", answer.head);
+    assert_eq!(answer.field("x-retake-score"), Some("0.0"));
+    assert_eq!(answer.field("x-retake-arithmetic"), Some("0: without a rung nothing counts"));
+    drop(client);
+    assert_eq!(server.stop().0, 0);
+    let report = std::fs::read_to_string(retake.work().join("run.json")).unwrap();
+    assert!(report.contains(told), "{report}");
+}
+
+#[test]
 fn the_flag_chooses_the_profile_and_an_empty_collection_gives_a_hint() {
     let retake = Retake::new();
     write(&retake, "none", "", &[]);
