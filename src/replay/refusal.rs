@@ -113,15 +113,16 @@ pub fn not_found(
 fn name_miss(report: &MissReport, asked: &HeaderMap, response: &mut Response<Body>) {
     let id = HeaderValue::from_str(&report.miss).unwrap_or_else(|_| HeaderValue::from_static("miss"));
     response.headers_mut().insert("x-retake-miss", id);
-    readable_by_pages(asked, response.headers_mut());
+    readable_by_pages(asked, response.headers_mut(), "x-retake-miss");
 }
 
 /// The answer to a request that could not be read.
-pub fn unread(refused: &Refused) -> Response<Body> {
+pub fn unread(refused: &Refused, asked: &HeaderMap) -> Response<Body> {
     let status = refused.status();
     let problem = serde_json::json!({ "type": "about:blank", "title": refused.title(), "status": status.as_u16(), "detail": refused.detail() });
     let mut response = made(status, "application/problem+json", problem.to_string(), false);
     response.headers_mut().insert("x-retake-error", HeaderValue::from_static("client"));
+    readable_by_pages(asked, response.headers_mut(), "x-retake-error");
     response
 }
 
@@ -142,12 +143,12 @@ fn made(status: StatusCode, content_type: &'static str, text: String, head: bool
     response
 }
 
-/// A page of another origin may read our answer, so that a browser's console shows it.
-fn readable_by_pages(asked: &HeaderMap, answer: &mut HeaderMap) {
+/// A page of another origin may read our answer and the field of it that says so, so that a browser's console shows it.
+pub(super) fn readable_by_pages(asked: &HeaderMap, answer: &mut HeaderMap, exposed: &'static str) {
     if let Some(origin) = asked.get(header::ORIGIN) {
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-retake-miss"));
+        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
         answer.append(header::VARY, HeaderValue::from_static("origin"));
     }
 }

@@ -295,7 +295,9 @@ impl Serve {
                 call.body = body.decoded;
                 body.raw
             }
-            Err(refused) => return Next::Answer(self.refuse(reading, &call.method, refused)),
+            Err(refused) => {
+                return Next::Answer(self.refuse(reading, &call.method, &arrived.head.headers, refused));
+            }
         };
         if let Some(stub) = self.server_stub(&served.engine) {
             return Next::Answer(self.server_stub_answers(reading, call, stub, &arrived, &served.engine));
@@ -351,7 +353,9 @@ impl Serve {
         let accept_encoding = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         let asked = self.asked(arrived, accept_encoding);
         let mut response = served.hit(chosen.ready, asked, &call, reading.base.as_ref());
-        if self.allows_pages(&served.engine, Some(chosen.at.collection)) {
+        if response.headers().contains_key("x-retake-error") {
+            refusal::readable_by_pages(headers, response.headers_mut(), "x-retake-error");
+        } else if self.allows_pages(&served.engine, Some(chosen.at.collection)) {
             cors::allow(headers, &mut response);
         }
         let differences = if chosen.evaluation.is_exact() { Vec::new() } else { differences(&chosen.evaluation) };
@@ -568,13 +572,13 @@ impl Serve {
         response
     }
 
-    fn refuse(&self, reading: Reading, method: &str, refused: refusal::Refused) -> Response<Body> {
+    fn refuse(&self, reading: Reading, method: &str, asked: &HeaderMap, refused: refusal::Refused) -> Response<Body> {
         let reason = refused.detail();
         self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone(), || None);
         let mut record = reading.record(method.to_owned(), refused.status().as_u16(), CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);
-        refusal::unread(&refused)
+        refusal::unread(&refused, asked)
     }
 
     /// Logs what never became a call: it counts as a miss.

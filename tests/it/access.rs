@@ -108,6 +108,14 @@ fn a_private_collection_wants_a_key_that_nobody_sees_again() {
     });
     assert!(refused.field("x-retake-error").is_some() && refused.text().contains("wants a key"), "{}", refused.text());
     assert_eq!(send(&server, "GET", "/tea", "X-Api-Key: rtk_wrong\r\n").status(), 401);
+    // A page can read why.
+    let bad_delay = format!("{PAGE}X-Api-Key: {key}\r\nx-mock-response-delay: soon\r\n");
+    for (fields, status) in [(PAGE, 401), (bad_delay.as_str(), 400)] {
+        let answer = send(&server, "GET", "/tea", fields);
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.field("access-control-allow-origin"), Some("http://page.test"), "{status}");
+        assert_eq!(answer.field("access-control-expose-headers"), Some("x-retake-error"), "{status}");
+    }
     let with_key = send(&server, "GET", "/tea", &format!("X-API-Key: {key}\r\n"));
     assert_eq!((with_key.status(), with_key.field("x-retake-inexact")), (200, None));
     let in_query = send(&server, "GET", &format!("/tea?apikey={key}"), "");
