@@ -116,7 +116,7 @@ impl Replay {
             also_listen: Vec::new(),
             profile: self.profile,
             answers: self.answers,
-            serve: ServeOptions { keep_requests: true, ..ServeOptions::default() },
+            serve: ServeOptions { keep_requests: true, whole_bodies: true, ..ServeOptions::default() },
             trust: Default::default(),
             mask: MaskRules::default(),
             store: None,

@@ -110,6 +110,7 @@ fn plan(args: &ReplayArgs, settings: &Settings, on_miss: OnMissRules) -> Result<
             on_miss,
             cors: args.cors,
             keep_requests: matches!(args.call_log, CallLogArg::Full),
+            whole_bodies: false,
             keep_answers: matches!(args.call_log, CallLogArg::Full),
             skip_exact: matches!(args.call_log, CallLogArg::Misses),
         },

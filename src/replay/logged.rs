@@ -13,9 +13,9 @@ use crate::redact::Masker;
 use crate::store::runs::{LOGGED_BODY, LoggedMessage};
 use crate::wire::{Body, HeadLines};
 
-/// The request.
-pub(super) fn request(call: &Call, masker: &Masker) -> LoggedMessage {
-    message(call.fields.clone(), &call.body, masker)
+/// The request, with at most so many bytes of its body.
+pub(super) fn request(call: &Call, masker: &Masker, longest: usize) -> LoggedMessage {
+    message(call.fields.clone(), &call.body, masker, longest)
 }
 
 /// The answer as it goes out, its content coding undone; none where it is the collection's own.
@@ -37,10 +37,10 @@ pub(super) fn answer(response: &mut Response<Body>, masker: &Masker) -> Option<L
     // Answers that replay makes itself lie ready.
     let own = || if let Body::Full(Some(body)) = response.body() { body.clone() } else { Bytes::new() };
     let body = said.map_or_else(own, |said| said.body);
-    Some(message(fields, &body, masker))
+    Some(message(fields, &body, masker, LOGGED_BODY))
 }
 
-fn message(mut fields: Fields, body: &Bytes, masker: &Masker) -> LoggedMessage {
+fn message(mut fields: Fields, body: &Bytes, masker: &Masker, longest: usize) -> LoggedMessage {
     masker.fields(&mut fields);
     let content_type = fields.text("content-type").map(Cow::into_owned);
     let mut text = String::new();
@@ -54,7 +54,7 @@ fn message(mut fields: Fields, body: &Bytes, masker: &Masker) -> LoggedMessage {
         let mut masked = Vec::new();
         masker.push(body, &mut masked);
         masker.finish(&mut masked);
-        masked.truncate(LOGGED_BODY);
+        masked.truncate(longest);
         text = String::from_utf8_lossy(&masked).into_owned();
     }
     LoggedMessage {

@@ -32,7 +32,7 @@ use crate::report::mask::Mask;
 use crate::report::miss::{self, MissReport};
 use crate::report::receipt::{FirstFix, Receipt};
 use crate::report::terminal::clean;
-use crate::store::runs::{CallRecord, CallResult, LoggedMessage, RunLog, StateChange};
+use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage, RunLog, StateChange, WHOLE_BODY};
 use crate::wire;
 use crate::wire::upstream;
 use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel, Unanswered};
@@ -55,6 +55,8 @@ pub struct ServeOptions {
     pub cors: bool,
     /// The call log has the requests of exact hits, too.
     pub keep_requests: bool,
+    /// The call log has bodies of requests as far as a test may ask for them, and not only their beginning.
+    pub whole_bodies: bool,
     /// The call log has answers as they went out, where that is not what the collection has.
     pub keep_answers: bool,
     /// The call log leaves out exact hits that change nothing for later calls; the receipt counts them all the same. What
@@ -385,7 +387,7 @@ impl Serve {
         let report = self.miss_report(engine, &reading, &call, miss);
         let (cause, why) = (report.cause(), report.detail);
         fallback::aim(&mut arrived.head, &call, &origin, reading.base.is_some());
-        let logged = logged::request(&call, &self.masker);
+        let logged = self.logged(&call);
         let placeholder = PlaceholderIn::of(&call.fields, &call.path, call.query.as_deref(), &call.body);
         (arrived.path, arrived.query, arrived.fields) = (call.path, call.query, call.fields);
         (arrived.route, arrived.tunnel_credentials) = (wire::Route::Proxied(origin.clone()), None);
@@ -427,7 +429,11 @@ impl Serve {
 
     /// The request, as far as the log is to have all of them.
     fn request_for_log(&self, call: &matching::Call) -> Option<LoggedMessage> {
-        self.options.keep_requests.then(|| logged::request(call, &self.masker))
+        self.options.keep_requests.then(|| self.logged(call))
+    }
+
+    fn logged(&self, call: &matching::Call) -> LoggedMessage {
+        logged::request(call, &self.masker, if self.options.whole_bodies { WHOLE_BODY } else { LOGGED_BODY })
     }
 
     /// The answer, where the log is to have it and the collection has it otherwise.
@@ -480,7 +486,7 @@ impl Serve {
             self.tally.inexact(reading.number, engine.name_of(chosen), &differences);
         }
         let result = if exact { CallResult::Exact } else { CallResult::Inexact };
-        let request = (!exact || self.options.keep_requests).then(|| logged::request(&call, &self.masker));
+        let request = (!exact || self.options.keep_requests).then(|| self.logged(&call));
         let mut record = reading.record(call.method, response.status().as_u16(), result);
         record.scenario = Some(Arc::clone(label));
         record.step = *step;
@@ -512,7 +518,7 @@ impl Serve {
         self.tally.miss(reading.number, endpoint, report.cause().to_owned(), told);
         let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
         record.differences = vec![report.detail.clone()];
-        record.request = Some(logged::request(call, &self.masker));
+        record.request = Some(self.logged(call));
         record.miss = Some(id);
         record.report = serde_json::to_value(&report).ok();
         record.report_text = Some(text);

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use log::{Observer, RunLog};
-pub use record::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage, StateChange, StateOf};
+pub use record::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage, StateChange, StateOf, WHOLE_BODY};
 
 /// How many runs are kept.
 const KEEP_RUNS: usize = 100;

@@ -57,6 +57,19 @@ fn usual() -> Shop {
     ])
 }
 
+#[test]
+fn large_bodies_are_compared_whole() {
+    // Well over what a call log keeps, and told apart at their ends only.
+    let order = |last: &str| json!({ "items": vec!["tea"; 20_000], "last": last });
+    let shop = shop(&[("POST", "/orders", order("green"))]);
+    let calls = shop.mock.verify();
+    calls.called("POST", "/orders").with_json(order("green")).once();
+    calls.called("POST", "/orders").with_body(order("green").to_string()).once();
+    calls.called("POST", "/orders").with_body(order("black").to_string()).never();
+    let message = told(&shop, |calls| calls.called("POST", "/orders").with_json(order("black")).once());
+    assert!(message.contains(r#"/last expected "black", got "green""#), "{message}");
+}
+
 /// What a check that must fail says.
 fn told(shop: &Shop, check: impl FnOnce(Verify)) -> String {
     let calls = shop.mock.verify();

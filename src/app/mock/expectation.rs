@@ -9,7 +9,7 @@ use crate::model::media::Kind;
 use crate::model::path::split_target;
 use crate::redact::Masker;
 use crate::report::terminal::clean;
-use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage};
+use crate::store::runs::{CallRecord, CallResult, LoggedMessage, WHOLE_BODY};
 
 /// Differences of a body that are told.
 const DIFFERENCES: usize = 6;
@@ -63,7 +63,8 @@ impl Called {
         Called { method: method.to_owned(), place, conditions: Vec::new() }
     }
 
-    /// With this JSON body: the same members in any order, the same items in the same order, numbers by value.
+    /// With this JSON body: the same members in any order, the same items in the same order, numbers by value. Bodies over
+    /// 8 MiB are not compared so: see [`Called::with_body`].
     ///
     /// # Panics
     /// When `body` cannot be written as JSON.
@@ -76,7 +77,8 @@ impl Called {
         }
     }
 
-    /// With this text as its body, its content coding undone. Of long bodies the first 64 KiB and the size are compared.
+    /// With this text as its body, its content coding undone. Of bodies over 8 MiB the beginning and
+    /// the size are compared.
     #[must_use]
     pub fn with_body(self, body: impl Into<String>) -> Called {
         self.with(Condition::Body(body.into()))
@@ -174,7 +176,11 @@ impl Condition {
                 (!has).then(|| format!("{name}: expected {expected}, got {}", several(&of_name)))
             }
             Condition::Json(expected) => {
-                let got = request.map(|request| request.body.as_str()).unwrap_or_default();
+                let (got, size) = request.map(|it| (it.body.as_str(), it.body_bytes)).unwrap_or_default();
+                if got.len() >= WHOLE_BODY {
+                    let most = WHOLE_BODY >> 20;
+                    return Some(format!("body: it has {size} bytes, and JSON of over {most} MiB is not compared"));
+                }
                 json(&masked(masker, Kind::Json, expected), got)
             }
             Condition::Body(expected) => {
@@ -183,7 +189,7 @@ impl Condition {
                     .and_then(|request| request.fields.iter().find(|line| line.0.eq_ignore_ascii_case("content-type")));
                 let wanted = masked(masker, Kind::of(content_type.map(|line| line.1.as_str())), expected);
                 let mut wanted = wanted.into_bytes();
-                wanted.truncate(LOGGED_BODY);
+                wanted.truncate(WHOLE_BODY);
                 let wanted = String::from_utf8_lossy(&wanted);
                 let same = wanted == got && size == expected.len() as u64;
                 (!same).then(|| {

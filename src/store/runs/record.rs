@@ -9,6 +9,8 @@ use crate::redact::PlaceholderIn;
 
 /// How much of a body a call record keeps, in bytes.
 pub const LOGGED_BODY: usize = 64 * 1024;
+/// How much of a request body it keeps where a test may ask for the whole, in bytes.
+pub const WHOLE_BODY: usize = 8 * 1024 * 1024;
 
 /// What a call came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +69,7 @@ pub struct StateOf {
 pub struct LoggedMessage {
     /// Field lines in order.
     pub fields: Vec<(String, String)>,
-    /// The body as text, at most the first 64 KiB; binary bodies are described.
+    /// The body as text, at most the first 64 KiB ([`WHOLE_BODY`] inside a test); binary bodies are described.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// Size of the whole body in bytes, content coding undone.
