@@ -176,9 +176,10 @@ fn kept(fields: &Fields, bodiless: bool) -> Vec<FieldLine> {
     fields.iter().filter(stays).cloned().map(FieldLine).collect()
 }
 
-/// How long the origin took until its head was there, in milliseconds, rounded.
-pub(super) fn duration_ms(timings: &Timings) -> u32 {
-    let us = timings.first_byte_us.unwrap_or(timings.total_us);
+/// How long the origin took, in milliseconds, rounded: until all was there, or of a stream with a pace until its head was.
+pub(super) fn duration_ms(timings: &Timings, pace: &[PacedPiece]) -> u32 {
+    let head = timings.first_byte_us.filter(|_| !pace.is_empty());
+    let us = head.unwrap_or(timings.total_us);
     u32::try_from(us.saturating_add(500) / 1_000).unwrap_or(u32::MAX)
 }
 

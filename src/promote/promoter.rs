@@ -143,8 +143,8 @@ impl<'a> Promoter<'a> {
         let (key, spec, plan) = self.key(&recorded, &endpoint);
         let (mut answer, fingerprint) = answer::answer(&recorded, response, &self.lens(RuleSide::Response, &endpoint));
         if self.options.durations {
-            answer.spec.duration_ms = Some(answer::duration_ms(&recorded.exchange.timings));
             answer.spec.pace = answer::pace(&recorded.exchange.timings);
+            answer.spec.duration_ms = Some(answer::duration_ms(&recorded.exchange.timings, &answer.spec.pace));
         }
         let sample = Sample {
             started_at: recorded.exchange.started_at,

@@ -201,6 +201,22 @@ fn how_an_answer_is_given_stays_when_it_is_replaced() {
 }
 
 #[test]
+fn an_answer_took_until_its_last_byte_and_a_paced_stream_until_its_head() {
+    let took = |chunks: &[u64]| {
+        let mut call = exchange(1, "GET", "https://api.test/a", 200).answering("text/plain", "abc");
+        let timings = &mut call.exchange.timings;
+        (timings.first_byte_us, timings.total_us) = (Some(2_000), 43_400);
+        timings.chunks = chunks.iter().map(|&at_us| Chunk { at_us, bytes: 1 }).collect();
+        let promoted = promote(None, vec![call], Options { durations: true, ..options() });
+        let step = only(&promoted).steps()[0].clone();
+        (step.duration_ms, step.pace.len())
+    };
+    assert_eq!(took(&[]), (Some(43), 0));
+    assert_eq!(took(&[2_000, 2_100]), (Some(43), 0), "it came in one piece");
+    assert_eq!(took(&[2_000, 22_000, 42_000]), (Some(2), 3));
+}
+
+#[test]
 fn a_request_that_the_defaults_of_its_stub_would_change_is_left_out() {
     let page = |number, query: &str| exchange(number, "GET", &format!("https://api.test/list{query}"), 200);
     let traffic = vec![page(1, "?page=1")];

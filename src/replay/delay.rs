@@ -1,5 +1,6 @@
 //! How long answers wait before they go out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Response};
@@ -7,7 +8,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
-use crate::collection::{Delay, MAX_DELAY_MS};
+use super::pace::pace;
+use crate::collection::{Delay, MAX_DELAY_MS, PacedPiece};
 use crate::wire::Body;
 
 /// The field by which a call asks for a delay; it beats everything else.
@@ -16,6 +18,15 @@ const STEERING: &str = "x-mock-response-delay";
 /// Travels in the extensions of a response that is to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait(pub Duration);
+
+/// Travels in the extensions of a response that is to go out as it came.
+#[derive(Debug, Clone)]
+pub struct Paced {
+    /// The pieces in which it came.
+    pub pieces: Arc<[PacedPiece]>,
+    /// By which their pauses are multiplied.
+    pub factor: f64,
+}
 
 impl Delay {
     /// Whether it never waits.
@@ -59,10 +70,14 @@ pub fn asked(fields: &HeaderMap) -> Result<Option<Duration>, String> {
     }
 }
 
-/// Waits as long as the call asked, or else as long as the response says. Ends at once when the server stops; dropped
+/// Waits as long as the call asked, or else as long as the response says, of which the rest is then paced. Ends at once when the server stops; dropped
 /// with its call when the client goes away.
 pub async fn wait(asked: Option<Duration>, response: &mut Response<Body>, stop: &CancellationToken) {
     let own = response.extensions_mut().remove::<Wait>().map(|wait| wait.0);
+    if let Some(paced) = response.extensions_mut().remove::<Paced>().filter(|_| asked.is_none()) {
+        let whole = std::mem::replace(response, Response::new(Body::empty()));
+        *response = pace(whole, &paced.pieces, paced.factor, stop);
+    }
     let Some(delay) = asked.or(own).filter(|delay| !delay.is_zero()) else { return };
     stop.run_until_cancelled(tokio::time::sleep(delay)).await;
 }
@@ -131,5 +146,22 @@ mod tests {
         assert_eq!(waited(Some(50), None).await, 50);
         stop.cancel();
         assert_eq!(waited(Some(180_000), None).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_call_beats_the_pace_of_a_stream() {
+        let took = async |asked: Option<u64>| {
+            let mut response = Response::new(Body::full("abcd"));
+            let pieces = ["0ms 2", "400ms 2"].map(|piece| piece.parse::<PacedPiece>().unwrap());
+            response.extensions_mut().insert(Wait(Duration::from_millis(100)));
+            response.extensions_mut().insert(Paced { pieces: pieces.into(), factor: 2.0 });
+            let started = tokio::time::Instant::now();
+            wait(asked.map(Duration::from_millis), &mut response, &CancellationToken::new()).await;
+            let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+            assert_eq!(body, "abcd");
+            started.elapsed().as_millis()
+        };
+        assert_eq!(took(None).await, 900);
+        assert_eq!(took(Some(10)).await, 10);
     }
 }

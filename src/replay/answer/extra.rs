@@ -14,9 +14,8 @@ use super::template::{Making, Templated};
 use crate::collection::{Delay, PacedPiece};
 use crate::matching::Call;
 use crate::model::Fields;
-use crate::replay::delay::Wait;
+use crate::replay::delay::{Paced, Wait};
 use crate::replay::fault::Faults;
-use crate::replay::pace;
 use crate::wire::Body;
 
 /// What of one answer is decided for each call. Most answers have none of it.
@@ -37,7 +36,7 @@ pub(super) struct Parts {
     /// How long the origin took, in milliseconds.
     pub(super) recorded_ms: Option<u32>,
     /// The pieces in which it came.
-    pub(super) pace: Box<[PacedPiece]>,
+    pub(super) pace: Arc<[PacedPiece]>,
     pub(super) fault: Option<Arc<Faults>>,
 }
 
@@ -92,7 +91,10 @@ impl Turn<'_> {
         match fault {
             Some(fault) if fault.strikes(|| self.random.rng().random()) => fault.spoil(response, &around.stop),
             _ => match delay {
-                Delay::Recorded(factor) if !pace.is_empty() => pace::pace(response, pace, *factor, &around.stop),
+                Delay::Recorded(factor) if !pace.is_empty() => {
+                    response.extensions_mut().insert(Paced { pieces: Arc::clone(pace), factor: *factor });
+                    response
+                }
                 _ => response,
             },
         }
