@@ -16,7 +16,7 @@ use super::replay::profile;
 use super::select;
 use crate::app::replay::names_of;
 use crate::collection::Labels;
-use crate::matching::{Call, Index, RecordedValues, Source, Steering, Target};
+use crate::matching::{Call, Index, MATCH_BODY, RecordedValues, Source, Steering, Target, match_body};
 use crate::model::{Exchange, Field, Fields, Origin, coding, path};
 use crate::redact::{MaskKey, Masker};
 use crate::replay::past::Past;
@@ -234,6 +234,9 @@ fn typed(method: &str, url: &str, headers: &[String], data: Option<&str>) -> Res
         let (name, value) =
             named.ok_or_else(|| CliError::usage(format!("`{line}` is not a field")).hint("write `Name: value`"))?;
         fields.push(name, value.trim());
+    }
+    if let Some(asked) = fields.text(MATCH_BODY) {
+        match_body(&asked).map_err(CliError::usage)?;
     }
     let body = data.map(body_of).transpose()?.unwrap_or_default();
     if !body.is_empty() && !fields.has("content-type") {

@@ -268,6 +268,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Whether every call goes wrong.
+    pub fn is_constant(&self) -> bool {
+        self.calls.is_empty() && self.share.is_none_or(|share| share >= 1.0)
+    }
+
     /// What members of it say that the fault cannot do, each with its key.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();

@@ -29,7 +29,7 @@ mod placeholder;
 #[cfg(test)]
 mod postman_cases;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 mod received;
 mod recorded;
 mod rules;
@@ -60,7 +60,7 @@ pub use paths::path_fits;
 pub use recorded::RecordedValues;
 pub use rules::covered;
 pub use state::{FreshValue, State, Untouched};
-pub use steering::Steering;
+pub use steering::{MATCH_BODY, Steering, match_body};
 
 /// Where a call says it goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

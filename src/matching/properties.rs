@@ -9,7 +9,8 @@ use super::tests::{call, collection, name_of};
 use super::{Index, Selection, Untouched};
 use crate::collection::{Profile, Stub, StubFile};
 
-const PROFILES: [Profile; 3] = [Profile::Best, Profile::Strict, Profile::Postman];
+/// Every profile.
+pub(crate) const PROFILES: [Profile; 3] = [Profile::Best, Profile::Strict, Profile::Postman];
 
 fn query() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::collection::vec(
@@ -88,7 +89,7 @@ fn scenario(has_capture: bool) -> impl Strategy<Value = Value> {
 }
 
 /// A stub with so many scenarios; paths of different kinds that all take `/o/a`.
-fn stub(scenarios: std::ops::Range<usize>) -> impl Strategy<Value = Value> {
+pub(crate) fn stub(scenarios: std::ops::Range<usize>) -> impl Strategy<Value = Value> {
     let path = prop_oneof![Just("/o/{x}"), Just("/o/{x:[ab]}"), Just("/o/a"), Just("/o/*"), Just("/{x}/a")];
     path.prop_flat_map(move |path| {
         let scenarios = proptest::collection::vec(scenario(path.contains('x')), scenarios.clone());
@@ -105,7 +106,7 @@ fn stub(scenarios: std::ops::Range<usize>) -> impl Strategy<Value = Value> {
 }
 
 /// The stubs as files, in this order, each scenario with a name of its own.
-fn files(stubs: &[Value]) -> Vec<StubFile> {
+pub(crate) fn files(stubs: &[Value]) -> Vec<StubFile> {
     let file = |(at, stub): (usize, &Value)| {
         let mut stub = stub.clone();
         for (number, scenario) in stub["scenarios"].as_array_mut().unwrap().iter_mut().enumerate() {
@@ -123,7 +124,8 @@ fn index(files: Vec<StubFile>) -> Index {
     Index::new(vec![source])
 }
 
-fn line() -> impl Strategy<Value = String> {
+/// A call in a line, as `call` reads it.
+pub(crate) fn line() -> impl Strategy<Value = String> {
     (prop_oneof![Just("/o/a"), Just("/o/b")], query(), body()).prop_map(|(path, query, body)| {
         let mark = if query.is_empty() { "" } else { "?" };
         let body = body.map(|body| format!(" {body}")).unwrap_or_default();

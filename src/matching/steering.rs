@@ -19,6 +19,21 @@ pub struct Steering {
     pub fields: Option<Vec<String>>,
 }
 
+/// The field by which a call says whether its body must agree.
+pub const MATCH_BODY: &str = "x-mock-match-request-body";
+
+/// Reads the value of [`MATCH_BODY`].
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn match_body(value: &str) -> Result<bool, String> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("`{MATCH_BODY}: {value}` says neither yes nor no: write true or false")),
+    }
+}
+
 impl Steering {
     /// Takes the steering fields, ours too, out of the fields of a call.
     pub fn take(fields: &mut Fields) -> Self {
@@ -30,11 +45,7 @@ impl Steering {
         steering.code = text("x-mock-response-code");
         steering.id = text("x-mock-response-id");
         steering.name = text("x-mock-response-name");
-        steering.body = text("x-mock-match-request-body").and_then(|value| match value.to_ascii_lowercase().as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => None,
-        });
+        steering.body = text(MATCH_BODY).and_then(|value| match_body(&value).ok());
         if fields.has("x-mock-match-request-headers") {
             let named = fields.members("x-mock-match-request-headers");
             steering.fields = Some(named.into_iter().filter(|name| !name.is_empty()).collect());
@@ -47,7 +58,7 @@ impl Steering {
     pub fn fields(&self) -> Vec<(String, String)> {
         let mut fields: Vec<_> = self.conditions().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         if let Some(body) = self.body {
-            fields.push(("x-mock-match-request-body".to_owned(), body.to_string()));
+            fields.push((MATCH_BODY.to_owned(), body.to_string()));
         }
         if let Some(names) = &self.fields {
             fields.push(("x-mock-match-request-headers".to_owned(), names.join(", ")));
@@ -114,6 +125,14 @@ mod tests {
         assert_eq!(Steering::take(&mut fields), Steering::default());
         let logged = steering.fields().into_iter().map(|(name, value)| crate::model::Field::new(name, value));
         assert_eq!(Steering::take(&mut logged.collect()), steering);
+    }
+
+    #[test]
+    fn the_body_must_agree_or_need_not() {
+        assert_eq!((match_body("TRUE"), match_body(" false ")), (Ok(true), Ok(false)));
+        for bad in ["maybe", "", "1", "yes"] {
+            assert!(match_body(bad).unwrap_err().contains("write true or false"), "{bad}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub mod cursor;
 pub mod dates;
 pub mod delay;
 pub mod engine;
+#[cfg(test)]
+mod explained;
 pub mod fallback;
 pub mod fault;
 mod logged;

@@ -704,7 +704,10 @@ impl Answerer for Serve {
         // What lives across an await is copied with its future: only what must.
         let (call, body) = call.split();
         async move {
-            let delay = delay::asked(&call.head.headers);
+            let asked = &call.head.headers;
+            let body_asked = asked.get(matching::MATCH_BODY).map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let steered = body_asked.map_or(Ok(true), |value| matching::match_body(&value));
+            let delay = steered.and_then(|_| delay::asked(asked));
             let body = body::read(body, &call.fields).await;
             let (delay, body) = match delay {
                 Ok(delay) => (delay, body),

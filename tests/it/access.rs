@@ -110,7 +110,8 @@ fn a_private_collection_wants_a_key_that_nobody_sees_again() {
     assert_eq!(send(&server, "GET", "/tea", "X-Api-Key: rtk_wrong\r\n").status(), 401);
     // A page can read why.
     let bad_delay = format!("{PAGE}X-Api-Key: {key}\r\nx-mock-response-delay: soon\r\n");
-    for (fields, status) in [(PAGE, 401), (bad_delay.as_str(), 400)] {
+    let bad_flag = format!("{PAGE}X-Api-Key: {key}\r\nx-mock-match-request-body: maybe\r\n");
+    for (fields, status) in [(PAGE, 401), (bad_delay.as_str(), 400), (bad_flag.as_str(), 400)] {
         let answer = send(&server, "GET", "/tea", fields);
         assert_eq!(answer.status(), status);
         assert_eq!(answer.field("access-control-allow-origin"), Some("http://page.test"), "{status}");

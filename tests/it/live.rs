@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::harness::http::{Answer, Client};
-use crate::harness::{Retake, Server, eventually, heavy};
+use crate::harness::{Retake, Server, eventually};
 
 fn collection(retake: &Retake) -> PathBuf {
     let dir = retake.work().join("mocks/shop");
@@ -271,7 +271,7 @@ fn no_answer_is_torn_while_files_change() {
     };
     stub(&dir, "torn", &json!([{ "name": "torn", "response": version(0) }]));
     let server = retake.replay(&["shop", "--quiet"]);
-    let (requests, connections) = (if heavy() { 10_000 } else { 3_000 }, 64);
+    let (requests, connections) = (10_000, 64);
     let (asked, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let seen: std::collections::BTreeSet<usize> = std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::VerifyPlan;
 use crate::collection::{
-    OriginPattern, Place as RulePlace, PlacedMatcher, Rule, RuleAction, RuleSide, START, Scenario, SegmentPattern, Stub,
+    Fault, OriginPattern, Place as RulePlace, PlacedMatcher, Rule, RuleAction, RuleSide, START, Scenario,
+    SegmentPattern, Stub,
 };
 use crate::model::fields::is_hop_by_hop;
 use crate::model::origin::split_scheme;
@@ -153,7 +154,8 @@ impl Planner<'_> {
         if scenario.steps().is_empty() {
             return Err("it has no answer".to_owned());
         }
-        if scenario.steps().iter().all(|step| step.fault.is_some()) || stub.fault.is_some() {
+        let fails = |fault: &Option<Fault>| fault.as_ref().is_some_and(Fault::is_constant);
+        if fails(&stub.fault) || scenario.steps().iter().all(|step| fails(&step.fault)) {
             return Err("its answers are made to fail".to_owned());
         }
         if let Some(matcher) = scenario.request.matchers.iter().find(|matcher| !has_example(stub, scenario, matcher)) {
