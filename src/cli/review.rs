@@ -15,7 +15,7 @@ use super::output::{DIM, Printer};
 use crate::app::review::{self, Decided, Decision, ReviewError, Waiting};
 use crate::collection::{PENDING, Standing};
 use crate::report::collection::count;
-use crate::report::pending;
+use crate::report::pending::{self, OUTDATED};
 use crate::report::terminal::clean;
 use crate::settings::Settings;
 use crate::store::collections::Loaded;
@@ -177,9 +177,15 @@ fn by_flags(args: &ReviewArgs, desks: &[Desk], settings: &Settings, printer: Pri
             wanted.extend(found.into_iter().map(|(desk, waiting)| (desk, waiting, decision)));
         }
     }
+    let mut left: Vec<(&Desk, &Waiting)> = Vec::new();
     if args.accept_all {
         let all = desks.iter().flat_map(|desk| desk.waiting.iter().map(move |waiting| (desk, waiting)));
-        wanted.extend(all.map(|(desk, waiting)| (desk, waiting, Decision::Accept)));
+        for (desk, waiting) in all {
+            match is_outdated(desk, waiting) {
+                true => left.push((desk, waiting)),
+                false => wanted.push((desk, waiting, Decision::Accept)),
+            }
+        }
     }
     if let Some((_, twice, _)) = wanted.iter().enumerate().find_map(|(at, one)| {
         wanted[..at]
@@ -197,12 +203,24 @@ fn by_flags(args: &ReviewArgs, desks: &[Desk], settings: &Settings, printer: Pri
             false => printer.say(told(&desk.name, desks.len() > 1, waiting, &decided)),
         }
     }
-    if wanted.is_empty() {
+    for (desk, waiting) in &left {
+        let (title, id) = (clean(&waiting.pending.title), &waiting.pending.id);
+        match args.json {
+            true => printer.json(&object(desk, waiting, None)),
+            false => printer.say(format_args!("still waits: {title}: {OUTDATED} (`--accept {id}` accepts it)")),
+        }
+    }
+    if wanted.is_empty() && left.is_empty() {
         printer.say("nothing waits for a decision");
     } else if !args.json {
         printer.say(format_args!("{} decided", count(wanted.len(), "change")));
     }
     Ok(Exit::SUCCESS)
+}
+
+/// Whether accepting a change would undo what somebody did by hand: only its id does that.
+fn is_outdated(desk: &Desk, waiting: &Waiting) -> bool {
+    waiting.standing == Standing::Waits && waiting.pending.is_outdated(&desk.loaded.collection)
 }
 
 /// One line about what became of a change.

@@ -91,6 +91,11 @@ impl Pending {
         format!("{PENDING}/{}.{}.{extension}", self.id, at + 1)
     }
 
+    /// Whether what it changes was edited since it was proposed.
+    pub fn is_outdated(&self, collection: &Collection) -> bool {
+        self.old != self.change.now(collection)
+    }
+
     /// How it stands to a collection.
     pub fn standing(&self, collection: &Collection) -> Standing {
         if self.change.is_refused(collection) {

@@ -26,8 +26,8 @@ pub fn lines(pending: &Pending, standing: &Standing, collection: &Collection, em
         return emit(Line::of(Tone::Masked, format!("  {text}")));
     }
     let before = pending.change.part_of(collection);
-    if pending.old != pending.change.now(collection) {
-        emit(Line::of(Tone::Masked, "  what it changes was edited since it was proposed"));
+    if pending.is_outdated(collection) {
+        emit(Line::of(Tone::Masked, format!("  {OUTDATED}")));
     }
     let mut after = before.clone();
     if pending.change.apply(&mut after).is_ok() {
@@ -37,6 +37,9 @@ pub fn lines(pending: &Pending, standing: &Standing, collection: &Collection, em
         emit(Line::of(Tone::Added, format!("  + {path}")));
     }
 }
+
+/// What is said of a change that would undo what somebody did by hand.
+pub const OUTDATED: &str = "what it changes was edited since it was proposed";
 
 /// Why a change cannot be accepted any more; none if it can.
 pub fn words(standing: &Standing) -> Option<String> {

@@ -173,6 +173,22 @@ fn what_differs_waits_for_a_decision() {
 }
 
 #[test]
+fn accepting_all_leaves_what_somebody_edited_since() {
+    let retake = with_another_answer();
+    retake.ok(&["promote", "2", "--into", "api", "--ask"]);
+    let stub = retake.work().join("mocks/api/stubs/api.test/get-a.json");
+    let edited = std::fs::read_to_string(&stub).unwrap().replace("\"one\"", "\"mine\"");
+    std::fs::write(&stub, &edited).unwrap();
+    let ran = retake.run(&["review", "--accept-all"]);
+    assert!(ran.code == 0 && ran.stderr.contains("still waits: GET /a#ok answers with another 200"), "{ran}");
+    assert!(ran.stderr.contains("was edited since it was proposed (`--accept "), "{ran}");
+    assert_eq!(std::fs::read_to_string(&stub).unwrap(), edited);
+    let waits = retake.json(&["review", "--list", "--json"]);
+    retake.ok(&["review", "--accept", waits[0]["id"].as_str().unwrap()]);
+    assert!(std::fs::read_to_string(&stub).unwrap().contains("\"two\""), "who names it means it");
+}
+
+#[test]
 fn large_answers_wait_as_files() {
     let retake = with_another_answer();
     let large = "x".repeat(100_000);
