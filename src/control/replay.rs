@@ -50,6 +50,8 @@ pub enum ReplayAsk {
         /// The cursor; none for all.
         cursor: Option<String>,
     },
+    /// Writes the calls that were answered into the log of the run, if they are not there yet.
+    WriteLog,
     /// Lets a server stub answer everything, or none.
     Activate {
         /// The collection.
@@ -163,6 +165,10 @@ fn reply(serve: &Serve, ask: ReplayAsk) -> ReplayAnswer {
         ReplayAsk::State { cursor } => return ReplayAnswer::State(Box::new(serve.state(cursor.as_deref()))),
         ReplayAsk::Set { cursor, name, value } => serve.set_state(cursor.as_deref(), &name, &value),
         ReplayAsk::Reset { cursor } => serve.reset_state(cursor.as_deref()),
+        ReplayAsk::WriteLog => {
+            serve.log().flush();
+            Ok("the log of the run has every call that was answered".to_owned())
+        }
         ReplayAsk::Activate { collection, name } => serve.activate(&collection, name.as_deref()),
     };
     done.map_or_else(ReplayAnswer::Refused, ReplayAnswer::Done)

@@ -189,3 +189,23 @@ fn a_fix_goes_into_the_collection_that_it_is_for_whatever_folders_are_called() {
     assert_eq!(read(&first), before);
     eventually("the edit is served", || (call() == 200).then_some(()));
 }
+
+#[test]
+fn a_miss_can_be_asked_about_as_soon_as_it_is_answered() {
+    let retake = Retake::new();
+    shop(&retake);
+    let server = retake.replay(&["shop"]);
+    for call in 1..=20 {
+        let path = format!("/nosuch/{call}");
+        assert_eq!(get(&server, &path).0, 501);
+        match call % 4 {
+            0 => assert!(retake.ok(&["diff", "last"]).contains(&path)),
+            1 => assert!(retake.ok(&["diff", &format!("call:{call}")]).contains(&path)),
+            2 => assert!(retake.ok(&["calls", "--limit", "1"]).contains(&path)),
+            _ => {
+                let explained = retake.run(&["explain", "shop", &format!("call:{call}")]);
+                assert!(explained.code == 3 && explained.stdout.contains(&path), "{explained}");
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod show;
 mod whole;
 
 use std::cell::Cell;
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -14,8 +15,10 @@ use self::whole::{Include, Whole};
 use super::args::{CallFilterArgs, CallsArgs, CallsCommand, CallsListArgs, Global, PageArgs, SortArg};
 use super::exit::{CliError, Exit, Outcome};
 use super::output::{BAD, DIM, GOOD, Printer, WARN};
+use crate::control::{ReplayAsk, ask_replay};
 use crate::report::terminal::{clean, cut};
 use crate::settings::Settings;
+use crate::store::running;
 use crate::store::runs::{self, CallRecord, CallResult, Run, RunError};
 
 /// Calls on a page at most, as Postman has it.
@@ -41,13 +44,26 @@ pub(super) fn run(args: CallsArgs, global: &Global, printer: Printer) -> Outcome
 
 /// Opens a run, with the errors of this command.
 pub(super) fn open(settings: &Settings, run: Option<&str>) -> Result<Run, CliError> {
-    runs::open(&settings.store, run).map_err(|error| match error {
+    let run = runs::open(&settings.store, run).map_err(|error| match error {
         RunError::None(_) => {
             CliError::usage(error).hint("replay a collection first: `retake replay COLLECTION -- COMMAND`")
         }
         RunError::Unknown(..) => CliError::usage(error),
         RunError::Io(..) => CliError::failure(error),
-    })
+    })?;
+    catch_up(&settings.store, &run);
+    Ok(run)
+}
+
+/// Lets a run that goes on write down what it has answered: it does so at its leisure, and who asks for a call has its
+/// answer. Without an answer, the log is read as it is.
+pub(super) fn catch_up(store: &Path, run: &Run) {
+    let all = running::list(store);
+    let Some(replay) = all.iter().find(|replay| replay.run.as_deref() == Some(&*run.info.run)) else { return };
+    let asked = replay.control.as_deref().map(|socket| ask_replay(socket, ReplayAsk::WriteLog));
+    if let Some(Err(error)) = asked {
+        tracing::debug!("the replay at {} does not write its log: {error}", replay.url);
+    }
 }
 
 /// The call of that number.

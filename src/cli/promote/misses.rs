@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use crate::cli::calls::catch_up;
 use crate::cli::exit::CliError;
 use crate::cli::output::Printer;
 use crate::cli::select;
@@ -33,6 +34,7 @@ pub(super) fn numbers(
         RunError::Unknown(..) => CliError::usage(&error),
         RunError::Io(..) => CliError::failure(&error),
     })?;
+    catch_up(store, &run);
     let name = run.info.run.as_str();
     let missed = run.calls(usize::MAX, |call| call.result == CallResult::Miss).map_err(CliError::failure)?;
     let mut wanted: BTreeSet<Asked> = missed.into_iter().map(|call| (call.method, call.url)).collect();
