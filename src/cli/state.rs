@@ -52,7 +52,12 @@ fn done(settings: &Settings, run: Option<&str>, question: ReplayAsk, printer: Pr
 
 /// Has a running replay do something, and tells what it says of it.
 pub(super) fn tell(replay: &Running, question: ReplayAsk, printer: Printer) -> Outcome {
-    match ask(replay, question)? {
+    told(ask(replay, question)?, printer)
+}
+
+/// Tells what a running replay says of what it was to do.
+pub(super) fn told(answer: ReplayAnswer, printer: Printer) -> Outcome {
+    match answer {
         ReplayAnswer::Done(words) => {
             printer.say(clean(&words));
             Ok(Exit::SUCCESS)
@@ -62,7 +67,11 @@ pub(super) fn tell(replay: &Running, question: ReplayAsk, printer: Printer) -> O
     }
 }
 
-fn ask(replay: &Running, question: ReplayAsk) -> Result<ReplayAnswer, CliError> {
+/// Asks a running replay.
+///
+/// # Errors
+/// Exit code 1 when it does not answer.
+pub(super) fn ask(replay: &Running, question: ReplayAsk) -> Result<ReplayAnswer, CliError> {
     let Some(socket) = &replay.control else {
         return Err(CliError::failure(format!("the replay at {} has no control socket", replay.url)));
     };

@@ -260,6 +260,19 @@ fn a_server_stub_answers_everything_while_it_is_active() {
     assert_eq!(retake.run(&["mock", "activate", "shop", "down", "--running"]).code, 1, "nothing runs");
 }
 
+#[test]
+fn a_server_stub_that_was_just_added_can_be_activated_in_a_running_replay() {
+    let retake = Retake::new();
+    collection(&retake);
+    let server = retake.replay(&["shop"]);
+    for (at, status) in (500..508).enumerate() {
+        let name = format!("down-{at}");
+        retake.ok(&["mock", "server-stub", "add", "shop", &name, "--status", &status.to_string()]);
+        retake.ok(&["mock", "activate", "shop", &name, "--running"]);
+        assert_eq!(get(&server, "/tea").status(), status);
+    }
+}
+
 /// Each answer says its version three times: in two fields and in its body.
 #[test]
 fn no_answer_is_torn_while_files_change() {

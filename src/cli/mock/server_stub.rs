@@ -1,16 +1,23 @@
 //! `retake mock server-stub add` and `retake mock activate`.
 
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 use super::{Context, add, body, edit};
 use crate::app::replay::name_of;
 use crate::cli::args::ServerStubAddArgs;
-use crate::cli::collections::activate_none;
+use crate::cli::collections::{activate_none, load};
 use crate::cli::exit::{CliError, Outcome};
 use crate::cli::state;
 use crate::collection::{Collection, ServerStub, nearest};
-use crate::control::ReplayAsk;
+use crate::control::{ReplayAnswer, ReplayAsk};
 use crate::report::terminal::{clean, quoted};
+use crate::store::running::Running;
+
+/// How long a running replay may take to see an edit of its files.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// `retake mock server-stub add`
 pub(super) fn add(context: &Context, args: ServerStubAddArgs) -> Outcome {
@@ -42,14 +49,33 @@ pub(super) fn warn_if_active(context: &Context, name: &str, collection: &Collect
     }
 }
 
+/// Asks a running replay, and once more where the files have what it does not know yet: it takes edits over soon after
+/// they were made, beside its traffic.
+fn activated(context: &Context, name: &str, replay: &Running, ask: &ReplayAsk) -> Result<ReplayAnswer, CliError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let answer = state::ask(replay, ask.clone())?;
+        let (ReplayAnswer::Refused(_), ReplayAsk::Activate { name: Some(wanted), .. }) = (&answer, ask) else {
+            return Ok(answer);
+        };
+        let loaded = load(&context.settings, name)?;
+        let is_there = loaded.collection.manifest.server_stubs.iter().any(|stub| stub.name == *wanted);
+        if !is_there || Instant::now() >= until {
+            return Ok(answer);
+        }
+        std::thread::sleep(ASK_AGAIN);
+    }
+}
+
 /// `retake mock activate`: in the files, or with `running` in the newest running replay of the collection alone.
 pub(super) fn activate(context: &Context, name: &str, which: &str, running: bool) -> Outcome {
     let wanted = (which != "none").then(|| which.to_owned());
     if running {
         let collection = name_of(&context.settings.collection_dir(name));
-        let serves = |replay: &crate::store::running::Running| replay.collections.contains(&collection);
+        let serves = |replay: &Running| replay.collections.contains(&collection);
         let replay = state::running_replay(&context.settings, serves, None)?;
-        return state::tell(&replay, ReplayAsk::Activate { collection, name: wanted }, context.printer);
+        let ask = ReplayAsk::Activate { collection, name: wanted };
+        return state::told(activated(context, name, &replay, &ask)?, context.printer);
     }
     edit::edit(context, name, |collection| {
         let stubs = &mut collection.manifest.server_stubs;
