@@ -239,7 +239,7 @@ impl Matcher {
         let order = if self.any_order { " in any order" } else { "" };
         let text = |text: &String| Value::String(text.clone()).to_string();
         if let Some(inner) = &self.not {
-            return format!("not: {}", inner.words());
+            return negated(&inner.words());
         }
         let said = [
             self.equals.as_ref().map(|value| format!("equals {value}")),
@@ -271,6 +271,20 @@ impl Matcher {
             (None, Some(far)) => Some(format!("is the recorded number, give or take {far}")),
             (None, None) => None,
         }
+    }
+}
+
+/// The opposite of what a matcher asks for, in words.
+fn negated(words: &str) -> String {
+    if let Some(rest) = words.strip_prefix("is ") {
+        return rest.strip_prefix("not ").map_or_else(|| format!("is not {rest}"), |rest| format!("is {rest}"));
+    }
+    match words.split_once(' ') {
+        Some((verb @ ("equals" | "contains" | "begins" | "ends" | "looks"), rest)) => {
+            format!("does not {} {rest}", verb.trim_end_matches('s'))
+        }
+        Some(("matches", rest)) => format!("does not match {rest}"),
+        _ => format!("is not one that {words}"),
     }
 }
 
@@ -422,7 +436,12 @@ mod tests {
             (json!({"number": 9.5, "tolerance": 1}), "is the number 9.5, give or take 1"),
             (json!({"tolerance": 0.1}), "is the recorded number, give or take 0.1"),
             (json!({"within": "5m"}), "is a date within 5m of now"),
-            (json!({"not": {"present": true}}), "not: is there"),
+            (json!({"not": {"present": true}}), "is not there"),
+            (json!({"not": {"absent": true}}), "is there"),
+            (json!({"not": {"one_of": ["a", 1]}}), "is not one of \"a\", 1"),
+            (json!({"not": {"prefix": "tea", "ignore_case": true}}), "does not begin with \"tea\" whatever the case"),
+            (json!({"not": {"regex": "^ord_"}}), "does not match /^ord_/"),
+            (json!({"not": {"not": {"equals": 1}}}), "is not one that does not equal 1"),
             (json!({"graphql": {"operation": "Me"}}), "is GraphQL, operation Me"),
         ] {
             let read = matcher(value.clone());
