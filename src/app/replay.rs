@@ -220,7 +220,14 @@ impl Running {
     /// The base URL of each origin for a client that does not use proxies.
     pub fn base_urls(&self) -> Vec<(String, String)> {
         let base = |origin: &OriginPattern| (origin.to_string(), format!("{}/@{}", self.url(), shown(origin)));
-        self.serve.engine().origins().iter().map(base).collect()
+        let mut all: Vec<(String, String)> = Vec::new();
+        // Collections may have an origin in common.
+        for base in self.serve.engine().origins().iter().map(base) {
+            if !all.contains(&base) {
+                all.push(base);
+            }
+        }
+        all
     }
 
     /// What the run came to so far.
