@@ -27,6 +27,12 @@ impl StateSpec {
         self.of.as_deref().unwrap_or_default()
     }
 
+    /// While what it answers, in words: `cart is `full``; none where that does not matter.
+    pub fn needed(&self) -> Option<String> {
+        let thing = if self.thing().is_empty() { "the collection" } else { self.thing() };
+        self.requires.as_ref().map(|state| format!("{thing} is `{state}`"))
+    }
+
     /// In words: `answers in "paid"; leads to "shipped"`.
     pub fn words(&self) -> String {
         let of = self.of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();

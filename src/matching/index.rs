@@ -18,7 +18,7 @@ use super::paths::PathTable;
 use super::received::Received;
 use super::rules::Rules;
 use super::steering::{Steering, bare_id};
-use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, State, Target};
+use super::{Call, Evaluation, Hit, ScenarioRef, Selection, Source, Standing, State, Target};
 
 /// The compiled collections: finds the candidates of a call by origin, method and path without walking them all.
 pub struct Index {
@@ -57,6 +57,8 @@ pub struct Ranked {
     pub qualified: bool,
     /// Whether the call's `x-mock-*` fields let it take part.
     pub admitted: bool,
+    /// Whether it could answer at all.
+    pub standing: Standing,
     /// What decided against it, if it may answer and is not the first.
     pub lost: Option<Decider>,
 }
@@ -70,7 +72,7 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    fn law(&self) -> Law {
+    pub(super) fn law(&self) -> Law {
         match self.profile {
             Profile::Best | Profile::Strict => Law::Weighed,
             Profile::Postman if self.received.call().steering.picks() => Law::Named,
@@ -207,7 +209,7 @@ impl Index {
     }
 
     /// Visits the stubs that pass the gates, with the capacity in which their scenarios would answer.
-    fn competing<'i>(&'i self, question: &Question<'_>, visit: &mut dyn FnMut(&'i Entry, Role)) {
+    pub(super) fn competing<'i>(&'i self, question: &Question<'_>, visit: &mut dyn FnMut(&'i Entry, Role)) {
         let call = question.received.call();
         if question.profile == Profile::Postman {
             return self.of_method(question.received, &mut |entry| visit(entry, Role::Qualified));
@@ -226,10 +228,25 @@ impl Index {
         scenario: &'i Expected,
         question: &Question<'_>,
     ) -> Option<Contender<'i>> {
-        if scenario.disabled || !self.is_admitted(&entry.stub, scenario, question) {
+        if scenario.disabled {
             return None;
         }
-        let Question { profile, state, .. } = question;
+        let contender = self.would_contend(entry, role, scenario, question)?;
+        (near::standing(scenario, question.state) == Standing::Enabled).then_some(contender)
+    }
+
+    /// The scenario as a contender, if it may answer but for being disabled, used up or in another state.
+    pub(super) fn would_contend<'i>(
+        &'i self,
+        entry: &'i Entry,
+        role: Role,
+        scenario: &'i Expected,
+        question: &Question<'_>,
+    ) -> Option<Contender<'i>> {
+        if !self.is_admitted(&entry.stub, scenario, question) {
+            return None;
+        }
+        let profile = question.profile;
         let mut evaluation = self.evaluate(entry, role, scenario, question);
         let qualifies = match profile {
             Profile::Best | Profile::Postman => evaluation.qualifies() || evaluation.picked,
@@ -237,15 +254,11 @@ impl Index {
         };
         let role = match (qualifies, role) {
             (true, role) => role,
-            (false, _) if !scenario.default || *profile != Profile::Best => return None,
+            (false, _) if !scenario.default || profile != Profile::Best => return None,
             (false, Role::HeadFromGet) => Role::HeadDefault,
             (false, _) => Role::Default,
         };
         evaluation.by_default = !qualifies;
-        let ended = scenario.may_end && state.is_used_up(scenario.at);
-        if ended || (scenario.gated && state.is_in_wrong_state(scenario.at)) {
-            return None;
-        }
         Some(self.contender(entry, role, scenario, evaluation, question))
     }
 
@@ -432,6 +445,7 @@ impl Index {
         let ranked = |qualified, one: Contender<'_>, lost| Ranked {
             at: one.scenario.at,
             admitted: self.is_admitted(one.stub, one.scenario, &question),
+            standing: near::standing(one.scenario, state),
             evaluation: one.evaluation,
             qualified,
             lost,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::collection::Profile;
 
 use super::body::MAX_STRUCTURED;
+use super::expected::Expected;
 use super::index::{Entry, Index, Question};
 use super::likeness::{self, PathFault};
 use super::order::{Contender, Role};
@@ -89,6 +90,25 @@ pub struct Near {
     pub standing: Standing,
 }
 
+impl Standing {
+    /// The class of a miss over a scenario that stands so; none of one that could answer.
+    fn reason(self) -> Option<Reason> {
+        match self {
+            Standing::Enabled => None,
+            Standing::Disabled => Some(Reason::Disabled),
+            Standing::UsedUp => Some(Reason::UsedUp),
+            Standing::WrongState => Some(Reason::WrongState),
+        }
+    }
+}
+
+impl Miss {
+    /// The nearest scenario of the call's own endpoint.
+    pub fn of_endpoint(&self) -> Option<&Near> {
+        self.near.iter().find(|near| near.method && near.path.is_none())
+    }
+}
+
 impl Reason {
     /// The class as one word, as in JSON.
     pub fn as_str(self) -> &'static str {
@@ -133,8 +153,15 @@ pub(super) fn nearer(one: &Contender<'_>, other: &Contender<'_>) -> Ordering {
 /// The miss of a call that no scenario answers.
 pub(super) fn miss(index: &Index, question: &Question<'_>) -> Miss {
     let Question { received, profile, state } = *question;
-    if let Some(miss) = steered_away(index, question) {
-        return miss;
+    let barred = barred(index, question);
+    if received.call().steering.conditions().next().is_some() {
+        let miss = barred.as_ref().map(|barred| near(barred, received, state)).and_then(|near| {
+            let reason = near.standing.reason()?;
+            Some(Miss { reason, near: vec![near], served: Vec::new() })
+        });
+        if let Some(miss) = miss.or_else(|| steered_away(index, question)) {
+            return miss;
+        }
     }
     let mut known = false;
     index.origins_of(&received.call().target, &mut |_| known = true);
@@ -163,39 +190,65 @@ pub(super) fn miss(index: &Index, question: &Question<'_>) -> Miss {
         // Of paths that differ otherwise than in a detail, the order of likeness stands; a detail goes first.
         near.sort_by_key(|one| one.path == Some(PathFault::Other));
     }
+    let barred = barred.and_then(|barred| first(&mut near, &barred, question));
     near.truncate(MAX_NEAR);
-    let reason = reason.unwrap_or_else(|| reason_of(&near, profile));
+    let reason = barred.or(reason).unwrap_or_else(|| reason_of(&near));
     Miss { reason, near, served: Vec::new() }
+}
+
+/// Puts what is barred before all that differs, and says what bars it.
+fn first(near: &mut Vec<Near>, barred: &Contender<'_>, question: &Question<'_>) -> Option<Reason> {
+    let known = near.iter().position(|one| one.at == barred.scenario.at).map(|at| near.remove(at));
+    let barred = known.unwrap_or_else(|| self::near(barred, question.received, question.state));
+    let reason = barred.standing.reason();
+    near.insert(0, barred);
+    reason
+}
+
+/// The first of those that would answer, were they not disabled, used up or in another state.
+fn barred<'i>(index: &'i Index, question: &Question<'_>) -> Option<Contender<'i>> {
+    let law = question.law();
+    let (mut budget, mut compared) = (BUDGET, 0);
+    let mut first: Option<Contender<'i>> = None;
+    index.competing(question, &mut |entry, role| {
+        let idle = entry.scenarios.iter().filter(|scenario| standing(scenario, question.state) != Standing::Enabled);
+        for scenario in idle {
+            let cost = cost(scenario, question.received);
+            if cost > budget && compared >= MAX_NEAR {
+                return;
+            }
+            (budget, compared) = (budget.saturating_sub(cost), compared + 1);
+            let Some(one) = index.would_contend(entry, role, scenario, question) else { continue };
+            // A default takes any call, and somebody does not want that: what differs tells more.
+            if scenario.disabled && one.evaluation.by_default {
+                continue;
+            }
+            if first.as_ref().is_none_or(|first| law.compare(&one, first).is_lt()) {
+                first = Some(one);
+            }
+        }
+    });
+    first
 }
 
 /// The miss of a call that would be answered but for what it asks for in `x-mock-*` fields.
 fn steered_away(index: &Index, question: &Question<'_>) -> Option<Miss> {
     let call = question.received.call();
-    call.steering.conditions().next()?;
     let steering = Steering { code: None, id: None, name: None, ..call.steering.clone() };
     let call = Call { steering, ..call.clone() };
     let received = Received::new(&call);
-    let best = index.best(&Question { received: &received, ..*question });
+    let free = Question { received: &received, ..*question };
+    let other = index.best(&free).or_else(|| barred(index, &free));
     // Who names a scenario is told so, even where no other would have answered.
-    if best.is_none() && !question.received.call().steering.picks() {
+    if other.is_none() && !question.received.call().steering.picks() {
         return None;
     }
-    let near = best.map(|best| near(best, &received, question.state)).into_iter().collect();
+    let near = other.map(|other| near(&other, &received, question.state)).into_iter().collect();
     Some(Miss { reason: Reason::Steering, near, served: Vec::new() })
 }
 
-/// The class of a miss whose origin, method and path are known.
-fn reason_of(near: &[Near], profile: Profile) -> Reason {
-    let qualifies = |near: &&Near| match profile {
-        Profile::Best | Profile::Postman => near.evaluation.qualifies(),
-        Profile::Strict => near.evaluation.is_exact(),
-    };
-    match near.iter().filter(qualifies).map(|near| near.standing).find(|standing| *standing != Standing::Enabled) {
-        Some(Standing::UsedUp) => return Reason::UsedUp,
-        Some(Standing::WrongState) => return Reason::WrongState,
-        Some(Standing::Disabled) => return Reason::Disabled,
-        _ => {}
-    }
+/// The class of a miss whose origin, method and path are known, by what differs.
+fn reason_of(near: &[Near]) -> Reason {
     let Some(nearest) = near.first() else { return Reason::NoScenario };
     let tally = |part: Part| nearest.evaluation.part(part).tally;
     let contradicted = [Part::Captures, Part::Query, Part::Body].into_iter().find(|part| tally(*part).different > 0);
@@ -209,6 +262,11 @@ fn reason_of(near: &[Near], profile: Profile) -> Reason {
     }
 }
 
+/// What comparing a scenario with a call costs, in units of the budget.
+fn cost(scenario: &Expected, received: &Received<'_>) -> usize {
+    1 + scenario.body_size().saturating_add(received.call().body.len()).min(MAX_STRUCTURED) / 100
+}
+
 /// The nearest scenarios of these stubs, at most `each` of one stub; the stubs' order decides if `each` is one.
 fn nearest(stubs: &[&Entry], received: &Received<'_>, state: &dyn State, each: usize) -> Vec<Near> {
     let mut budget = BUDGET;
@@ -216,7 +274,7 @@ fn nearest(stubs: &[&Entry], received: &Received<'_>, state: &dyn State, each: u
     for entry in stubs {
         let mut of_stub: Vec<Contender<'_>> = Vec::new();
         for scenario in &entry.scenarios {
-            let cost = 1 + scenario.body_size().saturating_add(received.call().body.len()).min(MAX_STRUCTURED) / 100;
+            let cost = cost(scenario, received);
             if cost > budget && of_stub.len() >= MAX_NEAR {
                 break;
             }
@@ -239,18 +297,23 @@ fn nearest(stubs: &[&Entry], received: &Received<'_>, state: &dyn State, each: u
         all.sort_by(nearer);
         all.truncate(MAX_NEAR);
     }
-    all.into_iter().map(|one| near(one, received, state)).collect()
+    all.iter().map(|one| near(one, received, state)).collect()
 }
 
-fn near(one: Contender<'_>, received: &Received<'_>, state: &dyn State) -> Near {
-    let standing = match one.scenario {
+fn near(one: &Contender<'_>, received: &Received<'_>, state: &dyn State) -> Near {
+    let method = one.stub.method == received.call().method;
+    let standing = standing(one.scenario, state);
+    Near { at: one.scenario.at, evaluation: one.evaluation.clone(), method, path: None, standing }
+}
+
+/// Whether a scenario could answer at all.
+pub(super) fn standing(scenario: &Expected, state: &dyn State) -> Standing {
+    match scenario {
         scenario if scenario.disabled => Standing::Disabled,
         scenario if scenario.may_end && state.is_used_up(scenario.at) => Standing::UsedUp,
         scenario if scenario.gated && state.is_in_wrong_state(scenario.at) => Standing::WrongState,
         _ => Standing::Enabled,
-    };
-    let method = one.stub.method == received.call().method;
-    Near { at: one.scenario.at, evaluation: one.evaluation, method, path: None, standing }
+    }
 }
 
 #[cfg(test)]
@@ -312,6 +375,39 @@ mod tests {
             let name = miss.near.first().map(|near| name_of(&index, near.at)).unwrap_or_default();
             assert_eq!(name, nearest, "{line}");
             assert_eq!(miss.served.is_empty(), reason != Reason::NoSuchHost, "{line}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_a_scenario_that_is_off_or_used_up_is_told_so() {
+        let mut source = collection(
+            &[],
+            &["GET /off | off", "GET /off | on ?a=1", "GET /once | once* ?a=1", "GET /default | default* ?a=1"],
+        );
+        for file in &mut std::sync::Arc::make_mut(&mut source.collection).stubs {
+            let scenario = &mut file.stub.scenarios[0];
+            match scenario.name.as_str() {
+                "off" | "default" => scenario.disabled = true,
+                "once" => scenario.end = Some(crate::collection::EndPolicy::Miss),
+                _ => {}
+            }
+        }
+        let index = index(vec![source]);
+        for (line, reason, nearest) in [
+            ("GET /off X-Mock-Response-Name:off", Reason::Disabled, "off"),
+            ("GET /off?a=1 X-Mock-Response-Name:off", Reason::Disabled, "off"),
+            ("GET /off?a=1 X-Mock-Response-Name:none", Reason::Steering, "on"),
+            ("GET /off X-Mock-Response-Name:none", Reason::Steering, "off"),
+            ("GET /off X-Mock-Response-Code:503", Reason::Steering, "off"),
+            ("GET /once?b=1 X-Mock-Response-Name:once", Reason::UsedUp, "once"),
+            // The default would take any call.
+            ("GET /once?b=1", Reason::UsedUp, "once"),
+            ("GET /default?a=1", Reason::Disabled, "default"),
+            ("GET /default?b=1", Reason::Query, "default"),
+        ] {
+            let miss = missed(&index, line);
+            assert_eq!(miss.reason, reason, "{line}");
+            assert_eq!(name_of(&index, miss.near[0].at), nearest, "{line}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-use crate::collection::{EndPolicy, OnMiss};
+use crate::collection::{EndPolicy, Manifest, OnMiss};
 use crate::matching::{Call, Index, Miss, Reason, Standing, Target};
 use crate::model::{Authority, Origin};
 use crate::redact::PlaceholderIn;
@@ -58,16 +58,27 @@ impl OnMissRules {
             // `miss` is a miss wherever it runs.
             index.scenario(ended.at).end.filter(|end| *end == EndPolicy::Pass)?;
         }
-        let own = miss.near.iter().find(|near| near.method && near.path.is_none());
-        let own = own.and_then(|near| index.stub(near.at).stub.on_miss);
-        let of_collection = || {
-            let manifests = index.sources().map(|source| &source.collection.manifest);
-            let serves = |origins: &[crate::collection::OriginPattern]| origins.iter().any(|one| one.matches(&origin));
-            manifests.filter(|manifest| serves(&manifest.origins)).find_map(|manifest| manifest.settings.on_miss)
-        };
+        let own = miss.of_endpoint().and_then(|near| index.stub(near.at).stub.on_miss);
+        let of_collection = || of_collections(index, Some(&origin));
         let what = own.or(of_host).or(self.run).or_else(of_collection).unwrap_or_default();
         (what != OnMiss::Fail).then_some((what, origin))
     }
+
+    /// Whether misses of a call to `target` are recorded, unless its stub or the call itself stands in the way.
+    pub(super) fn records(&self, index: &Index, target: &Target) -> bool {
+        let origin = if let Target::Origin(origin) = target { Some(origin) } else { None };
+        let of_host = origin.and_then(|origin| self.hosts.iter().find(|(host, _)| host == origin.host()));
+        let what = of_host.map(|(_, what)| *what).or(self.run).or_else(|| of_collections(index, origin));
+        what == Some(OnMiss::Record)
+    }
+}
+
+/// What the first collection says of misses that serves the origin, or serves any if none is known.
+fn of_collections(index: &Index, origin: Option<&Origin>) -> Option<OnMiss> {
+    let serves =
+        |manifest: &&Manifest| origin.is_none_or(|origin| manifest.origins.iter().any(|served| served.matches(origin)));
+    let mut manifests = index.sources().map(|source| &source.collection.manifest).filter(serves);
+    manifests.find_map(|manifest| manifest.settings.on_miss)
 }
 
 /// Origins of which it is remembered that a warning was given.

@@ -543,7 +543,9 @@ impl Serve {
         let status = self.miss_status(engine).as_u16();
         let (index, profile, logged) = (engine.index(), engine.profile(), self.run.is_some());
         let (cursor, mask) = (reading.cursor.as_deref(), &self.mask);
-        MissReport::new(&miss::Context { index, call, id: &id, status, profile, logged, cursor, mask }, missed)
+        let records = self.options.on_miss.records(index, &call.target);
+        let context = miss::Context { index, call, id: &id, status, profile, logged, records, cursor, mask };
+        MissReport::new(&context, missed)
     }
 
     /// Sends a call on to its origin, counts and logs it, and keeps a plain client here.
@@ -587,13 +589,17 @@ impl Serve {
         refusal::unread(&refused, asked)
     }
 
-    /// Logs what never became a call: it counts as a miss.
-    fn lost(&self, at: Timestamp, authority: &str, reason: &str) {
+    /// Logs what never became a call: it counts as a miss. Of a tunnel it is known where it led, of anything else nothing.
+    fn lost(&self, at: Timestamp, tunnel: Option<&Authority>, reason: &str) {
         let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
-        let (url, reason) = (shown(authority), shown(reason));
+        let (url, reason) = (tunnel.map(|to| shown(&to.to_string())).unwrap_or_default(), shown(reason));
         let reading = self.reading(url, at);
-        self.tally.miss(reading.number, format!("CONNECT {}", reading.url), reason.clone(), || None);
-        let mut record = reading.record("CONNECT".to_owned(), 0, CallResult::Error);
+        let (method, endpoint) = match tunnel {
+            Some(_) => ("CONNECT", format!("CONNECT {}", reading.url)),
+            None => ("-", "a message that is no call".to_owned()),
+        };
+        self.tally.miss(reading.number, endpoint, reason.clone(), || None);
+        let mut record = reading.record(method.to_owned(), 0, CallResult::Error);
         record.differences = vec![reason];
         self.log.log(record);
     }
@@ -726,20 +732,16 @@ impl Answerer for Serve {
 
     async fn opaque_tunnel(self: Arc<Self>, tunnel: OpaqueTunnel) {
         // Offline means offline: there is nowhere to relay to, so the tunnel is closed.
-        self.lost(tunnel.started_at, &tunnel.authority.to_string(), &format!("not HTTP: {}", tunnel.reason));
+        self.lost(tunnel.started_at, Some(&tunnel.authority), &format!("not HTTP: {}", tunnel.reason));
     }
 
     fn refused_certificate(&self, _client: SocketAddr, authority: &Authority, reason: &str) {
         let cure = "let the client trust retake's CA: `retake ca show`";
-        self.lost(
-            Timestamp::now(),
-            &authority.to_string(),
-            &format!("the client refused our certificate ({reason}); {cure}"),
-        );
+        self.lost(Timestamp::now(), Some(authority), &format!("the client refused our certificate ({reason}); {cure}"));
     }
 
     fn refused_message(&self, _client: SocketAddr, reason: &str) {
-        self.lost(Timestamp::now(), "", &format!("refused: {reason}"));
+        self.lost(Timestamp::now(), None, &format!("refused: {reason}"));
     }
 }
 

@@ -5,8 +5,10 @@ use serde::Serialize;
 use super::mask::Mask;
 use super::miss::{self, MissReport, Tone, item_words};
 use super::terminal;
-use crate::collection::{Profile, RuleAction, matcher_words, rule_words};
-use crate::matching::{Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection, State};
+use crate::collection::{Profile, RuleAction, StateSpec, matcher_words, rule_words};
+use crate::matching::{
+    Call, Decider, Evaluation, Index, Item, Part, Points, Ranked, ScenarioRef, Selection, Standing, State,
+};
 
 /// Differences listed.
 const MAX_DIFFERENCES: usize = 20;
@@ -146,7 +148,8 @@ impl Explanation {
         mask: &Mask,
         state: &dyn State,
     ) -> Self {
-        let context = miss::Context { index, call, id, status, profile, logged: false, cursor: None, mask };
+        let context =
+            miss::Context { index, call, id, status, profile, logged: false, records: false, cursor: None, mask };
         let mut explanation = Explanation {
             method: call.method.clone(),
             url: miss::url(&context),
@@ -327,8 +330,16 @@ fn unqualified(index: &Index, next: &Ranked, profile: Profile, call: &Call) -> S
     if let Some(part) = Part::ALL.into_iter().find(|part| evaluation.part(*part).broken > 0) {
         return format!("its {} must agree and does not", part.as_str());
     }
-    if profile == Profile::Postman || evaluation.qualifies() && profile == Profile::Best {
-        return "it is used up".to_owned();
+    let scenario = index.scenario(next.at);
+    if profile == Profile::Postman || profile == Profile::Best && (evaluation.qualifies() || scenario.default) {
+        match next.standing {
+            Standing::UsedUp => return "it is used up".to_owned(),
+            Standing::WrongState => {
+                let needed = scenario.state.as_ref().and_then(StateSpec::needed).unwrap_or_default();
+                return format!("it answers only while {needed}");
+            }
+            Standing::Enabled | Standing::Disabled => {}
+        }
     }
     let contradicted = [Part::Captures, Part::Query, Part::Body].into_iter();
     if let Some(part) = contradicted.into_iter().find(|part| evaluation.part(*part).tally.different > 0) {

@@ -140,10 +140,20 @@ pub struct Context<'a> {
     pub profile: Profile,
     /// The call stands in the log of a run, so that `retake diff` finds it by the id.
     pub logged: bool,
+    /// Such misses are recorded already: nobody has to be told how.
+    pub records: bool,
     /// The cursor that the call named.
     pub cursor: Option<&'a str>,
     /// Masks what is shown.
     pub mask: &'a Mask,
+}
+
+impl Context<'_> {
+    /// The run in whose log the call stands.
+    fn run(&self) -> Option<&str> {
+        let (run, _) = self.id.rsplit_once(':')?;
+        self.logged.then_some(run)
+    }
 }
 
 impl MissReport {

@@ -203,3 +203,19 @@ fn a_full_log_has_answers_as_they_were_sent_where_the_collection_has_others() {
     assert_eq!(from(&all[1]), scenario);
     assert!(all[1]["response"]["body"].as_str().unwrap().contains("{{$queryParams 'q'}}"), "{}", all[1]);
 }
+
+#[test]
+fn a_message_that_is_no_call_is_no_tunnel() {
+    let retake = Retake::new();
+    crate::state::shop(&retake);
+    let server = retake.replay(&["shop"]);
+    let two = b"GET /plain HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx";
+    assert!(crate::harness::http::raw(server.address(), two).starts_with("HTTP/1.1 400"));
+    let calls = eventually("it is logged", || {
+        let calls = retake.json(&["calls", "--json"]);
+        (!calls.is_empty()).then_some(calls)
+    });
+    assert_eq!((&calls[0]["method"], &calls[0]["url"]), (&"-".into(), &"".into()));
+    let (_, said) = server.stop();
+    assert!(said.contains("a message that is no call") && !said.contains("CONNECT"), "{said}");
+}

@@ -110,6 +110,22 @@ fn the_last_word_has_the_command_line_and_each_host_its_own() {
 }
 
 #[test]
+fn recording_is_no_fix_where_the_run_records_already() {
+    let (retake, origin) = (Retake::new(), Origin::plain());
+    let url = format!("http://{}", origin.address);
+    collection(&retake, &url, json!({}));
+    for (args, fixes) in [(&[][..], 2), (&["--on-miss", "record"][..], 0)] {
+        let server = retake.replay(&[&["shop"], args].concat());
+        let plain = Client::to(&server).unwrap().get("/odd", &server.address().to_string()).unwrap();
+        let told = plain.text() + &proxied(&server, &origin, "/search?a=2").text();
+        assert_eq!(told.matches("--on-miss record").count(), fixes, "{told}");
+        let in_the_way = ["names no origin", "once stubs/search.json no longer says"];
+        assert!(in_the_way.iter().all(|words| told.contains(words) == (fixes > 0)), "{told}");
+        server.stop();
+    }
+}
+
+#[test]
 fn a_call_to_which_no_answer_came_is_told_apart() {
     let (retake, origin) = (Retake::new(), Origin::plain());
     let host = origin.address.to_string();

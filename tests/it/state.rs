@@ -356,3 +356,56 @@ fn states_are_checked_shown_and_each_scenario_answers_in_its_own() {
     assert!(ran.stdout.contains("no scenario leads to the state `ful`; did you mean `full`?"), "{ran}");
     assert!(ran.stdout.contains("`scenarios[1].state` needs `requires`, `next`, or both"), "{ran}");
 }
+
+#[test]
+fn who_names_a_scenario_that_cannot_answer_is_told_why_and_the_fix_is_for_that_run() {
+    let retake = Retake::new();
+    shop(&retake);
+    let server = retake.replay(&["shop"]);
+    let newer = retake.replay(&["shop"]);
+    let mut client = Client::to(&server).unwrap();
+    let full = "x-mock-response-name: full\r\nAccept: text/plain\r\n";
+    let told = call(&mut client, "GET", "/cart", full).text();
+    assert!(told.contains("wrong state: GET /cart#full answers only while cart is `full`"), "{told}");
+    let command = told.lines().find(|line| line.contains("retake state set cart full --run ")).unwrap();
+    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    retake.ok(&words);
+    assert_eq!(call(&mut client, "GET", "/cart", full).text(), "full");
+    let text = call(&mut Client::to(&newer).unwrap(), "GET", "/cart", "").text();
+    assert_eq!(text, "empty", "the other run is as it was");
+    newer.stop();
+
+    let once = "x-mock-response-name: once\r\nAccept: text/plain\r\n";
+    assert_eq!(call(&mut client, "GET", "/once", "").text(), "only");
+    let told = call(&mut client, "GET", "/once", once).text();
+    assert!(
+        told.contains("\nused up: this sequence had 1 answer") && told.contains("nearest: GET /once#once"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_next_in_line_is_not_used_up_where_its_state_is_another() {
+    let retake = Retake::new();
+    shop(&retake);
+    let server = retake.replay(&["shop"]);
+    let mut client = Client::to(&server).unwrap();
+    call(&mut client, "POST", "/cart", "");
+    assert_eq!(call(&mut client, "GET", "/cart", "").text(), "full");
+    let told = retake.ok(&["explain", "shop", "call:2"]);
+    assert!(told.contains("next: GET /cart#empty") && told.contains("it answers only while cart is `start`"), "{told}");
+}
+
+#[test]
+fn scenarios_of_one_request_are_tested_by_name() {
+    let retake = Retake::new();
+    shop(&retake);
+    let dir = retake.work().join("mocks/shop");
+    let text = |name: &str| json!({ "name": name, "response": { "status": 200, "body": { "text": name } } });
+    stub(&dir, "plain", "GET", "/plain", json!([text("plain"), text("other")]));
+    let told = retake.ok(&["mock", "test", "shop"]);
+    assert!(
+        told.contains("/plain#other, where a call names it: GET http://api.test/plain#plain has the same"),
+        "{told}"
+    );
+}

@@ -256,6 +256,32 @@ mod tests {
             dir,
             &["scenario", "add", "shop", "POST /orders", "--name", "second", "-d", "{\"item\":7}", "-H", "X-Key: 1"],
         );
-        assert_eq!(mock(dir, &["test", "shop"]).0, 3);
+        // A call gets it by its name.
+        ok(dir, &["test", "shop"]);
+        ok(
+            dir,
+            &[
+                "scenario",
+                "add",
+                "shop",
+                "POST /orders",
+                "--name",
+                "third",
+                "-d",
+                "{\"item\":7}",
+                "-H",
+                "X-Key: 1",
+                "-H",
+                "X-More: 1",
+            ],
+        );
+        ok(dir, &["test", "shop"]);
+        let folders = std::fs::read_dir(dir.join("mocks/shop/stubs")).unwrap();
+        let file = folders.map(|folder| folder.unwrap().path().join("post-orders.json")).find(|file| file.exists());
+        let file = file.unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let first = text.replace("\"name\": \"first\",", "\"name\": \"first\", \"priority\": 9,");
+        std::fs::write(&file, first).unwrap();
+        assert_eq!(mock(dir, &["test", "shop"]).0, 3, "the first takes calls of the third");
     }
 }

@@ -245,6 +245,7 @@ mod tests {
                 status: 501,
                 profile: Profile::Best,
                 logged: true,
+                records: false,
                 cursor: None,
                 mask: &mask,
             };

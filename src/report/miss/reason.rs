@@ -1,7 +1,7 @@
 //! Why a call matched nothing: its class first, then the one thing that a tired person has to know.
 
 use super::{Context, Criterion, NearReport, fault_words};
-use crate::collection::{OriginPattern, PortPattern, Profile};
+use crate::collection::{OriginPattern, PortPattern, Profile, StateSpec};
 use crate::diff;
 use crate::diff::LineKind;
 use crate::diff::tree::{Change, Kind as ChangeKind};
@@ -60,9 +60,8 @@ pub(super) fn detail(context: &Context<'_>, miss: &Miss, near: &[NearReport]) ->
         }
         Reason::WrongState => {
             let state = miss.near.first().and_then(|near| context.index.scenario(near.at).state.as_ref());
-            let needed = state.and_then(|state| Some((state.thing(), state.requires.as_deref()?)));
-            let (thing, needed) = needed.unwrap_or_default();
-            format!("wrong state: {named} answers only while {thing} is `{needed}`, and it is not")
+            let needed = state.and_then(StateSpec::needed).unwrap_or_default();
+            format!("wrong state: {named} answers only while {needed}, and it is not")
         }
         Reason::Disabled => format!("disabled: {named} would answer, and is switched off"),
         Reason::Steering => {

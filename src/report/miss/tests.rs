@@ -17,6 +17,7 @@ fn report(sources: Vec<Source>, call: &Call) -> MissReport {
         status: 501,
         profile: Profile::Best,
         logged: true,
+        records: false,
         cursor: None,
         mask: &mask,
     };

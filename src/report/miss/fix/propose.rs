@@ -5,8 +5,8 @@ use super::request::{self, takes_any_body};
 use super::rules::{self, Forgiving};
 use super::{Desk, Does, Loosens, Proposal, words};
 use crate::collection::{
-    Change, EndPolicy, OriginPattern, PathPattern, Place, PortPattern, Profile, Rule, RuleAction, SegmentPattern,
-    StateSpec, StubKey, answers_of, free_name, singular,
+    Change, EndPolicy, OnMiss, OriginPattern, PathPattern, Place, PortPattern, Profile, Rule, RuleAction,
+    SegmentPattern, StateSpec, StubKey, answers_of, free_name, singular,
 };
 use crate::matching::{Call, Near, PathFault, Reason, Selection, Source, Standing, Target, Untouched};
 use crate::model::{Shape, media::Kind};
@@ -175,7 +175,9 @@ fn standing(desk: &mut Desk<'_>, at: usize) {
                 let thing = state.of.clone().unwrap_or_else(|| collection.clone());
                 let title = format!("put `{thing}` into the state `{required}` in the running replay, and call again");
                 let cursor = desk.context.cursor.map(|name| format!(" --cursor {}", quoted(name))).unwrap_or_default();
-                let command = format!("retake state set {} {}{cursor}", quoted(&thing), quoted(required));
+                // A newer replay may run beside this one.
+                let run = desk.context.run().map(|run| format!(" --run {}", quoted(run))).unwrap_or_default();
+                let command = format!("retake state set {} {}{cursor}{run}", quoted(&thing), quoted(required));
                 let does = Does::Command(command);
                 desk.found.push(Proposal { loosens: Loosens::Nothing, near: Some(at), title, collection, does });
             }
@@ -398,10 +400,12 @@ pub(super) fn commands(desk: &mut Desk<'_>) {
             push(desk, title, format!("retake mock show {name}"));
         }
         _ => {
-            let title = format!(
-                "record the true answer: run this, make the call again, and then `retake promote --misses --into {name}`"
-            );
-            push(desk, title, format!("retake replay {name} --on-miss record"));
+            if let Some(again) = recorded_by(desk) {
+                let title = format!(
+                    "record the true answer: run this, {again}, and then `retake promote --misses --into {name}`"
+                );
+                push(desk, title, format!("retake replay {name} --on-miss record"));
+            }
             if matches!(miss.reason, Reason::NoSuchHost | Reason::NoSuchEndpoint | Reason::Method | Reason::NoScenario)
                 && let Some(command) = by_hand(desk, source, first)
             {
@@ -409,6 +413,29 @@ pub(super) fn commands(desk: &mut Desk<'_>) {
             }
         }
     }
+}
+
+/// What has to be done so that a replay which records misses records this call; none where nothing would.
+fn recorded_by(desk: &Desk<'_>) -> Option<String> {
+    let context = desk.context;
+    if context.records {
+        return None;
+    }
+    let own = desk.miss.of_endpoint().map(|near| context.index.stub(near.at));
+    if let Some((file, what)) = own.and_then(|own| Some((own, own.stub.on_miss?)))
+        && what != OnMiss::Record
+    {
+        let said = format!("\"on_miss\": \"{}\"", what.as_str());
+        return Some(format!("make the call again once {} no longer says `{said}`", file.path));
+    }
+    Some(match &context.call.target {
+        Target::Origin(_) => "make the call again".to_owned(),
+        // It goes nowhere: nothing tells where its origin is.
+        Target::Authority(_) | Target::Any => {
+            "make the call again through the proxy or with `/@HOST` before its path, since as it is it names no origin"
+                .to_owned()
+        }
+    })
 }
 
 /// An answer that is written by hand; none for a stub that is there, if no command can hold the body.

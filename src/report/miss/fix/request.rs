@@ -54,13 +54,18 @@ fn add_body(context: &Context<'_>, request: &mut RequestSpec) {
         Kind::Multipart => written.as_deref().map(str::to_owned),
         _ => written.as_deref().map(media::essence).filter(|essence| !essence.is_empty()),
     };
-    if call.body.len() > MAX_INLINE {
+    if is_too_large(context) {
         let is = Matcher { present: true, ..Matcher::default() };
         request.matchers.push(PlacedMatcher { place: Place::Body, name: String::new(), is });
         return;
     }
     let masked = context.mask.body(written.as_deref(), &call.body);
     request.body = Some(body(&masked, written.as_deref()));
+}
+
+/// Whether the call's body is not written into a change.
+fn is_too_large(context: &Context<'_>) -> bool {
+    context.call.body.len() > MAX_INLINE
 }
 
 /// The body as it stands in a stub file.
@@ -90,8 +95,10 @@ pub(super) fn takes_any_body(request: &RequestSpec) -> bool {
 
 /// A name for the new scenario: what is new in the call, else that of the one that is nearest, which gets a number.
 pub(super) fn name(context: &Context<'_>, near: &Near, like: &Scenario) -> String {
+    // A body that is not asked for names nothing.
     let parts = [Part::Captures, Part::Query, Part::Body];
-    let items = parts.into_iter().flat_map(|part| near.evaluation.part(part).items.iter().map(move |it| (part, it)));
+    let parts = parts.into_iter().filter(|part| *part != Part::Body || !is_too_large(context));
+    let items = parts.flat_map(|part| near.evaluation.part(part).items.iter().map(move |it| (part, it)));
     let value = |(part, item): (Part, &crate::matching::Item)| {
         let got = item.got.as_deref().filter(|got| got.len() <= MAX_NAME && !item.name.is_empty())?;
         let shown = context.mask.value(part, &item.name, got);

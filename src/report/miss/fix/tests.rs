@@ -9,7 +9,17 @@ use crate::report::miss::MissReport;
 fn report_of(index: &Index, call: &Call, profile: Profile, state: &dyn State) -> MissReport {
     let Selection::Miss(miss) = index.select(call, profile, state) else { panic!("a hit") };
     let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
-    let context = Context { index, call, id: "run:17", status: 501, profile, logged: true, cursor: None, mask: &mask };
+    let context = Context {
+        index,
+        call,
+        id: "run:17",
+        status: 501,
+        profile,
+        logged: true,
+        records: false,
+        cursor: None,
+        mask: &mask,
+    };
     MissReport::new(&context, &miss)
 }
 
@@ -366,7 +376,7 @@ fn a_scenario_that_agrees_is_let_answer() {
         Profile::Best,
         &Elsewhere,
     );
-    assert_eq!(report.fixes[0].command, "retake state set cart full");
+    assert_eq!(report.fixes[0].command, "retake state set cart full --run run");
     let titles = fixed(&made, &call("GET /cart"), Profile::Best, &Elsewhere);
     assert_eq!(titles[1..], ["let GET /cart#full answer in every state"]);
 }
@@ -447,8 +457,17 @@ fn a_call_in_no_log_is_told_what_to_do_by_hand() {
     let Selection::Miss(miss) = index.select(&call, Profile::Best, &Untouched) else { panic!("a hit") };
     let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
     let (profile, logged) = (Profile::Best, false);
-    let context =
-        Context { index: &index, call: &call, id: "explain", status: 501, profile, logged, cursor: None, mask: &mask };
+    let context = Context {
+        index: &index,
+        call: &call,
+        id: "explain",
+        status: 501,
+        profile,
+        logged,
+        records: false,
+        cursor: None,
+        mask: &mask,
+    };
     let commands: Vec<String> = MissReport::new(&context, &miss).fixes.into_iter().map(|fix| fix.command).collect();
     assert_eq!(
         commands,
@@ -459,6 +478,54 @@ fn a_call_in_no_log_is_told_what_to_do_by_hand() {
             "retake replay test --on-miss record",
         ]
     );
+}
+
+#[test]
+fn recording_is_proposed_with_what_is_in_its_way_and_not_where_it_is_on() {
+    let mut source = collection(&[], &["GET /x | a", "GET /kept | kept ?a=1"]);
+    // `/kept`: they are in the order of their files.
+    std::sync::Arc::make_mut(&mut source.collection).stubs[0].stub.on_miss = Some(crate::collection::OnMiss::Fail);
+    let index = index(vec![source]);
+    let recording = |line: &str, records: bool| {
+        let call = call(line);
+        let Selection::Miss(miss) = index.select(&call, Profile::Best, &Untouched) else { panic!("a hit") };
+        let mask = Mask::new(Masker::new(MaskKey([7; 32]), MaskRules::default()));
+        let (index, profile) = (&index, Profile::Best);
+        let context = Context {
+            index,
+            call: &call,
+            id: "run:17",
+            status: 501,
+            profile,
+            logged: true,
+            records,
+            cursor: None,
+            mask: &mask,
+        };
+        let fixes = MissReport::new(&context, &miss).fixes;
+        fixes.into_iter().map(|fix| fix.title).find(|title| title.starts_with("record the true answer"))
+    };
+    for (line, way) in [
+        ("GET /y", "make the call again, and then"),
+        ("GET * /y", "make the call again through the proxy or with `/@HOST` before its path"),
+        ("GET /kept?a=2", "no longer says `\"on_miss\": \"fail\"`"),
+    ] {
+        let title = recording(line, false).unwrap();
+        assert!(title.contains(way), "{line}: {title}");
+        assert_eq!(recording(line, true), None, "{line}");
+    }
+}
+
+#[test]
+fn a_scenario_that_takes_any_body_is_not_named_for_one() {
+    let mut call = call("PUT /a Content-Type:application/json x");
+    call.body = bytes::Bytes::from(format!("{{\"n3777\":\"y\",\"more\":\"{}\"}}", "x".repeat(9000)));
+    let index = index(vec![collection(&[], &["PUT /a | first {\"n3777\":\"x\"}"])]);
+    let report = report_of(&index, &call, Profile::Best, &Untouched);
+    let Some(Change::CopyScenario { name, .. }) = report.fixes.iter().find_map(|fix| fix.change.clone()) else {
+        panic!("{:?}", report.fixes)
+    };
+    assert_eq!(name, "first");
 }
 
 #[test]
