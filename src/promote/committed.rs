@@ -4,8 +4,10 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::answer::fingerprint;
 use super::canonical::{Lens, without_placeholders};
-use super::endpoint::captures_of;
+use super::endpoint::{Endpoint, captures_of};
+use super::group::Step;
 use super::request::{self, Compared, RequestKey};
 use super::{Content, Existing, Recorded};
 use crate::collection::{BodySpec, RuleSide, Scenario, SegmentPattern, Stub};
@@ -31,6 +33,8 @@ pub(super) struct Committed<'a> {
     scenarios: HashMap<(usize, RequestKey), Vec<usize>>,
     /// The same, with all fresh values alike.
     alike: HashMap<(usize, RequestKey), Vec<usize>>,
+    /// The fields that scenarios of stubs list, where some do.
+    listed: HashMap<usize, Vec<String>>,
     /// The scenarios of stubs, compiled for matching when they are first asked for.
     compiled: RefCell<HashMap<usize, Rc<Vec<Option<Candidate>>>>>,
     /// The values that mean themselves, looked for when they are first asked for.
@@ -44,6 +48,10 @@ impl<'a> Committed<'a> {
             let stub = &file.stub;
             let lens = found.lens(stub);
             let across = lens.has_fresh().then(|| lens.across_recordings());
+            let listed = request::listed(stub.scenarios.iter(), &stub.defaults);
+            if !listed.is_empty() {
+                found.listed.insert(at, listed);
+            }
             for (position, scenario) in stub.scenarios.iter().enumerate() {
                 if let Some(key) = request::committed_key(stub, &scenario.request, &lens, existing.content) {
                     found.scenarios.entry((at, key)).or_default().push(position);
@@ -66,6 +74,7 @@ impl<'a> Committed<'a> {
             patterns: HashMap::new(),
             scenarios: HashMap::new(),
             alike: HashMap::new(),
+            listed: HashMap::new(),
             compiled: RefCell::default(),
             recorded: OnceCell::new(),
         };
@@ -103,6 +112,28 @@ impl<'a> Committed<'a> {
     /// The rules for answers that hold for a scenario.
     pub(super) fn answers_lens(&self, (stub, _): Place) -> Lens<'a> {
         self.lens_of(RuleSide::Response, self.stub(stub))
+    }
+
+    /// The fields that scenarios of the stub of an endpoint list, in lower case: they decide there.
+    pub(super) fn listed(&self, endpoint: &Endpoint) -> &[String] {
+        match endpoint {
+            Endpoint::Committed(at) => self.listed.get(at).map(Vec::as_slice).unwrap_or_default(),
+            Endpoint::New { .. } => &[],
+        }
+    }
+
+    /// The fields that scenarios of the same request list, and this one does not.
+    pub(super) fn listed_beside(&self, (at, position): Place) -> Vec<String> {
+        let stub = self.stub(at);
+        let own = &stub.scenarios[position].request;
+        if !self.listed.contains_key(&at) {
+            return Vec::new();
+        }
+        let key = request::committed_key(stub, own, &self.lens(stub), self.existing.content);
+        let beside = key.and_then(|key| self.scenarios.get(&(at, key))).into_iter().flatten();
+        let mut listed = request::listed(beside.map(|position| &stub.scenarios[*position]), &stub.defaults);
+        listed.retain(|name| !own.fields.iter().any(|line| line.0.is(name)));
+        listed
     }
 
     /// The stubs whose method, origin and path this request has, the most literal first.
@@ -181,8 +212,10 @@ impl<'a> Committed<'a> {
         let seen = |place, name: &str| lens.seen(place, name);
         let positions = self.scenarios.get(&(at, key)).into_iter().flatten().copied();
         let held = positions.filter(|position| {
-            let listed = request::effective(&stub.scenarios[*position].request, &stub.defaults).1;
-            !stub.parts.fields || request::holds(&listed, request, &seen)
+            let spec = &stub.scenarios[*position].request;
+            let listed = request::effective(spec, &stub.defaults).1;
+            let is_it = || request::holds(&listed, request, &seen) && !request::has_unwanted(&spec.matchers, request);
+            !stub.parts.fields || is_it()
         });
         self.most_fields(at, held).first().copied()
     }
@@ -239,4 +272,25 @@ fn call(recorded: &Recorded) -> Option<Call> {
         at: recorded.exchange.started_at,
         ..Call::default()
     })
+}
+
+/// The steps of a committed scenario, alike neighbours as one; `None` when a body is gone.
+pub(super) fn committed_steps(committed: &Committed<'_>, place: Place) -> Option<Vec<Step>> {
+    let scenario = committed.scenario(place);
+    let lens = committed.answers_lens(place);
+    let mut steps: Vec<Step> = Vec::new();
+    for spec in scenario.steps() {
+        let content = match &spec.body {
+            Some(body) => Some((committed.existing.content)(body)?),
+            None => None,
+        };
+        let coded = spec.body.as_ref().and_then(|body| body.coded.as_deref());
+        let answer = fingerprint(spec, content.as_ref().filter(|content| !content.is_empty()), coded, &lens);
+        let times = spec.times.map_or(1, |times| times.get());
+        match steps.last_mut() {
+            Some(last) if last.answer == answer => last.times = last.times.saturating_add(times),
+            _ => steps.push(Step { answer, times }),
+        }
+    }
+    Some(steps)
 }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::answer::Fingerprint;
 use super::bucket::FieldLists;
+use super::canonical::Seen;
 use super::committed::Place;
 use super::request::{Candidate, DECIDING, comparable};
-use crate::collection::FieldLine;
+use crate::collection::{FieldLine, ResponseSpec, Scenario};
 use crate::model::{ContentHash, ExchangeId};
 
 /// What is kept of an exchange.
@@ -79,6 +80,38 @@ fn across(steps: &[Step]) -> Vec<(ContentHash, u32)> {
 pub(super) struct Group {
     pub(super) fields: Vec<FieldLine>,
     pub(super) samples: Vec<Sample>,
+}
+
+impl Group {
+    /// Whether some call has this field, of those that may decide.
+    pub(super) fn has(&self, name: &str, fields: &FieldLists) -> bool {
+        self.samples.iter().any(|sample| fields[sample.fields].iter().any(|candidate| candidate.name == name))
+    }
+}
+
+/// Parts samples by the values of these fields, which scenarios beside theirs list; each part has the lines of its calls.
+/// `seen` is what the rules let be seen of a field.
+pub(super) fn by_listed(
+    samples: Vec<Sample>,
+    fields: &FieldLists,
+    names: &[String],
+    seen: &dyn Fn(&str) -> Seen,
+) -> Vec<Group> {
+    let is_listed = |line: &&Candidate| names.contains(&line.name) && seen(&line.name) != Seen::Nothing;
+    let value = |candidate: &Candidate| match seen(&candidate.name).hides(&candidate.line.text()) {
+        true => String::new(),
+        false => comparable(&candidate.line),
+    };
+    let mut parts: BTreeMap<Vec<(&str, String)>, Group> = BTreeMap::new();
+    for sample in samples {
+        let own = || fields[sample.fields].iter().filter(is_listed);
+        let lines = || own().map(|candidate| FieldLine(candidate.line.clone())).collect();
+        let key = own().map(|candidate| (candidate.name.as_str(), value(candidate))).collect();
+        parts.entry(key).or_insert_with(|| Group { fields: lines(), samples: Vec::new() }).samples.push(sample);
+    }
+    let mut parts: Vec<_> = parts.into_values().collect();
+    parts.sort_by_key(|part| part.samples[0].order());
+    parts
 }
 
 /// Parts samples whose answers differ by the fields that were seen to decide: one field, or two together, whose values
@@ -190,4 +223,30 @@ fn values(candidates: &[Candidate], chosen: &[String]) -> Vec<Option<String>> {
         found.map(|candidate| comparable(&candidate.line))
     };
     chosen.iter().map(value).collect()
+}
+
+/// How answers are given stays when what they say is replaced: delay and fault, which only a person sets, and how long the
+/// origin took, where that was not to be recorded now. Each step takes it from the one that answered in its place.
+pub(super) fn keep_manner(responses: &mut [ResponseSpec], committed: &[ResponseSpec]) {
+    for (position, new) in responses.iter_mut().enumerate() {
+        let Some(old) = committed.get(position).or(committed.last()) else { return };
+        new.delay.clone_from(&old.delay);
+        new.fault.clone_from(&old.fault);
+        if new.duration_ms.is_none() {
+            new.duration_ms = old.duration_ms;
+            new.pace.clone_from(&old.pace);
+        }
+    }
+}
+
+/// One answer stands alone and goes on for ever; several are a sequence, whose end a person may have chosen.
+pub(super) fn set_responses(scenario: &mut Scenario, mut responses: Vec<ResponseSpec>) {
+    if responses.len() == 1 {
+        scenario.response = responses.pop().map(|only| std::sync::Arc::new(ResponseSpec { times: None, ..only }));
+        scenario.responses = Vec::new();
+        scenario.end = None;
+    } else {
+        scenario.response = None;
+        scenario.responses = responses;
+    }
 }

@@ -6,9 +6,8 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::bucket::{Bucket, Buckets};
-use super::committed::{Committed, Place};
+use super::committed::{Committed, Place, committed_steps};
 use super::group::{self, Sample, Step};
-use super::merge::committed_steps;
 use crate::model::ExchangeId;
 
 /// By when its first request started.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
-use super::answer::{Answer, Fingerprint, fingerprint};
+use super::answer::{Answer, Fingerprint};
 use super::bucket::{Bucket, FieldLists};
 use super::canonical::Lens;
-use super::committed::{Committed, Place};
+use super::committed::{Committed, Place, committed_steps};
 use super::difference;
 use super::endpoint::Endpoint;
 use super::group::{self, Group, Sample, Step};
@@ -14,10 +14,12 @@ use super::meant;
 use super::names::{self, Traits};
 use super::promoter::Promoter;
 use super::report::{Change, Report, Sampled, ScenarioLine, Stale, StubLine};
+use super::request;
+use super::sample;
 use super::{BodyFile, BodySource, Options, Promotion, Sink};
 use crate::collection::{
-    BodySpec, Collection, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario, Stub, StubFile,
-    check, file_name,
+    self, BodySpec, Collection, FieldLine, Manifest, PathPattern, ResponseSpec, Rule, RuleSide, Scenario, Stub,
+    StubFile, check, file_name,
 };
 
 /// Merges everything that was pushed. What was left out and the hosts are added to the report by the caller. `sink` gets
@@ -33,7 +35,7 @@ pub(super) fn merge(promoter: Promoter<'_>, sink: Sink<'_>) -> Promotion {
         let mut bucket = *bucket;
         let samples = std::mem::take(&mut bucket.samples);
         let bucket = Rc::new(bucket);
-        for group in merge.settle(&committed, &bucket, samples, place) {
+        for group in merge.settle(&committed, &endpoint, &bucket, samples, place) {
             new.entry(endpoint.clone()).or_default().push(Fresh { bucket: bucket.clone(), group });
         }
     }
@@ -63,9 +65,16 @@ pub fn empty(name: &str) -> Collection {
 }
 
 /// A scenario to be added.
-struct Fresh {
-    bucket: Rc<Bucket>,
-    group: Group,
+pub(super) struct Fresh {
+    pub(super) bucket: Rc<Bucket>,
+    pub(super) group: Group,
+}
+
+impl Fresh {
+    /// The status of its first answer.
+    pub(super) fn status(&self) -> u16 {
+        self.bucket.answers.status(&self.group.samples[0].answer)
+    }
 }
 
 /// The collection while it is being changed.
@@ -114,6 +123,7 @@ impl<'o> Merge<'o> {
     fn settle(
         &mut self,
         committed: &Committed<'_>,
+        endpoint: &Endpoint,
         bucket: &Bucket,
         mut samples: Vec<Sample>,
         meant: Option<Option<Place>>,
@@ -130,10 +140,30 @@ impl<'o> Merge<'o> {
         for (place, samples) in by_place {
             match place {
                 Some(place) => new.extend(self.compare(committed, place, bucket, samples)),
-                None => new.extend(group::split(samples, self.fields)),
+                // What scenarios beside them list decides for them, too.
+                None => {
+                    for part in self.by_listed(committed, endpoint, committed.listed(endpoint), samples) {
+                        new.extend(group::split(part.samples, self.fields).into_iter().map(|group| Group {
+                            fields: request::joined(&group.fields, &part.fields),
+                            samples: group.samples,
+                        }));
+                    }
+                }
             }
         }
         new
+    }
+
+    fn by_listed(
+        &self,
+        committed: &Committed<'_>,
+        endpoint: &Endpoint,
+        names: &[String],
+        samples: Vec<Sample>,
+    ) -> Vec<Group> {
+        let Endpoint::Committed(at) = endpoint else { return vec![Group { fields: Vec::new(), samples }] };
+        let lens = committed.lens(committed.stub(*at));
+        group::by_listed(samples, self.fields, names, &|name| lens.seen(collection::Place::Field, name))
     }
 
     /// Compares the answers to one committed scenario's request with its own.
@@ -152,16 +182,20 @@ impl<'o> Merge<'o> {
             return Vec::new();
         }
         let listed = &scenario.request.fields;
+        let more = |line: &FieldLine| !listed.iter().any(|known| known.0.is(&line.0.name));
+        let parts = self.by_listed(committed, &Endpoint::Committed(place.0), &committed.listed_beside(place), samples);
+        let split = |part: Group| {
+            group::split(part.samples, self.fields).into_iter().map(move |group| (group, part.fields.clone()))
+        };
+        let groups: Vec<(Group, Vec<FieldLine>)> = parts.into_iter().flat_map(split).collect();
         let mut new = Vec::new();
-        for mut group in group::split(samples, self.fields) {
-            let more = |line: &FieldLine| !listed.iter().any(|known| known.0.is(&line.0.name));
-            if group.fields.iter().any(more) {
+        for (mut group, beside) in groups {
+            let is_same = same(&group.samples);
+            if group.fields.iter().any(more) || !beside.is_empty() && !is_same {
                 // Evidence that a field decides, which the committed scenario does not ask for: one more beside it.
-                let inherited = listed.iter().filter(|known| !group.fields.iter().any(|own| own.0.is(&known.0.name)));
-                let fields: Vec<_> = inherited.chain(&group.fields).cloned().collect();
-                group.fields = fields;
+                group.fields = request::joined(&request::joined(&group.fields, &beside), listed);
                 new.push(group);
-            } else if same(&group.samples) {
+            } else if is_same {
                 self.note(place, bucket, &group.samples, Change::Same, None);
             } else {
                 self.differ(committed, place, bucket, &group.samples);
@@ -183,9 +217,9 @@ impl<'o> Merge<'o> {
         self.release(scenario);
         let file = self.collection.stubs[place.0].path.clone();
         let mut responses = self.responses(&file, &scenario.name, bucket, samples);
-        keep_manner(&mut responses, scenario.steps());
+        group::keep_manner(&mut responses, scenario.steps());
         let target = &mut self.collection.stubs[place.0].stub.scenarios[place.1];
-        set_responses(target, responses);
+        group::set_responses(target, responses);
         target.source = Some(samples[0].id.to_string());
         self.note(place, bucket, samples, Change::Changed, Some(conflict));
     }
@@ -258,8 +292,7 @@ impl<'o> Merge<'o> {
         self.collection.stubs.len() - 1
     }
 
-    /// What `--sample` keeps of new scenarios, in their order: as many as there is room for beside the committed ones, and
-    /// of those first one of each status, then the earliest.
+    /// What `--sample` keeps of new scenarios, in their order: as many as there is room for beside the committed ones.
     fn sample(&mut self, at: usize, scenarios: Vec<Fresh>) -> Vec<Fresh> {
         let Some(most) = self.options.sample else { return scenarios };
         let stub = &self.collection.stubs[at].stub;
@@ -267,26 +300,14 @@ impl<'o> Merge<'o> {
         if scenarios.len() <= room {
             return scenarios;
         }
-        let mut statuses: HashSet<u16> = HashSet::new();
-        let mut order: Vec<usize> = (0..scenarios.len()).collect();
-        let is_wanted = |fresh: &Fresh| {
-            let wanted = self.options.default;
-            wanted.is_some_and(|wanted| fresh.group.samples.iter().any(|sample| sample.number == wanted))
-        };
-        let rank: Vec<u8> = scenarios
-            .iter()
-            .map(|fresh| {
-                let status = fresh.bucket.answers.status(&fresh.group.samples[0].answer);
-                let is_first = statuses.insert(status);
-                if is_wanted(fresh) { 0 } else { 2 - u8::from(is_first) }
-            })
-            .collect();
-        order.sort_by_key(|position| (rank[*position], *position));
-        let kept: HashSet<usize> = order.into_iter().take(room).collect();
+        let lens = Lens::new(RuleSide::Request, stub.rules.iter().chain(&self.collection.manifest.rules));
+        let pick = sample::Pick { scenarios: &scenarios, wanted: self.options.default, fields: self.fields };
+        let kept = pick.kept(room);
         self.sampled.push(Sampled {
             stub: format!("{} {}{}", stub.method, stub.origin, stub.path),
             kept: room,
             left_out: scenarios.len() - room,
+            answered: pick.answered(&kept, stub, &lens),
         });
         let numbered = scenarios.into_iter().enumerate();
         numbered.filter_map(|(position, fresh)| kept.contains(&position).then_some(fresh)).collect()
@@ -313,19 +334,31 @@ impl<'o> Merge<'o> {
         };
         let committed: Vec<_> = stub.scenarios.iter().map(traits_of).collect();
         let mut taken: HashSet<String> = stub.scenarios.iter().map(|scenario| scenario.name.to_lowercase()).collect();
+        let absent = request::absent(stub);
+        let mut listed = request::listed(stub.scenarios.iter(), &stub.defaults);
+        listed.extend(
+            scenarios.iter().flat_map(|fresh| &fresh.group.fields).map(|line| line.0.name.to_ascii_lowercase()),
+        );
+        listed.sort_unstable();
+        listed.dedup();
         let fresh = |fresh: &Fresh| {
             let mut request = fresh.bucket.spec();
             request.fields.clone_from(&fresh.group.fields);
             let body = fresh.bucket.body.as_ref().and_then(|plan| plan.inline());
-            let status = fresh.bucket.answers.status(&fresh.group.samples[0].answer);
-            Traits::of(&request, body, status, &lens)
+            let unasked = listed.iter().filter(|name| fresh.group.has(name, self.fields)).cloned().collect();
+            let mut traits = Traits::of(&request, body, fresh.status(), &lens);
+            traits.unasked = unasked;
+            traits
         };
         let new: Vec<_> = scenarios.iter().map(fresh).collect();
         let names = names::scenarios(&new, &committed, &mut taken);
         drop(new);
         self.collection.stubs[at].stub.scenarios.reserve_exact(scenarios.len());
         for (fresh, name) in scenarios.into_iter().zip(names) {
-            let scenario = self.scenario(at, name, &fresh);
+            let mut scenario = self.scenario(at, name, &fresh);
+            // A call that lacks a field is asked to lack it where those beside it say so.
+            let lacking = absent.iter().filter(|(name, _)| !fresh.group.has(name, self.fields));
+            scenario.request.matchers.extend(lacking.map(|(_, matcher)| matcher.clone()));
             let stub = &mut self.collection.stubs[at].stub;
             stub.scenarios.push(scenario);
             let place = (at, stub.scenarios.len() - 1);
@@ -357,7 +390,7 @@ impl<'o> Merge<'o> {
             responses: Vec::new(),
             end: None,
         };
-        set_responses(&mut scenario, responses);
+        group::set_responses(&mut scenario, responses);
         scenario
     }
 
@@ -443,53 +476,6 @@ impl<'o> Merge<'o> {
             report,
         }
     }
-}
-
-/// How answers are given stays when what they say is replaced: delay and fault, which only a person sets, and how long the
-/// origin took, where that was not to be recorded now. Each step takes it from the one that answered in its place.
-fn keep_manner(responses: &mut [ResponseSpec], committed: &[ResponseSpec]) {
-    for (position, new) in responses.iter_mut().enumerate() {
-        let Some(old) = committed.get(position).or(committed.last()) else { return };
-        new.delay.clone_from(&old.delay);
-        new.fault.clone_from(&old.fault);
-        if new.duration_ms.is_none() {
-            new.duration_ms = old.duration_ms;
-            new.pace.clone_from(&old.pace);
-        }
-    }
-}
-
-/// One answer stands alone and goes on for ever; several are a sequence, whose end a person may have chosen.
-fn set_responses(scenario: &mut Scenario, mut responses: Vec<ResponseSpec>) {
-    if responses.len() == 1 {
-        scenario.response = responses.pop().map(|only| std::sync::Arc::new(ResponseSpec { times: None, ..only }));
-        scenario.responses = Vec::new();
-        scenario.end = None;
-    } else {
-        scenario.response = None;
-        scenario.responses = responses;
-    }
-}
-
-/// The steps of a committed scenario, alike neighbours as one; `None` when a body is gone.
-pub(super) fn committed_steps(committed: &Committed<'_>, place: Place) -> Option<Vec<Step>> {
-    let scenario = committed.scenario(place);
-    let lens = committed.answers_lens(place);
-    let mut steps: Vec<Step> = Vec::new();
-    for spec in scenario.steps() {
-        let content = match &spec.body {
-            Some(body) => Some((committed.existing.content)(body)?),
-            None => None,
-        };
-        let coded = spec.body.as_ref().and_then(|body| body.coded.as_deref());
-        let answer = fingerprint(spec, content.as_ref().filter(|content| !content.is_empty()), coded, &lens);
-        let times = spec.times.map_or(1, |times| times.get());
-        match steps.last_mut() {
-            Some(last) if last.answer == answer => last.times = last.times.saturating_add(times),
-            _ => steps.push(Step { answer, times }),
-        }
-    }
-    Some(steps)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod promoter;
 mod proposal;
 mod report;
 mod request;
+mod sample;
 mod survey;
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub(super) struct Traits {
     query: Vec<String>,
     body: Vec<(String, String)>,
     fields: Vec<(String, String)>,
+    /// Fields that it does not ask for, and its calls have.
+    pub(super) unasked: Vec<String>,
     status: String,
 }
 
@@ -79,6 +81,7 @@ impl Traits {
             query: query.map(|(name, value)| format!("{name}-{value}")).collect(),
             body: body.map(|body| members(body, request.media_type.as_deref(), &lasts)).unwrap_or_default(),
             fields: request.fields.iter().map(named).collect(),
+            unasked: Vec::new(),
             status: word.map_or_else(|| format!("status-{status}"), slug),
         }
     }
@@ -187,7 +190,12 @@ fn candidates(all: &[&Traits]) -> Vec<Vec<String>> {
         let shortest = members.min_by_key(|member| (body[member] > 1, member.1.len(), &member.1));
         let shortest = shortest.map(|(_, text)| text.as_str()).unwrap_or_default();
         let own: Vec<_> = traits.fields.iter().filter(|line| fields[line] < all.len()).collect();
-        let field = match (own.first(), listed.iter().find(|name| traits.fields.iter().all(|own| own.0 != **name))) {
+        // Of a request with cookies a scenario may list some, and never names those that it lacks.
+        let is_missing = |name: &&&str| {
+            let known = || traits.fields.iter().map(|(own, _)| own).chain(&traits.unasked);
+            **name != "cookie" && known().all(|known| known != **name)
+        };
+        let field = match (own.first(), listed.iter().find(is_missing)) {
             (Some((name, value)), _) => format!("{name}-{value}"),
             (None, Some(missing)) => format!("no-{missing}"),
             (None, None) => String::new(),
@@ -255,6 +263,9 @@ mod tests {
         assert_eq!(names, ["item-tea", "item-coffee", "item-pie"]);
         let accepts = [&[][..], &[("Accept", "text/html")]].map(|fields| asking(&[], None, fields, 200));
         assert_eq!(named(&accepts), ["no-accept", "accept-text-html"]);
+        // One that has the field, and does not ask for it, is not named for lacking it.
+        let [plain, other] = accepts;
+        assert_eq!(named(&[Traits { unasked: vec!["accept".to_owned()], ..plain }, other])[0], "ok");
         let same = [200, 200, 404].map(|status| asking(&[], None, &[], status));
         assert_eq!(named(&same), ["ok", "ok-2", "not-found"]);
     }

@@ -140,6 +140,7 @@ impl<'a> Promoter<'a> {
             }
         };
         host.endpoints.insert(endpoint.clone());
+        let candidates = request::candidates(request, self.committed.listed(&endpoint));
         let (key, spec, plan) = self.key(&recorded, &endpoint);
         let (mut answer, fingerprint) = answer::answer(&recorded, response, &self.lens(RuleSide::Response, &endpoint));
         if self.options.durations {
@@ -151,7 +152,7 @@ impl<'a> Promoter<'a> {
             id: recorded.exchange.id,
             number: recorded.exchange.number,
             answer: fingerprint,
-            fields: self.fields.id(request::candidates(request)),
+            fields: self.fields.id(candidates),
             committed: found.first().copied(),
         };
         let bucket = self

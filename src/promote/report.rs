@@ -205,6 +205,8 @@ pub struct Sampled {
     pub kept: usize,
     /// How many were left out.
     pub left_out: usize,
+    /// Of those, how many get by an exact hit the answer of one that is there, and recorded another one.
+    pub answered: usize,
 }
 
 impl Report {

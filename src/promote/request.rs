@@ -1,9 +1,13 @@
 //! What a scenario's request looks like: query, body, and the few fields that can decide a response.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::body::{self, Plan};
 use super::canonical::{self, Lens, Seen};
 use super::{Content, Decoded, Recorded, Side, is_placeholder};
-use crate::collection::{BodySpec, Captures, Defaults, FieldLine, MatchParts, Place, QueryPair, RequestSpec, Stub};
+use crate::collection::{
+    BodySpec, Captures, Defaults, FieldLine, MatchParts, Place, PlacedMatcher, QueryPair, RequestSpec, Scenario, Stub,
+};
 use crate::matching::cookies_of;
 use crate::model::fields::{is_hop_by_hop, is_steering};
 use crate::model::media::{self, Kind};
@@ -158,12 +162,12 @@ pub(super) struct Candidate {
     pub(super) line: Field,
 }
 
-/// The fields of a request that may decide, sorted by name.
-pub(super) fn candidates(request: &RequestRecord) -> Vec<Candidate> {
+/// The fields of a request that may decide, sorted by name; those that scenarios of its stub list are among them.
+pub(super) fn candidates(request: &RequestRecord, listed: &[String]) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     for line in request.fields.iter() {
         let name = line.name.to_ascii_lowercase();
-        let is_known = DECIDING.contains(&name.as_str());
+        let is_known = DECIDING.contains(&name.as_str()) || listed.contains(&name);
         if (is_known || may_decide(&name, line)) && !found.iter().any(|candidate| candidate.name == name) {
             found.push(Candidate { name, line: line.clone() });
         }
@@ -211,6 +215,44 @@ pub(super) fn holds(listed: &[FieldLine], request: &RequestRecord, seen: &dyn Fn
         let is_it = |field: &Field| of_line.hides(&field.text()) || comparable(field) == expected;
         of_line == Seen::Nothing || request.fields.iter().any(|field| field.is(&line.name) && is_it(field))
     })
+}
+
+/// Whether one of these matchers asks for a field to be absent that this request has.
+pub(super) fn has_unwanted(matchers: &[PlacedMatcher], request: &RequestRecord) -> bool {
+    matchers.iter().filter_map(unwanted).any(|name| request.fields.iter().any(|field| field.is(name)))
+}
+
+/// The field that a matcher asks to be absent.
+pub(super) fn unwanted(matcher: &PlacedMatcher) -> Option<&str> {
+    (matcher.place == Place::Field && matcher.is.absent).then_some(matcher.name.as_str())
+}
+
+/// The fields that scenarios list, or ask to be absent: names in lower case, sorted. Cookies are compared one by one, and
+/// what the defaults of their stub ask for they have anyway.
+pub(super) fn listed<'s>(scenarios: impl Iterator<Item = &'s Scenario>, defaults: &Defaults) -> Vec<String> {
+    let names = |scenario: &'s Scenario| {
+        let lines = scenario.request.fields.iter().map(|line| line.0.name.as_str());
+        lines.chain(scenario.request.matchers.iter().filter_map(unwanted))
+    };
+    let is_own = |name: &String| name != "cookie" && !defaults.fields.iter().any(|line| line.0.is(name));
+    let found: BTreeSet<String> = scenarios.flat_map(names).map(str::to_ascii_lowercase).filter(is_own).collect();
+    found.into_iter().collect()
+}
+
+/// The matchers by which scenarios of a stub ask for a listed field to be absent, by its name in lower case.
+pub(super) fn absent(stub: &Stub) -> BTreeMap<String, PlacedMatcher> {
+    let listed = listed(stub.scenarios.iter(), &stub.defaults);
+    let matchers = stub.scenarios.iter().flat_map(|scenario| &scenario.request.matchers);
+    let named = matchers.filter_map(|matcher| Some((unwanted(matcher)?.to_ascii_lowercase(), matcher.clone())));
+    let mut absent: BTreeMap<String, PlacedMatcher> = named.collect();
+    absent.retain(|name, _| listed.contains(name));
+    absent
+}
+
+/// These lines, and before them those of others whose fields are not among them.
+pub(super) fn joined(own: &[FieldLine], others: &[FieldLine]) -> Vec<FieldLine> {
+    let is_other = |line: &&FieldLine| !own.iter().any(|known| known.0.is(&line.0.name));
+    others.iter().filter(is_other).chain(own).cloned().collect()
 }
 
 fn holds_cookies(line: &Field, request: &RequestRecord, seen: &dyn Fn(Place, &str) -> Seen) -> bool {

@@ -107,6 +107,62 @@ fn a_field_is_listed_only_where_it_decided() {
     assert!(only(&promote(None, alike, options())).request.is_empty());
 }
 
+fn greet(number: u64, language: Option<&str>, word: &str) -> Recorded {
+    let call = exchange(number, "GET", "https://api.test/greet", 200).answering("text/plain", word);
+    language.map_or(call.clone(), |language| call.asking("Accept-Language", language))
+}
+
+/// A stub's scenarios with the fields that each lists.
+fn asked(promotion: &Promotion) -> Vec<(&str, Vec<String>)> {
+    let [file] = &promotion.collection.stubs[..] else { panic!("{:?}", names(promotion)) };
+    let fields = |scenario: &Scenario| scenario.request.fields.iter().map(ToString::to_string).collect();
+    file.stub.scenarios.iter().map(|scenario| (scenario.name.as_str(), fields(scenario))).collect()
+}
+
+#[test]
+fn a_field_that_siblings_list_is_asked_for_by_what_comes_later() {
+    let more = |before: &Promotion, new: Vec<Recorded>| {
+        let after = again(before, &[], new.clone(), options());
+        assert_eq!(after.report.count(Change::Conflict), 0, "{:#?}", after.report.stubs);
+        assert!(!again(&after, &[], new, options()).changed);
+        after
+    };
+    let lists = |name, language: &str| (name, vec![format!("Accept-Language: {language}")]);
+    let first = vec![greet(1, Some("de"), "Hallo"), greet(2, Some("fr"), "Bonjour")];
+    let (de, fr) = (lists("accept-language-de", "de"), lists("accept-language-fr", "fr"));
+    let languages = promote(None, first.clone(), options());
+    assert_eq!(asked(&languages), [de.clone(), fr.clone()]);
+    let later = more(&languages, vec![greet(3, Some("it"), "Ciao"), greet(4, Some("rm"), "Ciao")]);
+    let (it, rm) = (lists("accept-language-it", "it"), lists("accept-language-rm", "rm"));
+    assert_eq!(asked(&later)[2..], [it, rm]);
+    // What was deleted by hand comes again as it was.
+    let mut edited = languages.clone();
+    let stub = &mut edited.collection.stubs[0].stub;
+    stub.scenarios.remove(1);
+    assert_eq!(asked(&more(&edited, first)), [de, fr]);
+    // A call without the field asks for none, and does not answer for one that comes later, unless it says the same.
+    let plain = more(&languages, vec![greet(5, None, "Hello")]);
+    assert_eq!(asked(&plain)[2], ("no-accept-language", vec![]));
+    assert!(!more(&plain, vec![greet(6, Some("en"), "Hello")]).changed);
+    let beside = vec![greet(7, Some("es"), "Hola")];
+    assert_eq!(asked(&more(&plain, beside.clone()))[3], lists("accept-language-es", "es"));
+    let replaced = again(&plain, &[], beside, Options { replace: true, ..options() });
+    assert_eq!((replaced.report.count(Change::New), replaced.report.count(Change::Changed)), (1, 0));
+    // Another request of the stub, too; and where somebody said so, one that lacks the field is to lack it.
+    let mut by_hand = plain.clone();
+    let lacking = r#"{"place": "field", "name": "Accept-Language", "is": {"absent": true}}"#;
+    let stub = &mut by_hand.collection.stubs[0].stub;
+    stub.scenarios[2].request.matchers.push(serde_json::from_str(lacking).unwrap());
+    let mut other = [greet(8, None, "Hello Ann"), greet(9, Some("de"), "Hallo Ann")];
+    other[0].exchange.request.query = Some("name=ann".to_owned());
+    other[1].exchange.request.query = Some("name=bob".to_owned());
+    let both = more(&by_hand, other.to_vec());
+    assert_eq!(asked(&both)[3..], [("name-ann", vec![]), lists("name-bob", "de")]);
+    let matchers = |at: usize| &both.collection.stubs[0].stub.scenarios[at].request.matchers;
+    assert_eq!((matchers(3), matchers(4).len()), (matchers(2), 0));
+    assert_eq!(asked(&more(&by_hand, vec![greet(10, Some("es"), "Hola")]))[3].0, "accept-language-es");
+}
+
 #[test]
 fn what_is_no_answer_is_left_out_and_counted() {
     let mut partial = exchange(2, "POST", "https://api.test/", 200);

@@ -210,10 +210,16 @@ impl Shown<'_> {
             lines.push((Tone::Warn, text));
         }
         for sampled in &self.report.sampled {
-            let Sampled { stub, kept, left_out } = sampled;
-            let scenarios = if *left_out == 1 { "scenario" } else { "scenarios" };
-            let line = format!("left out: {left_out} {scenarios} of {stub} beyond the sample, {kept} kept");
-            lines.push((Tone::Warn, line));
+            let Sampled { stub, kept, left_out, answered } = sampled;
+            let scenarios = |count: usize| if count == 1 { "scenario" } else { "scenarios" };
+            let of = scenarios(*left_out);
+            lines.push((Tone::Warn, format!("left out: {left_out} {of} of {stub} beyond the sample, {kept} kept")));
+            if *answered > 0 {
+                let of = scenarios(*answered);
+                let line =
+                    format!("wrong: {answered} {of} of these will get, as an exact hit, the answer of another one");
+                lines.push((Tone::Warn, line));
+            }
         }
         for lossy in &self.report.lossy {
             lines.push((Tone::Warn, format!("lossy: {} {}: {}", lossy.number, lossy.call, lossy.what)));

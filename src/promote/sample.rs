@@ -1,0 +1,239 @@
+//! What `--sample` keeps of the new scenarios of a stub: as many as there is room for, and none that would answer one
+//! which is left out.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::Content;
+use super::bucket::FieldLists;
+use super::canonical::Lens;
+use super::group;
+use super::merge::Fresh;
+use super::request::{self, RequestKey, comparable};
+use crate::collection::{BodySpec, Place, RequestSpec, Stub};
+
+/// So many scenarios of alike requests are compared each with each.
+const MANY: usize = 200;
+
+/// New scenarios of one stub, in order of their first request, of which some are to be kept.
+pub(super) struct Pick<'a> {
+    pub(super) scenarios: &'a [Fresh],
+    /// The exchange that is to be the default.
+    pub(super) wanted: Option<u64>,
+    pub(super) fields: &'a FieldLists,
+}
+
+/// What requests of one class have in common: they are alike, values that are made afresh and fields aside.
+#[derive(PartialEq, Eq, Hash)]
+enum Class {
+    Key(RequestKey),
+    /// By the first scenario of its bucket.
+    Bucket(usize),
+}
+
+impl Pick<'_> {
+    /// The positions of those to keep: first one of each status, then the earliest. One whose request asks for less than
+    /// that of another, and has another answer, stays only with the other: alone it would answer for it.
+    pub(super) fn kept(&self, room: usize) -> HashSet<usize> {
+        let mut statuses: HashSet<u16> = HashSet::new();
+        let mut rank = |fresh: &Fresh| match (self.is_wanted(fresh), statuses.insert(fresh.status())) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        };
+        let rank: Vec<u8> = self.scenarios.iter().map(&mut rank).collect();
+        let mut order: Vec<usize> = (0..self.scenarios.len()).collect();
+        order.sort_by_key(|position| (rank[*position], *position));
+        let narrower = self.narrower();
+        loop {
+            let kept: HashSet<usize> = order.iter().take(room).copied().collect();
+            let is_alone = |position: &usize| {
+                rank[*position] > 0 && narrower.get(position).is_some_and(|all| !all.iter().all(|at| kept.contains(at)))
+            };
+            match order.iter().take(room).rposition(is_alone) {
+                // It goes out, so that the next one comes in.
+                Some(alone) => order.remove(alone),
+                None => return kept,
+            };
+        }
+    }
+
+    fn is_wanted(&self, fresh: &Fresh) -> bool {
+        self.wanted.is_some_and(|wanted| fresh.group.samples.iter().any(|sample| sample.number == wanted))
+    }
+
+    /// For each scenario those that it would answer for, if they were not there.
+    fn narrower(&self) -> HashMap<usize, Vec<usize>> {
+        let mut narrower: HashMap<usize, Vec<usize>> = HashMap::new();
+        let lines = |at: &usize| self.scenarios[*at].group.fields.len();
+        for all in self.buckets().into_values() {
+            // Of very many, those that list as many fields as any are told apart by the values.
+            let most = all.iter().map(lines).max().unwrap_or_default();
+            for wide in all.iter().filter(|at| all.len() <= MANY || lines(at) < most) {
+                let covers = |at: &usize| at != wide && self.covers(*wide, *at, None);
+                let covered: Vec<usize> = all.iter().copied().filter(covers).collect();
+                if !covered.is_empty() {
+                    narrower.insert(*wide, covered);
+                }
+            }
+        }
+        narrower
+    }
+
+    /// The scenarios of alike requests, which fields tell apart, by the first of them.
+    fn buckets(&self) -> HashMap<usize, Vec<usize>> {
+        let mut first = HashMap::new();
+        let mut buckets: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (at, fresh) in self.scenarios.iter().enumerate() {
+            let of = *first.entry(Rc::as_ptr(&fresh.bucket)).or_insert(at);
+            buckets.entry(of).or_default().push(at);
+        }
+        buckets
+    }
+
+    /// Whether a call of the other is an exact hit of this one, as far as fields go, and gets another answer.
+    fn covers(&self, one: usize, other: usize, lens: Option<&Lens<'_>>) -> bool {
+        let (one, other) = (&self.scenarios[one].group, &self.scenarios[other].group);
+        let hides = |name: &str, value: &str| lens.is_some_and(|lens| lens.seen(Place::Field, name).hides(value));
+        let has = |sample: &group::Sample| {
+            one.fields.iter().all(|line| {
+                let own = self.fields[sample.fields].iter().find(|own| line.0.is(&own.name));
+                own.is_some_and(|own| {
+                    comparable(&own.line) == comparable(&line.0) || hides(&own.name, &own.line.text())
+                })
+            })
+        };
+        other.samples.iter().any(has) && !group::alike(&group::steps(&one.samples), &group::steps(&other.samples))
+    }
+
+    /// How many of those that are not kept are answered exactly, and in another way than recorded, by one that is kept, or by
+    /// a committed one of the stub.
+    pub(super) fn answered(&self, kept: &HashSet<usize>, stub: &Stub, lens: &Lens<'_>) -> usize {
+        let across = lens.across_recordings();
+        let of_bucket: HashMap<usize, usize> =
+            self.buckets().into_iter().flat_map(|(first, all)| all.into_iter().map(move |at| (at, first))).collect();
+        let class = |at: usize| {
+            let key = if lens.has_fresh() { self.key(at, stub, &across) } else { None };
+            key.map_or(Class::Bucket(of_bucket[&at]), Class::Key)
+        };
+        let mut stay: HashMap<Class, Vec<usize>> = HashMap::new();
+        for at in kept {
+            stay.entry(class(*at)).or_default().push(*at);
+        }
+        let is_answered = |at: &usize| {
+            let fresh = &self.scenarios[*at];
+            let by_committed = fresh.bucket.is_fresh || fresh.group.samples.iter().any(|one| one.committed.is_some());
+            let beside = || stay.get(&class(*at)).into_iter().flatten();
+            by_committed || beside().any(|one| self.covers(*one, *at, Some(&across)))
+        };
+        (0..self.scenarios.len()).filter(|at| !kept.contains(at)).filter(is_answered).count()
+    }
+
+    /// The request of a scenario, values that are made afresh alike; `None` where it stands alone, or its body is too large
+    /// to be at hand.
+    fn key(&self, at: usize, stub: &Stub, across: &Lens<'_>) -> Option<RequestKey> {
+        let bucket = &self.scenarios[at].bucket;
+        let body = match &bucket.body {
+            Some(plan) => Some(plan.inline()?.clone()),
+            None => None,
+        };
+        let spec = RequestSpec { body, ..bucket.spec() };
+        // What a rule excepts stands for nothing else.
+        let is_excepted = |place: Place, name: &str, value: &str| {
+            across.seen(place, name).hides(value) && !across.is_volatile(place, name, value)
+        };
+        let is_so = |place: Place, (name, value): (String, String)| is_excepted(place, &name, &value);
+        if spec.captures.iter().any(|(name, value)| is_excepted(Place::Path, name, value))
+            || spec.query.iter().any(|pair| is_so(Place::Query, pair.decoded()))
+        {
+            return None;
+        }
+        request::committed_key(stub, &spec, across, &|body: &BodySpec| match (&body.json, &body.text) {
+            (Some(json), _) => Some(Content::Small(body.style.render(&json.value()).into())),
+            (None, Some(text)) => Some(Content::Small(text.clone().into())),
+            (None, None) => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promote::testing::exchange;
+    use crate::promote::{Existing, Options, Promotion, Recorded, promote};
+
+    fn options() -> Options {
+        Options { name: "api".to_owned(), ..Options::default() }
+    }
+
+    fn of(sample: usize) -> Options {
+        Options { sample: Some(sample), ..options() }
+    }
+
+    fn greet(number: u64, language: Option<&str>, word: &str) -> Recorded {
+        let call = exchange(number, "GET", "https://api.test/greet", 200).answering("text/plain", word);
+        language.map_or(call.clone(), |language| call.asking("Accept-Language", language))
+    }
+
+    /// The names of the scenarios, by stub, and what was told: kept, left out, answered.
+    fn sampled(
+        before: Option<&Promotion>,
+        traffic: &[Recorded],
+        options: Options,
+    ) -> (Vec<String>, Vec<(usize, usize, usize)>) {
+        let content = |body: &BodySpec| body.text.clone().map(|text| Content::Small(text.into()));
+        let existing = before.map(|before| Existing { collection: &before.collection, content: &content });
+        let promotion = promote(existing, traffic.to_vec(), options);
+        let told = promotion.report.sampled.iter().map(|one| (one.kept, one.left_out, one.answered));
+        let names = promotion.collection.stubs.iter().map(|file| {
+            let names: Vec<_> = file.stub.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+            names.join(" ")
+        });
+        (names.collect(), told.collect())
+    }
+
+    #[track_caller]
+    fn check(
+        before: Option<&Promotion>,
+        traffic: &[Recorded],
+        options: Options,
+        name: &str,
+        told: (usize, usize, usize),
+    ) {
+        assert_eq!(sampled(before, traffic, options), (vec![name.to_owned()], vec![told]));
+    }
+
+    #[test]
+    fn what_would_answer_for_what_is_left_out_does_not_stay_alone() {
+        let languages = [greet(1, None, "Hello"), greet(2, Some("de"), "Hallo"), greet(3, Some("fr"), "Bonjour")];
+        check(None, &languages, of(2), "accept-language-de accept-language-fr", (2, 1, 0));
+        // One with the same answer does no harm.
+        let same = [greet(1, None, "Hello"), greet(2, Some("de"), "Hallo"), greet(3, Some("en"), "Hello")];
+        check(None, &same, of(2), "no-accept-language accept-language-de", (2, 1, 0));
+        let me = |number, status| exchange(number, "GET", "https://api.test/me", status);
+        let me = [me(1, 401), me(2, 200).asking("Authorization", "Bearer retake-token-abcdefghij")];
+        check(None, &me, of(1), "ok", (1, 1, 0));
+        // What has to stay is told: the default, and what is committed.
+        check(None, &me, Options { default: Some(1), ..of(1) }, "unauthorized", (1, 1, 1));
+        let before = promote(None, vec![greet(1, None, "Hello")], options());
+        check(Some(&before), &languages, of(2), "ok accept-language-de", (1, 1, 1));
+    }
+
+    #[test]
+    fn what_stands_for_another_is_told() {
+        let id = |number: u64| format!("8d2e7c10-5b1f-4a3e-9c6d-0{number}7f3a2b1c4d");
+        let order = |number: u64, method, path: &str, status, of: u64, item: &str| {
+            let answer = format!(r#"{{"id":"{}","item":"{item}"}}"#, id(of));
+            exchange(number, method, &format!("https://api.test{path}"), status).answering("application/json", &answer)
+        };
+        let made = |number, item: &str| {
+            let sent = format!(r#"{{"item":"{item}"}}"#);
+            order(number, "POST", "/orders", 201, number, item).sending("application/json", &sent)
+        };
+        let got = |number, of: u64, item: &str| order(number, "GET", &format!("/orders/{}", id(of)), 200, of, item);
+        let orders = [made(1, "tea"), made(2, "pie"), got(3, 1, "tea"), got(4, 2, "pie")];
+        let (_, mut told) = sampled(None, &orders, of(1));
+        told.sort_unstable();
+        assert_eq!(told, [(1, 1, 0), (1, 1, 1)]);
+    }
+}
