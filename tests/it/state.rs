@@ -409,3 +409,14 @@ fn scenarios_of_one_request_are_tested_by_name() {
         "{told}"
     );
 }
+
+#[test]
+fn collections_of_one_origin_have_one_base_url() {
+    let retake = Retake::new();
+    shop(&retake);
+    let dir = retake.work().join("mocks/more");
+    write(&dir, "collection.json", json!({ "version": 1, "name": "more", "origins": ["http://api.test"] }));
+    stub(&dir, "more", "GET", "/more", json!([{ "name": "more", "response": { "status": 200 } }]));
+    let (_, said) = retake.replay(&["shop", "more"]).stop();
+    assert_eq!(said.matches("as a base URL:").count(), 1, "{said}");
+}
