@@ -33,7 +33,7 @@ pub(super) struct Committed<'a> {
     scenarios: HashMap<(usize, RequestKey), Vec<usize>>,
     /// The same, with all fresh values alike.
     alike: HashMap<(usize, RequestKey), Vec<usize>>,
-    /// The fields that scenarios of stubs list, where some do.
+    /// The fields that scenarios of stubs list, where some do and fields are compared.
     listed: HashMap<usize, Vec<String>>,
     /// The scenarios of stubs, compiled for matching when they are first asked for.
     compiled: RefCell<HashMap<usize, Rc<Vec<Option<Candidate>>>>>,
@@ -49,7 +49,7 @@ impl<'a> Committed<'a> {
             let lens = found.lens(stub);
             let across = lens.has_fresh().then(|| lens.across_recordings());
             let listed = request::listed(stub.scenarios.iter(), &stub.defaults);
-            if !listed.is_empty() {
+            if stub.parts.fields && !listed.is_empty() {
                 found.listed.insert(at, listed);
             }
             for (position, scenario) in stub.scenarios.iter().enumerate() {

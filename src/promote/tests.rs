@@ -161,6 +161,11 @@ fn a_field_that_siblings_list_is_asked_for_by_what_comes_later() {
     let matchers = |at: usize| &both.collection.stubs[0].stub.scenarios[at].request.matchers;
     assert_eq!((matchers(3), matchers(4).len()), (matchers(2), 0));
     assert_eq!(asked(&more(&by_hand, vec![greet(10, Some("es"), "Hola")]))[3].0, "accept-language-es");
+    // Where fields are not compared, none is listed.
+    let mut loose = languages.clone();
+    let stub = &mut loose.collection.stubs[0].stub;
+    stub.parts.fields = false;
+    assert_eq!(asked(&more(&loose, other[1..].to_vec()))[2], ("name-bob", vec![]));
 }
 
 #[test]
