@@ -34,7 +34,7 @@ impl Table {
 
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        let heads: Vec<String> = self.sizes.iter().map(|size| spaced(*size as f64)).collect();
+        let heads: Vec<String> = self.sizes.iter().map(|size| grouped(&size.to_string())).collect();
         let mut out =
             format!("| {} | {} | goal |\n|---|{}---|\n", self.title, heads.join(" | "), "---|".repeat(heads.len()));
         for line in &self.lines {
@@ -60,12 +60,14 @@ fn spaced(figure: f64) -> String {
     match figure {
         figure if figure < 10.0 => format!("{figure:.2}"),
         figure if figure < 100.0 => format!("{figure:.1}"),
-        figure => {
-            let whole = format!("{figure:.0}");
-            let from = if whole.len() > 4 { whole.len() % 3 } else { whole.len() };
-            let groups = whole.as_bytes()[from..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
-            let head = (from > 0).then(|| whole[..from].to_owned());
-            head.into_iter().chain(groups).collect::<Vec<_>>().join(" ")
-        }
+        figure => grouped(&format!("{figure:.0}")),
     }
+}
+
+/// The digits of a whole number in groups of three, from five on.
+fn grouped(whole: &str) -> String {
+    let from = if whole.len() > 4 { whole.len() % 3 } else { whole.len() };
+    let groups = whole.as_bytes()[from..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let head = (from > 0).then(|| whole[..from].to_owned());
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(" ")
 }
