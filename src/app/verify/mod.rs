@@ -40,7 +40,7 @@ pub struct VerifyPlan {
     pub rate: f64,
     /// How long one may take from its beginning to the last byte of its answer.
     pub timeout: Duration,
-    /// Field lines that every request gets in place of its own of that name; see [`VerifyPlan::is_given`].
+    /// Field lines that every request gets in place of its own of that name.
     pub fields: Vec<Field>,
     /// How certificates are trusted.
     pub trust: UpstreamTrust,
