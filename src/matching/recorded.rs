@@ -10,44 +10,58 @@ use serde_json::Value;
 
 use super::paths::segment_key;
 use super::rules::{Bodies, values};
-use crate::collection::{Collection, Place, Rule, RuleAction, RuleSide, Stub, StubKey};
+use crate::collection::{Collection, Place, Rule, RuleAction, RuleSide, Stub};
 use crate::model::Shape;
 
 /// A value of so many characters in two places is no chance.
 const TELLING: usize = 8;
+/// What more rules than this were asked for does not say of which of them it is a value.
+const MAX_SUBJECTS: usize = 16;
 
 /// The recorded values by what rules `fresh` are about.
 #[derive(Debug, Clone, Default)]
 pub struct RecordedValues(HashMap<String, Arc<HashSet<String>>>);
 
-/// What a rule `fresh` is about, and its values.
+/// What rules `fresh` are about.
 struct Subject {
     place: Place,
-    name: String,
-    /// The path before a capture; none of other places.
-    prefix: Option<String>,
     shape: Option<Shape>,
-    values: HashSet<String>,
+    /// What calls had there.
+    asked: HashSet<String>,
+    /// What answers have where they gave out such a value.
+    answered: HashSet<String>,
+}
+
+/// The subjects, and by what an answer's value leads to them.
+#[derive(Default)]
+struct Subjects {
+    all: Vec<Subject>,
+    by_key: HashMap<String, usize>,
+    by_value: HashMap<String, Vec<usize>>,
+    /// By the last word of the item's name, unless that is `id`, which may be anybody's.
+    by_name: HashMap<String, Vec<usize>>,
+    /// Captures by the path before them.
+    by_folder: HashMap<String, usize>,
 }
 
 impl RecordedValues {
     /// Looks through the requests of a collection and the JSON and fields of its answers; `bodies` reads what lies in files.
-    /// Costs nothing where there is no rule `fresh`.
+    /// Costs nothing where there is no rule `fresh`, else the reading of each body once.
     pub fn of(collection: &Collection, bodies: Bodies<'_>) -> Self {
-        let mut subjects: HashMap<String, Subject> = HashMap::new();
+        let mut subjects = Subjects::default();
         for file in &collection.stubs {
             for rule in fresh_rules(&file.stub, &collection.manifest.rules) {
-                let subject =
-                    subjects.entry(subject_of(&file.stub, rule)).or_insert_with(|| Subject::new(&file.stub, rule));
                 let recorded =
                     file.stub.scenarios.iter().flat_map(|scenario| values(&file.stub, scenario, rule, bodies));
-                subject.values.extend(recorded);
+                subjects.add(&file.stub, rule, recorded);
             }
         }
-        if !subjects.is_empty() {
-            add_answered(&mut subjects, collection, bodies);
+        if !subjects.all.is_empty() {
+            subjects.listen_to_answers(collection, bodies);
         }
-        RecordedValues(subjects.into_iter().map(|(name, subject)| (name, Arc::new(subject.values))).collect())
+        let mut all: Vec<_> = subjects.all.into_iter().map(|subject| Some(Arc::new(subject.known()))).collect();
+        let known = subjects.by_key.into_iter().filter_map(|(key, at)| Some((key, all[at].take()?)));
+        RecordedValues(known.collect())
     }
 
     /// The values that a rule of this stub compares as they are.
@@ -55,51 +69,82 @@ impl RecordedValues {
         if self.0.is_empty() {
             return Arc::default();
         }
-        self.0.get(&subject_of(stub, rule)).cloned().unwrap_or_default()
+        self.0.get(&key(stub, rule)).cloned().unwrap_or_default()
     }
 }
 
 impl Subject {
-    fn new(stub: &Stub, rule: &Rule) -> Self {
-        let prefix = (rule.place == Place::Path).then(|| prefix_of(stub, &rule.name).to_owned());
-        Subject { place: rule.place, name: rule.name.clone(), prefix, shape: rule.shape, values: HashSet::new() }
-    }
-
-    /// Whether a value of this subject that an answer has in a place says what that place holds. A long one does; that a
-    /// short one stands there may be chance, unless the place is called so.
-    fn is_told_by(&self, value: &str, stub: &Stub, pointer: &str) -> bool {
-        let name = pointer.rsplit('/').next().unwrap_or_default();
-        let own = self.name.rsplit('/').next().unwrap_or_default();
-        let is_own_id = || {
-            let folder = self.prefix.as_deref().map(|prefix| prefix.trim_end_matches('/'));
-            name.eq_ignore_ascii_case("id") && folder.is_some_and(|folder| stub.path.as_str().starts_with(folder))
-        };
-        value.len() >= TELLING || plain(name) == plain(own) || is_own_id()
+    /// What is compared as it is: of captures also what other stubs were asked for. A rule knows its own stub's.
+    fn known(self) -> HashSet<String> {
+        let mut known = self.answered;
+        if self.place == Place::Path {
+            known.extend(self.asked);
+        }
+        known
     }
 }
 
-/// Adds what answers have in the places in which they gave out a value that a call came back with.
-fn add_answered(subjects: &mut HashMap<String, Subject>, collection: &Collection, bodies: Bodies<'_>) {
-    let mut asked: HashMap<String, Vec<String>> = HashMap::new();
-    for (key, subject) in &*subjects {
-        subject.values.iter().for_each(|value| asked.entry(value.clone()).or_default().push(key.clone()));
-    }
-    for file in &collection.stubs {
-        for (pointer, found) in answered(&file.stub, bodies) {
-            let known = found.iter().filter_map(|value| Some((value, asked.get(value)?)));
-            let told: HashSet<&String> = known
-                .flat_map(|(value, keys)| keys.iter().map(move |key| (value, key)))
-                .filter(|(value, key)| subjects[*key].is_told_by(value, &file.stub, &pointer))
-                .map(|(_, key)| key)
-                .collect();
-            for key in told {
-                let Some(subject) = subjects.get_mut(key) else { continue };
-                let fits = found.iter().filter(|value| subject.shape.is_none_or(|shape| shape.fits(value)));
-                let is_path = subject.place == Place::Path;
-                let fits = fits.map(|value| if is_path { segment_key(value).into_owned() } else { value.clone() });
-                subject.values.extend(fits);
+impl Subjects {
+    fn add(&mut self, stub: &Stub, rule: &Rule, recorded: impl Iterator<Item = String>) {
+        let at = *self.by_key.entry(key(stub, rule)).or_insert_with(|| {
+            let at = self.all.len();
+            let (asked, answered) = Default::default();
+            self.all.push(Subject { place: rule.place, shape: rule.shape, asked, answered });
+            match plain(rule.name.rsplit('/').next().unwrap_or_default()) {
+                name if name == "id" => {}
+                name => self.by_name.entry(name).or_default().push(at),
+            }
+            let folder = prefix_of(stub, &rule.name).trim_end_matches('/');
+            if rule.place == Place::Path && !folder.is_empty() {
+                self.by_folder.insert(format!("{}{folder}", stub.origin), at);
+            }
+            at
+        });
+        for value in recorded {
+            if self.all[at].asked.insert(value.clone()) {
+                self.by_value.entry(value).or_default().push(at);
             }
         }
+    }
+
+    /// Adds what answers have in the places in which they gave out a value that a call came back with.
+    fn listen_to_answers(&mut self, collection: &Collection, bodies: Bodies<'_>) {
+        for file in &collection.stubs {
+            let folders = self.folders_of(&file.stub);
+            for (pointer, found) in answered(&file.stub, bodies) {
+                for at in self.told_by(&pointer, &found, &folders) {
+                    let Subject { place, shape, answered, .. } = &mut self.all[at];
+                    let fits = found.iter().filter(|value| shape.is_none_or(|shape| shape.fits(value)));
+                    let as_compared = |value: &String| match place {
+                        Place::Path => segment_key(value).into_owned(),
+                        _ => value.clone(),
+                    };
+                    answered.extend(fits.map(as_compared));
+                }
+            }
+        }
+    }
+
+    /// The subjects of which a place of an answer holds values. A long one that it has says so. That it has a short one may
+    /// be chance, unless the place is called as the item is, or is the `id` of an answer under the same path.
+    fn told_by(&self, pointer: &str, found: &HashSet<String>, folders: &[usize]) -> HashSet<usize> {
+        let name = plain(pointer.rsplit('/').next().unwrap_or_default());
+        let few = |subjects: Option<&Vec<usize>>| {
+            subjects.filter(|all| all.len() <= MAX_SUBJECTS).cloned().unwrap_or_default()
+        };
+        let named = if name == "id" { folders.to_vec() } else { few(self.by_name.get(&name)) };
+        let has_one = |at: &usize| found.iter().any(|value| self.all[*at].asked.contains(value));
+        let long = found.iter().filter(|value| value.len() >= TELLING);
+        let by_value = long.flat_map(|value| few(self.by_value.get(value)));
+        named.into_iter().filter(has_one).chain(by_value).collect()
+    }
+
+    /// The captures right behind a beginning of this stub's path.
+    fn folders_of(&self, stub: &Stub) -> Vec<usize> {
+        let path = stub.path.as_str();
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        let whole = ends.map(|end| format!("{}{}", stub.origin, &path[..end]));
+        whole.filter_map(|folder| self.by_folder.get(&folder).copied()).collect()
     }
 }
 
@@ -158,12 +203,12 @@ fn fresh_rules<'r>(stub: &'r Stub, collection: &'r [Rule]) -> impl Iterator<Item
     stub.rules.iter().chain(collection).filter(is_fresh)
 }
 
-/// What a rule is about: of paths what stands behind the same beginning, whichever stubs go on from there; else an item
-/// of one stub.
-fn subject_of(stub: &Stub, rule: &Rule) -> String {
+/// What a rule is about: of paths what stands behind the same beginning, whichever stubs go on from there; else the items of
+/// one name.
+fn key(stub: &Stub, rule: &Rule) -> String {
     match rule.place {
         Place::Path => format!("{}{}", stub.origin, prefix_of(stub, &rule.name)),
-        place => format!("{} {} {}", StubKey::of(stub), place.as_str(), rule.name),
+        place => format!("{} {} {:?}", place.as_str(), rule.name, rule.shape),
     }
 }
 
@@ -270,6 +315,35 @@ mod tests {
                 ("POST /orders/79/pay", Some("tea")),
             ],
         );
+    }
+
+    #[test]
+    fn what_more_items_have_than_can_be_told_apart_says_nothing_of_a_place() {
+        let session: Rule =
+            serde_json::from_value(json!({ "place": "field", "name": "X-Session", "action": "fresh" })).unwrap();
+        let stub = |path: &str, capture: &str, id: &str| {
+            let scenario = json!({ "name": "ok", "request": { "captures": { capture: id }, "fields": ["X-Session: session-1"] },
+                "response": { "status": 200, "body": { "json": { "id": id, "owner": "tenant-00001", "session": "session-1" } } } });
+            let stub: Stub = serde_json::from_value(
+                json!({ "version": 1, "method": "GET", "origin": "https://a.test", "path": path,
+                "rules": [{ "place": "path", "name": capture, "action": "fresh" }], "scenarios": [scenario] }),
+            )
+            .unwrap();
+            StubFile { path: format!("stubs{path}.json"), stub: stub.into() }
+        };
+        let numbers = 0..2 * MAX_SUBJECTS;
+        let ids = numbers.clone().map(|at| stub(&format!("/things-{at}/{{id}}"), "id", &(at % 3).to_string()));
+        let tenants = numbers.map(|at| stub(&format!("/of-{at}/{{tenant}}"), "tenant", "tenant-00001"));
+        let mut manifest =
+            Manifest { origins: vec!["https://a.test".parse().unwrap()], ..Manifest::new("test".into()) };
+        manifest.rules = vec![session];
+        let recorded = RecordedValues::of(&Collection { manifest, stubs: ids.chain(tenants).collect() }, &|_| None);
+        // A rule of one name is one subject, however many stubs there are.
+        assert_eq!(recorded.0.len(), 4 * MAX_SUBJECTS + 1);
+        // Not the ids of others, which begin with the same letters or have the same short values.
+        assert_eq!(*recorded.0["https://a.test/things-1/"], HashSet::from(["1".to_owned()]));
+        assert_eq!(*recorded.0["https://a.test/of-1/"], HashSet::from(["tenant-00001".to_owned()]));
+        assert_eq!(*recorded.0["field X-Session None"], HashSet::from(["session-1".to_owned()]));
     }
 
     #[test]
