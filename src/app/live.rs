@@ -3,7 +3,7 @@
 //! The folders are watched, not the files: editors and `git` replace files. All collections are read anew, beside the
 //! traffic, and taken over whole or not at all.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ pub fn watch(serve: Arc<Serve>, folders: Vec<(String, PathBuf)>, told: Option<To
             let _ = sender.send(());
         }
     })?;
-    let mut watched = Watched { watcher, roots: folders, folders: HashMap::new() };
+    let mut watched = Watched { watcher, roots: folders, identities: Vec::new(), folders: HashSet::new() };
     watched.follow()?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
@@ -105,39 +105,47 @@ struct Watched {
     watcher: RecommendedWatcher,
     /// The collections, by name.
     roots: Vec<(String, PathBuf)>,
+    /// What the folder of each was when it was watched.
+    identities: Vec<Option<Identity>>,
     /// The folders that are watched.
-    folders: HashMap<PathBuf, Identity>,
+    folders: HashSet<PathBuf>,
 }
 
 impl Watched {
     /// Whether the folder of a collection is another one than is watched.
     fn was_replaced(&self) -> bool {
-        self.roots.iter().any(|(_, root)| identity(root) != self.folders.get(root).copied())
+        self.roots.iter().map(|(_, root)| identity(root)).ne(self.identities.iter().copied())
     }
 
-    /// Watches the folders that are there now, and no others.
+    /// Watches the folders that are there now, and no others. Those that were watched are watched anew: the library forgets
+    /// a folder that was renamed, also one that got its name back.
     fn follow(&mut self) -> notify::Result<()> {
-        // Before anything new is watched: a folder that got another name is one and the same to the system.
         let (watcher, mut outcome) = (&mut self.watcher, Ok(()));
-        self.folders.retain(|folder, known| {
-            let stays = identity(folder) == Some(*known);
+        // Before anything new is watched: a folder that got another name is one and the same to the system.
+        self.folders.retain(|folder| {
+            let stays = folder.is_dir();
             if !stays {
                 let _ = watcher.unwatch(folder);
             }
             stays
         });
-        let mut open: Vec<PathBuf> = self.roots.iter().map(|(_, root)| root.clone()).collect();
+        self.identities.clear();
+        let mut open = Vec::new();
+        for (_, root) in &self.roots {
+            self.identities.push(identity(root));
+            open.push(root.clone());
+        }
         while let Some(folder) = open.pop() {
-            if !self.folders.contains_key(&folder) {
-                let Some(identity) = identity(&folder) else { continue };
-                if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                    outcome = Err(error);
-                    continue;
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    // Only now: what comes into it later is told of.
+                    open.extend(folders_in(&folder));
+                    self.folders.insert(folder);
                 }
-                self.folders.insert(folder.clone(), identity);
+                // It went, which is a change that is followed next.
+                Err(_) if !folder.is_dir() => {}
+                Err(error) => outcome = Err(error),
             }
-            // Only now: what comes into it later is told of.
-            open.extend(folders_in(&folder));
         }
         outcome
     }
