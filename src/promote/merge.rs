@@ -305,8 +305,8 @@ impl<'o> Merge<'o> {
         let kept = pick.kept(room);
         self.sampled.push(Sampled {
             stub: format!("{} {}{}", stub.method, stub.origin, stub.path),
-            kept: room,
-            left_out: scenarios.len() - room,
+            kept: kept.len(),
+            left_out: scenarios.len() - kept.len(),
             answered: pick.answered(&kept, stub, &lens),
         });
         let numbered = scenarios.into_iter().enumerate();

@@ -1,7 +1,7 @@
 //! What `--sample` keeps of the new scenarios of a stub: as many as there is room for, and none that would answer one
 //! which is left out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::Content;
@@ -44,40 +44,40 @@ impl Pick<'_> {
         let rank: Vec<u8> = self.scenarios.iter().map(&mut rank).collect();
         let mut order: Vec<usize> = (0..self.scenarios.len()).collect();
         order.sort_by_key(|position| (rank[*position], *position));
-        let narrower = self.narrower();
-        loop {
-            let kept: HashSet<usize> = order.iter().take(room).copied().collect();
-            let is_alone = |position: &usize| {
-                rank[*position] > 0 && narrower.get(position).is_some_and(|all| !all.iter().all(|at| kept.contains(at)))
-            };
-            match order.iter().take(room).rposition(is_alone) {
-                // It goes out, so that the next one comes in.
-                Some(alone) => order.remove(alone),
-                None => return kept,
-            };
+        let mut order = order.into_iter();
+        let mut choice = Choice::new(rank, self.wider());
+        order.by_ref().take(room).for_each(|at| choice.put(at, true));
+        while let Some((_, alone)) = choice.alone.last().copied() {
+            // It goes out, so that the next one comes in.
+            choice.put(alone, false);
+            order.by_ref().take(1).for_each(|at| choice.put(at, true));
         }
+        // What went out comes back where one that came later made it harmless.
+        while choice.kept.len() < room
+            && let Some((_, harmless)) = choice.harmless.first().copied()
+        {
+            choice.put(harmless, true);
+        }
+        choice.kept
     }
 
     fn is_wanted(&self, fresh: &Fresh) -> bool {
         self.wanted.is_some_and(|wanted| fresh.group.samples.iter().any(|sample| sample.number == wanted))
     }
 
-    /// For each scenario those that it would answer for, if they were not there.
-    fn narrower(&self) -> HashMap<usize, Vec<usize>> {
-        let mut narrower: HashMap<usize, Vec<usize>> = HashMap::new();
+    /// For each scenario those that would answer for it, if it were not there.
+    fn wider(&self) -> Vec<Vec<usize>> {
+        let mut wider = vec![Vec::new(); self.scenarios.len()];
         let lines = |at: &usize| self.scenarios[*at].group.fields.len();
         for all in self.buckets().into_values() {
             // Of very many, those that list as many fields as any are told apart by the values.
             let most = all.iter().map(lines).max().unwrap_or_default();
             for wide in all.iter().filter(|at| all.len() <= MANY || lines(at) < most) {
                 let covers = |at: &usize| at != wide && self.covers(*wide, *at, None);
-                let covered: Vec<usize> = all.iter().copied().filter(covers).collect();
-                if !covered.is_empty() {
-                    narrower.insert(*wide, covered);
-                }
+                all.iter().copied().filter(covers).for_each(|at| wider[at].push(*wide));
             }
         }
-        narrower
+        wider
     }
 
     /// The scenarios of alike requests, which fields tell apart, by the first of them.
@@ -156,6 +156,63 @@ impl Pick<'_> {
     }
 }
 
+/// Scenarios while some of them are chosen, each by its rank and position.
+struct Choice {
+    rank: Vec<u8>,
+    /// For each scenario those that would answer for it, if it were not there.
+    wider: Vec<Vec<usize>>,
+    /// For each scenario how many are left out of those that it would answer for.
+    missing: Vec<usize>,
+    kept: HashSet<usize>,
+    /// Those kept that would answer for one that is left out, and may go.
+    alone: BTreeSet<(u8, usize)>,
+    /// Those left out that would answer for none.
+    harmless: BTreeSet<(u8, usize)>,
+}
+
+impl Choice {
+    /// Nothing is kept yet.
+    fn new(rank: Vec<u8>, wider: Vec<Vec<usize>>) -> Self {
+        let mut missing = vec![0; rank.len()];
+        wider.iter().flatten().for_each(|wide| missing[*wide] += 1);
+        let (kept, alone, harmless) = Default::default();
+        let mut choice = Choice { rank, wider, missing, kept, alone, harmless };
+        (0..choice.rank.len()).for_each(|at| choice.sort(at));
+        choice
+    }
+
+    /// Keeps one that was left out, or leaves out one that was kept.
+    fn put(&mut self, at: usize, stays: bool) {
+        if stays {
+            self.kept.insert(at);
+        } else {
+            self.kept.remove(&at);
+        }
+        self.sort(at);
+        let wider = std::mem::take(&mut self.wider[at]);
+        for wide in &wider {
+            if stays {
+                self.missing[*wide] -= 1;
+            } else {
+                self.missing[*wide] += 1;
+            }
+            self.sort(*wide);
+        }
+        self.wider[at] = wider;
+    }
+
+    fn sort(&mut self, at: usize) {
+        let one = (self.rank[at], at);
+        self.alone.remove(&one);
+        self.harmless.remove(&one);
+        match (self.kept.contains(&at), self.missing[at]) {
+            (true, 1..) if one.0 > 0 => self.alone.insert(one),
+            (false, 0) => self.harmless.insert(one),
+            _ => false,
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +274,22 @@ mod tests {
         check(None, &me, Options { default: Some(1), ..of(1) }, "unauthorized", (1, 1, 1));
         let before = promote(None, vec![greet(1, None, "Hello")], options());
         check(Some(&before), &languages, of(2), "ok accept-language-de", (1, 1, 1));
+    }
+
+    #[test]
+    fn what_one_that_came_later_makes_harmless_is_kept() {
+        let token = |call: Recorded| call.asking("Authorization", "Bearer retake-token-abcdefghij");
+        // Only both fields together decide.
+        let calls = [
+            greet(1, None, "Hello"),
+            greet(2, Some("de"), "Hallo"),
+            token(greet(3, None, "Hallo")),
+            token(greet(4, Some("de"), "Hello")),
+        ];
+        let names = "no-authorization authorization";
+        check(None, &calls, of(2), names, (2, 2, 0));
+        let before = promote(None, calls.to_vec(), of(2));
+        check(Some(&before), &calls, of(2), names, (0, 2, 0));
     }
 
     #[test]
