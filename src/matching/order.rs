@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use super::Evaluation;
 use super::expected::{CompiledStub, Expected};
+use super::{Evaluation, Hit};
 
 /// In which capacity a scenario answers; earlier goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,13 @@ pub(super) struct Contender<'i> {
     pub(super) origin_rank: u32,
     /// What it is known by, where the order asks for it.
     pub(super) id: Cow<'i, str>,
+}
+
+impl Contender<'_> {
+    /// As the one that answers.
+    pub(super) fn into_hit(self) -> Hit {
+        Hit { at: self.scenario.at, evaluation: self.evaluation }
+    }
 }
 
 /// By what the order is made.

@@ -336,20 +336,7 @@ impl Engine {
     pub fn answer(&self, call: &Call, cursors: &Cursors, cursor: Option<&Arc<str>>, explain: bool) -> Answered<'_> {
         let (found, held) = (OnceCell::new(), OnceCell::new());
         let view = View { engine: self, step: Step::new(cursors, cursor, &found, &held) };
-        let select = |call: &Call| match explain {
-            true => self.index.select_ranked(call, self.profile, &view),
-            false => (self.index.select(call, self.profile, &view), Vec::new()),
-        };
-        // Of what a date that came back may mean, what agrees; else what answers.
-        let (mut exact, mut other) = (None, None);
-        for found in self.returned.meant(call).iter().map(select) {
-            match &found.0 {
-                Selection::Hit(hit) if hit.evaluation.is_exact() => exact = exact.or(Some(found)),
-                Selection::Hit(_) => other = other.or(Some(found)),
-                Selection::Miss(_) => {}
-            }
-        }
-        let (selection, ranked) = exact.or(other).unwrap_or_else(|| select(call));
+        let (selection, ranked) = self.select(call, &view, explain);
         match selection {
             Selection::Miss(miss) => {
                 for near in miss.near.iter().filter(|near| near.standing == Standing::UsedUp) {
@@ -371,6 +358,30 @@ impl Engine {
                     ranked,
                 })
             }
+        }
+    }
+
+    /// Of what a date that came back may mean, what agrees; then the call as it was sent, if that agrees; else what answers.
+    fn select(&self, call: &Call, view: &View<'_, '_, '_>, explain: bool) -> (Selection, Vec<Ranked>) {
+        let select = |call: &Call| match explain {
+            true => self.index.select_ranked(call, self.profile, view),
+            false => (self.index.select(call, self.profile, view), Vec::new()),
+        };
+        let meant = self.returned.meant(call);
+        let mut found = None;
+        let as_sent = (!meant.is_empty()).then_some(call);
+        for call in meant.iter().chain(as_sent) {
+            let Some(hit) = self.index.hit(call, self.profile, view) else { continue };
+            if hit.evaluation.is_exact() {
+                found = Some((call, hit));
+                break;
+            }
+            found = found.or(Some((call, hit)));
+        }
+        match found {
+            Some((_, hit)) if !explain => (Selection::Hit(hit), Vec::new()),
+            Some((call, _)) => select(call),
+            None => select(call),
         }
     }
 

@@ -236,6 +236,45 @@ mod tests {
         }
     }
 
+    fn loaded(stub: &Stub) -> Vec<(String, Loaded)> {
+        let mut collection = crate::matching::tests::collection(&[], &[]).collection;
+        let file = StubFile { path: "stubs/list.json".into(), stub: stub.clone().into() };
+        Arc::get_mut(&mut collection).unwrap().stubs.push(file);
+        vec![("test".to_owned(), Loaded { root: "test".into(), collection })]
+    }
+
+    fn engine(stub: &Stub) -> Engine {
+        let answers = AnswerOptions { now: Some(SERVED.parse().unwrap()), ..AnswerOptions::default() };
+        Engine::new(loaded(stub), Options { answers, ..Options::default() }).unwrap()
+    }
+
+    /// The scenario that answers, and whether it is an exact hit.
+    fn hit(engine: &Engine, call: &Call) -> (String, bool) {
+        match engine.answer(call, &Cursors::default(), None, false) {
+            Answered::Hit(chosen) => (chosen.label.to_string(), chosen.evaluation.is_exact()),
+            Answered::Miss(_) => panic!("a miss"),
+        }
+    }
+
+    #[test]
+    fn a_call_that_agrees_as_it_was_sent_goes_before_a_meaning_that_does_not() {
+        let stub: Stub = serde_json::from_str(
+            r#"{"version":1,"method":"GET","origin":"https://a.test","path":"/list","shift_dates":"all",
+                "rules":[{"place":"query","name":"since","action":"fresh"}],"scenarios":[
+                {"name":"x","request":{"query":["since=2026-10-20T09:30:00Z","a=1","b=1"]},
+                 "response":{"status":200,"recorded_at":"2026-10-20T00:00:00Z",
+                 "fields":["Content-Type: application/json"],"body":{"json":{"next":"2026-10-20T09:30:00Z"}}}},
+                {"name":"y","request":{"query":["since=2026-10-01T00:00:00Z","a=1","b=1","page=2"]},
+                 "response":{"status":200}}]}"#,
+        )
+        .unwrap();
+        let engine = engine(&stub);
+        let since = |rest: &str| crate::matching::tests::call(&format!("GET /list?since=2026-11-19T10:30:00Z{rest}"));
+        assert_eq!(hit(&engine, &since("&a=1&b=1&page=2")), ("test: GET /list#y".to_owned(), true));
+        assert_eq!(hit(&engine, &since("&a=1&b=1")), ("test: GET /list#x".to_owned(), true));
+        assert_eq!(hit(&engine, &since("&a=1&b=1&c=1")), ("test: GET /list#x".to_owned(), false));
+    }
+
     #[test]
     fn the_scenario_of_a_date_that_was_served_answers_also_after_an_edit() {
         let stub: Stub = serde_json::from_str(
@@ -246,29 +285,16 @@ mod tests {
                  "response":{"status":304,"recorded_at":"2026-10-20T00:00:07Z"}}]}"#,
         )
         .unwrap();
-        let mut collection = crate::matching::tests::collection(&[], &[]).collection;
-        Arc::get_mut(&mut collection)
-            .unwrap()
-            .stubs
-            .push(StubFile { path: "stubs/list.json".into(), stub: stub.into() });
-        let loaded = || vec![("test".to_owned(), Loaded { root: "test".into(), collection: Arc::clone(&collection) })];
-        let at = |now: &str| {
-            let answers = AnswerOptions { now: Some(now.parse().unwrap()), ..AnswerOptions::default() };
-            Engine::new(loaded(), Options { answers, ..Options::default() }).unwrap()
-        };
+        let engine = engine(&stub);
         let answered = |engine: &Engine, since: &str| {
             let mut call = crate::matching::tests::call("GET /list");
             call.fields.push("If-Modified-Since", since);
-            match engine.answer(&call, &Cursors::default(), None, false) {
-                Answered::Hit(chosen) => (chosen.label.to_string(), chosen.evaluation.is_exact()),
-                Answered::Miss(_) => panic!("a miss"),
-            }
+            hit(engine, &call)
         };
-        let engine = at(SERVED);
         let same = ("test: GET /list#same".to_owned(), true);
         for since in ["Thu, 19 Nov 2026 10:30:00 GMT", "Tue, 20 Oct 2026 09:30:00 GMT"] {
             assert_eq!(answered(&engine, since), same, "{since}");
-            assert_eq!(answered(&engine.renewed(loaded()).unwrap(), since), same, "{since}");
+            assert_eq!(answered(&engine.renewed(loaded(&stub)).unwrap(), since), same, "{since}");
         }
         assert_ne!(answered(&engine, "Thu, 19 Nov 2026 10:30:01 GMT"), same);
     }
