@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::message::{ANSWER_MAX, REQUEST_MAX, frame, parse, read_frame, write_frame};
 use super::server::{read_frame_from, socket_path};
@@ -122,15 +122,16 @@ pub fn serve_replay(serve: Arc<Serve>, store: &Path, runtime_dir: Option<&Path>)
 
 async fn accept(listener: UnixListener, serve: Arc<Serve>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let writing = Arc::new(Mutex::new(()));
     loop {
         // The semaphore is never closed.
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let serve = Arc::clone(&serve);
+                let (serve, writing) = (Arc::clone(&serve), Arc::clone(&writing));
                 tokio::spawn(async move {
                     let _permit = permit;
-                    let answered = tokio::time::timeout(TIMEOUT, answer(stream, &serve)).await;
+                    let answered = tokio::time::timeout(TIMEOUT, answer(stream, serve, writing)).await;
                     if let Err(error) = answered.unwrap_or_else(|late| Err(late.into())) {
                         tracing::debug!("a question on the control socket was not answered: {error}");
                     }
@@ -145,13 +146,13 @@ async fn accept(listener: UnixListener, serve: Arc<Serve>) {
     }
 }
 
-async fn answer(mut stream: UnixStream, serve: &Serve) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, serve: Arc<Serve>, writing: Arc<Mutex<()>>) -> io::Result<()> {
     if stream.peer_cred()?.uid() != rustix::process::getuid().as_raw() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "another user asked"));
     }
     let request: Request = parse(&read_frame_from(&mut stream, REQUEST_MAX).await?)?;
     let answer = match request.version {
-        VERSION => reply(serve, request.ask),
+        VERSION => reply(serve, writing, request.ask).await,
         other => ReplayAnswer::Refused(format!(
             "the replay speaks version {VERSION} of its control protocol, not {other}: use the same retake"
         )),
@@ -160,14 +161,22 @@ async fn answer(mut stream: UnixStream, serve: &Serve) -> io::Result<()> {
     stream.shutdown().await
 }
 
-fn reply(serve: &Serve, ask: ReplayAsk) -> ReplayAnswer {
+async fn reply(serve: Arc<Serve>, writing: Arc<Mutex<()>>, ask: ReplayAsk) -> ReplayAnswer {
     let done = match ask {
         ReplayAsk::State { cursor } => return ReplayAnswer::State(Box::new(serve.state(cursor.as_deref()))),
         ReplayAsk::Set { cursor, name, value } => serve.set_state(cursor.as_deref(), &name, &value),
         ReplayAsk::Reset { cursor } => serve.reset_state(cursor.as_deref()),
         ReplayAsk::WriteLog => {
-            serve.log().flush();
-            Ok("the log of the run has every call that was answered".to_owned())
+            // The disk or a terminal may stand still: that must take no thread of the traffic, and but one of others.
+            let turn = writing.lock_owned().await;
+            let write = move || {
+                let _turn = turn;
+                serve.log().flush();
+            };
+            match tokio::task::spawn_blocking(write).await {
+                Ok(()) => Ok("the log of the run has every call that was answered".to_owned()),
+                Err(error) => Err(format!("the log could not be written: {error}")),
+            }
         }
         ReplayAsk::Activate { collection, name } => serve.activate(&collection, name.as_deref()),
     };

@@ -217,13 +217,14 @@ impl Serve {
         true
     }
 
-    /// Logs that somebody changed the state of a cursor: what the next calls find depends on it.
+    /// Queues for the log that somebody changed the state of a cursor: what the next calls find depends on it. Under the
+    /// cursor's lock, so that it stands before them; without it [`RunLog::make_room`] is to follow.
     pub(super) fn log_change(&self, cursor: Option<Arc<str>>, change: StateChange, told: &str) {
         let reading = self.reading("sequences and states".to_owned(), Timestamp::now());
         let mut record = Reading { cursor, ..reading }.record("STATE".to_owned(), 0, CallResult::State);
         record.differences = vec![told.to_owned()];
         record.state = Some(change);
-        self.log.log(record);
+        self.log.queue(record);
     }
 
     /// What became of changes of the files.

@@ -167,6 +167,8 @@ impl Serve {
             let mut state = cursor.lock();
             things.iter().for_each(|thing| state.enter(thing, &value.into()));
             self.log_change(named, change, &told);
+            drop(state);
+            self.log().make_room();
             return Ok(told);
         }
         let is_it = |label: &str| label == name || label.split_once(": ").is_some_and(|(_, rest)| rest == name);
@@ -187,6 +189,8 @@ impl Serve {
         let mut state = cursor.lock();
         state.served.insert(id, served);
         self.log_change(named, change, &told);
+        drop(state);
+        self.log().make_room();
         Ok(told)
     }
 
@@ -208,6 +212,7 @@ impl Serve {
             }
         };
         self.log_change(cursor.map(Arc::from), StateChange::Reset { every: cursor.is_none() }, &told);
+        self.log().make_room();
         Ok(told)
     }
 

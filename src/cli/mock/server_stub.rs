@@ -15,7 +15,7 @@ use crate::report::terminal::{clean, quoted};
 use crate::store::running::Running;
 
 /// How long a running replay may take to see an edit of its files.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How soon it is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 

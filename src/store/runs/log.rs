@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use super::record::CallRecord;
@@ -97,12 +97,23 @@ impl RunLog {
         RunLog { shared, writer, memory_only }
     }
 
-    /// Queues a call. Never waits for the disk, unless a thousand calls already do.
+    /// Queues a call. Waits for neither the disk nor the observer, unless a thousand calls, or 8 MiB of them, already do.
     pub fn log(&self, call: CallRecord) {
+        self.queue(call);
+        self.make_room();
+    }
+
+    /// Only queues a call, for who holds a lock that others wait for; [`RunLog::make_room`] is to be called without it.
+    pub fn queue(&self, call: CallRecord) {
         let bytes = call.bytes();
         let mut queue = lock(&self.shared.queue);
         queue.bytes += bytes;
         queue.calls.push(call);
+    }
+
+    /// Writes what is queued if that is too much.
+    pub fn make_room(&self) {
+        let mut queue = lock(&self.shared.queue);
         if queue.calls.len() >= QUEUE_CALLS || queue.bytes >= QUEUE_BYTES {
             let calls = queue.take();
             // The sink is locked before the queue is let go, so that calls stay in order.
@@ -112,7 +123,8 @@ impl RunLog {
         }
     }
 
-    /// Writes what is queued, and returns the calls that are kept in memory (none when they are in a file).
+    /// Writes what is queued, and returns the calls that are kept in memory (none when they are in a file). Waits for the
+    /// disk and for the observer.
     pub fn flush(&self) -> Vec<CallRecord> {
         self.shared.drain();
         match &*lock(&self.shared.sink) {
@@ -147,14 +159,25 @@ impl Shared {
     }
 
     fn drain(&self) {
-        let mut queue = lock(&self.queue);
-        if queue.calls.is_empty() {
-            return;
+        loop {
+            let mut queue = lock(&self.queue);
+            if queue.calls.is_empty() {
+                return;
+            }
+            // Every answer needs the queue, so the disk and the observer are waited for without it.
+            let sink = match self.sink.try_lock() {
+                Ok(sink) => sink,
+                Err(TryLockError::Poisoned(sink)) => sink.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    drop(queue);
+                    drop(lock(&self.sink));
+                    continue;
+                }
+            };
+            let calls = queue.take();
+            drop(queue);
+            return self.write(sink, calls);
         }
-        let calls = queue.take();
-        let sink = lock(&self.sink);
-        drop(queue);
-        self.write(sink, calls);
     }
 
     fn write(&self, mut sink: MutexGuard<'_, Sink>, mut calls: Vec<CallRecord>) {
@@ -219,9 +242,44 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::store::runs::tests::call;
     use crate::store::runs::{CallResult, LOGGED_BODY, LoggedMessage};
+
+    #[test]
+    fn calls_are_logged_while_others_wait_for_an_observer_that_stands_still() {
+        let ((seen, see), (go, gone)) = (mpsc::channel(), mpsc::channel::<()>());
+        let gone = Mutex::new(gone);
+        let observe = move |call: &CallRecord| {
+            let _ = seen.send(call.call);
+            // Stands still until the test lets it go on.
+            let _ = lock(&gone).recv();
+        };
+        let log = RunLog::in_memory(Some(Box::new(observe)));
+        log.log(call(1, CallResult::Exact));
+        assert_eq!(see.recv(), Ok(1));
+        let log = &log;
+        std::thread::scope(|scope| {
+            log.log(call(2, CallResult::Exact));
+            let (about, begun) = mpsc::channel();
+            let flushing = scope.spawn(move || {
+                let _ = about.send(());
+                log.flush()
+            });
+            let _ = begun.recv();
+            // Each would hang if a flush held the queue meanwhile.
+            for number in 3..=500 {
+                log.log(call(number, CallResult::Exact));
+                std::thread::yield_now();
+            }
+            drop(go);
+            let kept: Vec<u64> = flushing.join().unwrap().iter().map(|call| call.call).collect();
+            assert!(kept.starts_with(&[1, 2]), "what was logged before the flush is there: {kept:?}");
+        });
+        assert_eq!(log.flush().iter().map(|call| call.call).collect::<Vec<_>>(), Vec::from_iter(1..=500), "in order");
+    }
 
     #[test]
     fn large_messages_take_bounded_memory() {
