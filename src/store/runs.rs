@@ -8,7 +8,7 @@ mod record;
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -49,10 +49,12 @@ fn create(store: &Path, info: &RunInfo) -> io::Result<File> {
     let dir = runs.join(&info.run);
     fs::DirBuilder::new().mode(0o700).create(&dir)?;
     let open = |name: &str| OpenOptions::new().create_new(true).append(true).mode(0o600).open(dir.join(name));
-    serde_json::to_writer_pretty(open("run.json")?, info)?;
     let calls = open("calls.jsonl")?;
     // Held while the process lives: a run that is still being written is not pruned.
     let _ = calls.try_lock();
+    // Others see the run once it has this file: it comes last, and whole.
+    open("run.json.tmp")?.write_all(&serde_json::to_vec_pretty(info)?)?;
+    fs::rename(dir.join("run.json.tmp"), dir.join("run.json"))?;
     Ok(calls)
 }
 
@@ -312,6 +314,30 @@ mod tests {
         assert_eq!(names(&store.path().join("runs")).unwrap().len(), KEEP_RUNS);
         assert!(matches!(open(store.path(), Some("../x")), Err(RunError::Unknown(..))));
         assert_eq!(open(store.path(), None).unwrap().info.run, "run-0104");
+    }
+
+    #[test]
+    fn runs_that_start_at_once_do_not_take_each_other_for_old_ones() {
+        let store = tempfile::tempdir().unwrap();
+        for number in 0..KEEP_RUNS {
+            drop(RunLog::start(store.path(), &info(&format!("run-{number:04}")), None));
+        }
+        let start = |worker: usize| {
+            let name = |number: usize| format!("new-{worker}-{number}");
+            let start = |number| {
+                let info = RunInfo { started_at: Timestamp::from_second(1).unwrap(), ..info(&name(number)) };
+                (create(store.path(), &info).unwrap(), info.run)
+            };
+            (0..10).map(start).collect::<Vec<_>>()
+        };
+        let started: Vec<_> = std::thread::scope(|scope| {
+            let start = &start;
+            let workers: Vec<_> = (0..4).map(|worker| scope.spawn(move || start(worker))).collect();
+            workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        });
+        for (_calls, run) in &started {
+            assert_eq!(&open(store.path(), Some(run)).unwrap().info.run, run);
+        }
     }
 
     #[test]
