@@ -164,7 +164,8 @@ impl Mock {
     }
 
     /// The calls so far, to be asked about: who was called, how often, with what, in which order. Of more than 10 000 calls
-    /// the last are known. Whatever a client has seen answered is among them.
+    /// the last are known, and of more than 64 MiB of their bodies the last: a question that needs an older body fails, and
+    /// says so. Whatever a client has seen answered is among the calls.
     pub fn verify(&self) -> Verify {
         let serve = self.running.serve();
         Verify::new(serve.log().flush(), serve.masker().clone())

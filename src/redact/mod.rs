@@ -164,6 +164,18 @@ impl Masker {
             None => BodyMasker::off(),
         }
     }
+
+    /// A whole body that is text, masked: as text, whatever its type says, if it says anything.
+    pub fn text_body(&self, body: &[u8], content_type: Option<&str>) -> Vec<u8> {
+        let kind = match Kind::of(content_type) {
+            Kind::Binary => Kind::Text,
+            kind => kind,
+        };
+        let (mut masking, mut masked) = (self.body(kind, content_type), Vec::new());
+        masking.push(body, &mut masked);
+        masking.finish(&mut masked);
+        masked
+    }
 }
 
 impl Shared {

@@ -8,7 +8,7 @@ use http::Response;
 
 use super::ready::Said;
 use crate::matching::Call;
-use crate::model::{Fields, media};
+use crate::model::Fields;
 use crate::redact::Masker;
 use crate::store::runs::{LOGGED_BODY, LoggedMessage};
 use crate::wire::{Body, HeadLines};
@@ -45,15 +45,7 @@ fn message(mut fields: Fields, body: &Bytes, masker: &Masker, longest: usize) ->
     let content_type = fields.text("content-type").map(Cow::into_owned);
     let mut text = String::new();
     if std::str::from_utf8(body).is_ok() {
-        // What is text is masked as text, whatever its type says, if it says anything.
-        let kind = match media::Kind::of(content_type.as_deref()) {
-            media::Kind::Binary => media::Kind::Text,
-            kind => kind,
-        };
-        let mut masker = masker.body(kind, content_type.as_deref());
-        let mut masked = Vec::new();
-        masker.push(body, &mut masked);
-        masker.finish(&mut masked);
+        let mut masked = masker.text_body(body, content_type.as_deref());
         masked.truncate(longest);
         text = String::from_utf8_lossy(&masked).into_owned();
     }
@@ -61,5 +53,6 @@ fn message(mut fields: Fields, body: &Bytes, masker: &Masker, longest: usize) ->
         fields: fields.iter().map(|field| (field.name.clone(), field.text().into_owned())).collect(),
         body: text,
         body_bytes: body.len() as u64,
+        body_dropped: false,
     }
 }

@@ -145,9 +145,26 @@ impl Asked {
     }
 
     /// How many there were.
+    ///
+    /// # Panics
+    /// When the body of a call is no longer kept, without which nobody can tell whether it is one of them.
+    #[track_caller]
     pub fn count(&self) -> usize {
-        let fits = |call: &&CallRecord| self.called.lacks(call, &self.verify.masker).is_empty();
-        self.verify.calls.iter().filter(fits).count()
+        let (count, unknown) = self.counts();
+        if unknown > 0 {
+            let (called, told) = (self.called.described(&self.verify.masker), self.verify.told(&self.called));
+            panic!("{called} was called {}, and {}\n{told}", times(count), open(unknown));
+        }
+        count
+    }
+
+    /// How many there were for sure, and of how many nobody can tell any more.
+    fn counts(&self) -> (usize, usize) {
+        let is_meant = |call| self.called.is_meant(call, &self.verify.masker);
+        self.verify.calls.iter().map(is_meant).fold((0, 0), |(sure, unknown), is_meant| match is_meant {
+            Some(is_meant) => (sure + usize::from(is_meant), unknown),
+            None => (sure, unknown + 1),
+        })
     }
 
     /// There were so many.
@@ -156,7 +173,7 @@ impl Asked {
     /// When there were more or fewer.
     #[track_caller]
     pub fn times(&self, expected: usize) {
-        self.check(self.count() == expected, &times(expected));
+        self.check(self.counts() == (expected, 0), &times(expected));
     }
 
     /// There was one.
@@ -174,7 +191,7 @@ impl Asked {
     /// When there were fewer.
     #[track_caller]
     pub fn at_least(&self, expected: usize) {
-        self.check(self.count() >= expected, &format!("at least {}", times(expected)));
+        self.check(self.counts().0 >= expected, &format!("at least {}", times(expected)));
     }
 
     /// There was none.
@@ -189,11 +206,21 @@ impl Asked {
     #[track_caller]
     fn check(&self, holds: bool, expected: &str) {
         if !holds {
-            let (found, told) = (times(self.count()), self.verify.told(&self.called));
+            let ((count, unknown), told) = (self.counts(), self.verify.told(&self.called));
+            let found = match unknown {
+                0 => times(count),
+                unknown => format!("{}, and {}", times(count), open(unknown)),
+            };
             let called = self.called.described(&self.verify.masker);
             panic!("{called} was called {found}, expected {expected}\n{told}");
         }
     }
+}
+
+/// Of calls whose bodies are gone.
+fn open(count: usize) -> String {
+    let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
+    format!("of {calls} nobody can tell, since the body is not kept any more")
 }
 
 fn times(count: usize) -> String {
@@ -225,5 +252,63 @@ fn list(out: &mut String, title: &str, calls: &[&CallRecord], lacks: impl Fn(&Ca
 fn reports(out: &mut String, calls: &[&CallRecord]) {
     for report in calls.iter().filter_map(|call| call.report_text.as_ref()).take(REPORTS) {
         let _ = write!(out, "\n{}", clean_lines(report));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::redact::{MaskKey, MaskRules};
+    use crate::store::runs::LoggedMessage;
+
+    fn verify(bodies: &[&str], masker: &Masker) -> Verify {
+        let call = |(at, body): (usize, &&str)| {
+            let masked = String::from_utf8(masker.text_body(body.as_bytes(), None)).unwrap();
+            let request =
+                LoggedMessage { fields: Vec::new(), body: masked, body_bytes: body.len() as u64, body_dropped: false };
+            let record = serde_json::json!({ "call": at + 1, "at": "2026-01-01T00:00:00Z", "duration_us": 1,
+                "method": "POST", "url": "https://api.test/files", "status": 200, "result": "inexact",
+                "request": request });
+            serde_json::from_value(record).unwrap()
+        };
+        Verify::new(bodies.iter().enumerate().map(call).collect(), masker.clone())
+    }
+
+    fn fails(check: impl FnOnce()) -> String {
+        let failure = catch_unwind(AssertUnwindSafe(check)).expect_err("the check does not hold");
+        *failure.downcast::<String>().unwrap()
+    }
+
+    #[test]
+    fn bodies_without_a_type_are_compared_as_they_are_logged() {
+        let masker = Masker::new(MaskKey([7; 32]), MaskRules::default());
+        let secret = "key AKIAIOSFODNN7EXAMPLE";
+        let calls = verify(&[secret, "key of another kind 1234"], &masker);
+        assert!(!calls.calls[0].request.as_ref().unwrap().body.contains("AKIA"), "the log is masked");
+        calls.called("POST", "/files").with_body(secret).once();
+        fails(|| calls.called("POST", "/files").with_body(secret).never());
+    }
+
+    #[test]
+    fn what_needs_a_body_that_is_gone_fails_and_says_so() {
+        let mut calls = verify(&["first", "other", "longer"], &Masker::off());
+        for record in &mut Arc::get_mut(&mut calls.calls).unwrap()[..2] {
+            let request = record.request.as_mut().unwrap();
+            (request.body, request.body_dropped) = (String::new(), true);
+        }
+        calls.called("POST", "/files").times(3);
+        calls.called("POST", "/files").with_body("longer").once();
+        calls.called("POST", "/files").with_body("of another length").never();
+        for told in [
+            fails(|| calls.called("POST", "/files").with_body("third").never()),
+            fails(|| calls.called("POST", "/files").with_body("first").once()),
+            fails(|| calls.called("POST", "/files").with_json("x").at_least(1)),
+            fails(|| assert_eq!(calls.called("POST", "/files").with_body("first").count(), 1)),
+        ] {
+            assert!(told.contains("of 2 calls nobody can tell"), "{told}");
+            assert!(told.contains("body: it is not kept any more"), "{told}");
+        }
     }
 }

@@ -236,7 +236,7 @@ impl Messages {
 fn request(served: &Served, label: &str, call: &CallRecord) -> Option<LoggedMessage> {
     let own = answered(&served.loaded, &served.labels, label, call)?.ok()?;
     let fields = own.fields.iter().map(|field| (field.name.clone(), field.text().into_owned())).collect();
-    Some(LoggedMessage { fields, body: text(&own.body), body_bytes: own.body.len() as u64 })
+    Some(LoggedMessage { fields, body: text(&own.body), body_bytes: own.body.len() as u64, body_dropped: false })
 }
 
 /// The answer of a scenario or server stub.
@@ -257,7 +257,7 @@ fn response_of(served: &Served, label: &str, call: &CallRecord) -> Option<Logged
     };
     let body = spec.body.as_ref().map(|body| loaded.body(body)).transpose().ok()?.unwrap_or_default();
     let fields = spec.fields.iter().map(|line| (line.0.name.clone(), line.0.text().into_owned())).collect();
-    Some(LoggedMessage { fields, body: text(&body), body_bytes: body.len() as u64 })
+    Some(LoggedMessage { fields, body: text(&body), body_bytes: body.len() as u64, body_dropped: false })
 }
 
 /// The beginning of a body that is text; nothing of another.

@@ -12,7 +12,7 @@ use super::{RunInfo, create};
 
 /// How many calls a run keeps when its folder cannot be written.
 pub(super) const MEMORY_CALLS: usize = 10_000;
-/// What the messages of those calls may take, in bytes: a run that logs bodies keeps fewer.
+/// What the messages of those calls may take, in bytes: past it the oldest bodies go.
 const MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// How many calls may wait before the one that logs them writes them itself: this bounds the memory of the queue.
 const QUEUE_CALLS: usize = 1_024;
@@ -68,6 +68,8 @@ enum Sink {
 #[derive(Default)]
 struct Kept {
     calls: VecDeque<CallRecord>,
+    /// How many of them, from the oldest on, have lost their bodies.
+    bare: usize,
     /// What their messages take.
     bytes: usize,
 }
@@ -215,9 +217,19 @@ impl Kept {
     fn push(&mut self, call: CallRecord) {
         self.bytes += call.bytes();
         self.calls.push_back(call);
+        // That there was a call is known for longer than what it sent.
+        while self.bytes > MEMORY_BYTES
+            && let Some(oldest) = self.calls.get_mut(self.bare)
+        {
+            let before = oldest.bytes();
+            oldest.drop_bodies();
+            self.bytes -= before - oldest.bytes();
+            self.bare += 1;
+        }
         while self.calls.len() > MEMORY_CALLS || self.bytes > MEMORY_BYTES {
             let Some(oldest) = self.calls.pop_front() else { return };
             self.bytes -= oldest.bytes();
+            self.bare = self.bare.saturating_sub(1);
         }
     }
 }
@@ -285,14 +297,33 @@ mod tests {
     fn large_messages_take_bounded_memory() {
         let log = RunLog::in_memory(None);
         let body = "x".repeat(LOGGED_BODY);
-        let message = LoggedMessage { fields: Vec::new(), body_bytes: body.len() as u64, body };
+        let message = LoggedMessage { fields: Vec::new(), body_bytes: body.len() as u64, body, body_dropped: false };
         for number in 1..=2_000 {
             let (request, response) = (Some(message.clone()), Some(message.clone()));
             log.log(CallRecord { request, response, ..call(number, CallResult::Exact) });
             assert!(lock(&log.shared.queue).bytes < QUEUE_BYTES);
         }
         let kept = log.flush();
-        assert_eq!(kept.len(), MEMORY_BYTES / (2 * LOGGED_BODY), "in bytes, not in calls");
-        assert_eq!(kept.last().map(|call| call.call), Some(2_000));
+        assert_eq!(kept.len(), 2_000, "no call is forgotten because of its body");
+        let whole = MEMORY_BYTES / (2 * LOGGED_BODY);
+        for (at, call) in kept.iter().enumerate() {
+            for message in call.request.iter().chain(&call.response) {
+                assert_eq!(message.body_dropped, at < kept.len() - whole, "call {}", call.call);
+                assert_eq!(message.body.is_empty(), message.body_dropped);
+            }
+        }
+    }
+
+    #[test]
+    fn what_large_fields_take_in_memory_is_bounded_too() {
+        let mut kept = Kept::default();
+        let fields = vec![("x-large".to_owned(), "x".repeat(1024 * 1024))];
+        let message = LoggedMessage { fields, body: "x".into(), body_bytes: 1, body_dropped: false };
+        for number in 1..=100 {
+            kept.push(CallRecord { request: Some(message.clone()), ..call(number, CallResult::Miss) });
+            assert!(kept.bytes <= MEMORY_BYTES && kept.bare <= kept.calls.len());
+            assert_eq!(kept.bytes, kept.calls.iter().map(CallRecord::bytes).sum::<usize>());
+        }
+        assert_eq!(kept.calls.back().map(|call| call.call), Some(100));
     }
 }

@@ -74,6 +74,9 @@ pub struct LoggedMessage {
     pub body: String,
     /// Size of the whole body in bytes, content coding undone.
     pub body_bytes: u64,
+    /// The body was kept in memory, and is no longer, since bodies of later calls needed its room.
+    #[serde(skip)]
+    pub body_dropped: bool,
 }
 
 /// One answered call.
@@ -141,6 +144,13 @@ impl CallRecord {
         let messages = messages.map(LoggedMessage::bytes).sum::<usize>();
         // A report is kept as JSON, too.
         messages + 3 * self.report_text.as_ref().map_or(0, String::len)
+    }
+
+    /// Forgets the bodies of its messages.
+    pub(super) fn drop_bodies(&mut self) {
+        for message in self.request.iter_mut().chain(&mut self.response).filter(|message| !message.body.is_empty()) {
+            (message.body, message.body_dropped) = (String::new(), true);
+        }
     }
 }
 
