@@ -51,26 +51,23 @@ pub(super) fn steps(samples: &[Sample]) -> Vec<Step> {
     steps
 }
 
-/// Whether two lists of steps answer alike. The last step goes on for ever, so how often it was seen does not count.
+/// Whether two lists of steps answer alike.
 pub(super) fn alike(one: &[Step], other: &[Step]) -> bool {
-    let (one, other) = (across(one), across(other));
-    let last = one.len().saturating_sub(1);
-    one.len() == other.len()
-        && one
-            .iter()
-            .zip(&other)
-            .enumerate()
-            .all(|(at, (one, other))| one.0 == other.0 && (one.1 == other.1 || at == last))
+    lasting(one) == lasting(other)
 }
 
-/// The steps as two recordings are compared: those that differ only in values made afresh are one.
-fn across(steps: &[Step]) -> Vec<(ContentHash, u32)> {
+/// The steps as two recordings are compared: those that differ only in values made afresh are one. The last goes on for
+/// ever, so how often it was seen does not count.
+pub(super) fn lasting(steps: &[Step]) -> Vec<(ContentHash, u32)> {
     let mut runs: Vec<(ContentHash, u32)> = Vec::new();
     for step in steps {
         match runs.last_mut() {
             Some((answer, times)) if *answer == step.answer.across => *times = times.saturating_add(step.times),
             _ => runs.push((step.answer.across, step.times)),
         }
+    }
+    if let Some((_, times)) = runs.last_mut() {
+        *times = 0;
     }
     runs
 }

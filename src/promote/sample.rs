@@ -12,8 +12,8 @@ use super::merge::Fresh;
 use super::request::{self, RequestKey, comparable};
 use crate::collection::{BodySpec, Place, RequestSpec, Stub};
 
-/// So many scenarios of alike requests are compared each with each.
-const MANY: usize = 200;
+/// Scenarios of alike requests by the names of the fields that they list, then by the values.
+type Listed = HashMap<Vec<String>, HashMap<Vec<String>, Vec<usize>>>;
 
 /// New scenarios of one stub, in order of their first request, of which some are to be kept.
 pub(super) struct Pick<'a> {
@@ -65,19 +65,45 @@ impl Pick<'_> {
         self.wanted.is_some_and(|wanted| fresh.group.samples.iter().any(|sample| sample.number == wanted))
     }
 
-    /// For each scenario those that would answer for it, if it were not there.
+    /// For each scenario those that would answer for it, if it were not there. They are looked up by what they list, since
+    /// there may be too many to compare each with each.
     fn wider(&self) -> Vec<Vec<usize>> {
+        let last = |fresh: &Fresh| group::lasting(&group::steps(&fresh.group.samples));
+        let answers: Vec<_> = self.scenarios.iter().map(last).collect();
         let mut wider = vec![Vec::new(); self.scenarios.len()];
-        let lines = |at: &usize| self.scenarios[*at].group.fields.len();
-        for all in self.buckets().into_values() {
-            // Of very many, those that list as many fields as any are told apart by the values.
-            let most = all.iter().map(lines).max().unwrap_or_default();
-            for wide in all.iter().filter(|at| all.len() <= MANY || lines(at) < most) {
-                let covers = |at: &usize| at != wide && self.covers(*wide, *at, None);
-                all.iter().copied().filter(covers).for_each(|at| wider[at].push(*wide));
+        for all in self.buckets().into_values().filter(|all| all.len() > 1) {
+            let listed = self.listed(&all);
+            for at in all {
+                let fitting = self.fitting(at, &listed);
+                wider[at] = fitting.into_iter().filter(|wide| answers[*wide] != answers[at]).collect();
             }
         }
         wider
+    }
+
+    fn listed(&self, all: &[usize]) -> Listed {
+        let mut listed = Listed::new();
+        for at in all {
+            let lines = self.scenarios[*at].group.fields.iter();
+            let lines = lines.map(|line| (line.0.name.to_ascii_lowercase(), comparable(&line.0)));
+            let (names, values): (Vec<String>, Vec<String>) = lines.unzip();
+            listed.entry(names).or_default().entry(values).or_default().push(*at);
+        }
+        listed
+    }
+
+    /// Those of which a call of this scenario is an exact hit, as far as fields go.
+    fn fitting(&self, at: usize, listed: &Listed) -> BTreeSet<usize> {
+        let lists: BTreeSet<usize> = self.scenarios[at].group.samples.iter().map(|sample| sample.fields).collect();
+        let mut fitting = BTreeSet::new();
+        for own in lists.into_iter().map(|list| &self.fields[list]) {
+            let value = |name: &String| Some(comparable(&own.iter().find(|own| own.name == *name)?.line));
+            for (names, by_values) in listed {
+                let values: Option<Vec<String>> = names.iter().map(value).collect();
+                fitting.extend(values.and_then(|values| by_values.get(&values)).into_iter().flatten());
+            }
+        }
+        fitting
     }
 
     /// The scenarios of alike requests, which fields tell apart, by the first of them.
@@ -92,9 +118,9 @@ impl Pick<'_> {
     }
 
     /// Whether a call of the other is an exact hit of this one, as far as fields go, and gets another answer.
-    fn covers(&self, one: usize, other: usize, lens: Option<&Lens<'_>>) -> bool {
+    fn covers(&self, one: usize, other: usize, lens: &Lens<'_>) -> bool {
         let (one, other) = (&self.scenarios[one].group, &self.scenarios[other].group);
-        let hides = |name: &str, value: &str| lens.is_some_and(|lens| lens.seen(Place::Field, name).hides(value));
+        let hides = |name: &str, value: &str| lens.seen(Place::Field, name).hides(value);
         let has = |sample: &group::Sample| {
             one.fields.iter().all(|line| {
                 let own = self.fields[sample.fields].iter().find(|own| line.0.is(&own.name));
@@ -124,7 +150,7 @@ impl Pick<'_> {
             let fresh = &self.scenarios[*at];
             let by_committed = fresh.bucket.is_fresh || fresh.group.samples.iter().any(|one| one.committed.is_some());
             let beside = || stay.get(&class(*at)).into_iter().flatten();
-            by_committed || beside().any(|one| self.covers(*one, *at, Some(&across)))
+            by_committed || beside().any(|one| self.covers(*one, *at, &across))
         };
         (0..self.scenarios.len()).filter(|at| !kept.contains(at)).filter(is_answered).count()
     }
@@ -290,6 +316,21 @@ mod tests {
         check(None, &calls, of(2), names, (2, 2, 0));
         let before = promote(None, calls.to_vec(), of(2));
         check(Some(&before), &calls, of(2), names, (0, 2, 0));
+    }
+
+    #[test]
+    fn of_very_many_none_stays_alone() {
+        let word = |at: u64| format!("word {}", at % 250);
+        let language = |at: u64| format!("de-x-{at}");
+        let without = (0..250).map(|at| greet(at + 1, Some(&language(at)), &word(at)));
+        // Neither the language nor the token decides alone.
+        let with = (0..250).map(|at| {
+            let call = greet(at + 251, Some(&language(at)), &word(at + 1));
+            call.asking("Authorization", "Bearer retake-token-abcdefghij")
+        });
+        let calls: Vec<_> = without.chain(with).collect();
+        let (_, told) = sampled(None, &calls, of(300));
+        assert_eq!(told, [(300, 200, 0)]);
     }
 
     #[test]
