@@ -19,7 +19,7 @@ use super::received::Received;
 use super::{graphql, placeholder};
 
 /// Larger bodies are one item.
-pub(super) const MAX_STRUCTURED: usize = 1024 * 1024;
+pub(crate) const MAX_STRUCTURED: usize = 1024 * 1024;
 
 /// A body taken apart for comparing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -44,6 +44,7 @@ use jiff::Timestamp;
 use crate::collection::{Collection, Rule, Scenario, Stub};
 use crate::model::{Authority, Fields, Origin};
 
+pub(crate) use body::MAX_STRUCTURED;
 pub use body::text_of as body_text;
 pub use evaluation::{
     BODY_WEIGHT, Evaluation, FIELDS_WEIGHT, Item, Part, PartResult, Points, QUERY_WEIGHT, Tally, Verdict,

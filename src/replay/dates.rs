@@ -63,7 +63,7 @@ impl Shift {
         if self.what < ShiftDates::All || !is_json || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
             return None;
         }
-        with_values(body, |scalar| self.scalar(&body[scalar.range.clone()], &scalar.name))
+        with_values(body, |scalar| self.scalar(body, scalar))
     }
 
     /// Shows each date that is moved, as it was recorded and as it is served.
@@ -77,20 +77,20 @@ impl Shift {
         if self.body(&recorded, body).is_none() {
             return;
         }
-        for scalar in scalars(body) {
-            let text = &body[scalar.range.clone()];
-            if let (Some(moved), Ok(text)) = (self.scalar(text, &scalar.name), std::str::from_utf8(text)) {
+        each_scalar(body, |scalar| {
+            let text = std::str::from_utf8(&body[scalar.range.clone()]);
+            if let (Some(moved), Ok(text)) = (self.scalar(body, scalar), text) {
                 shown(text.trim_matches('"'), moved.trim_matches('"'));
             }
-        }
+        });
     }
 
-    /// A string with its quotes, or a number of that name.
-    fn scalar(&self, written: &[u8], name: &str) -> Option<String> {
+    /// A string with its quotes, or a number whose name says that it is a time.
+    fn scalar(&self, body: &[u8], scalar: &Scalar) -> Option<String> {
+        let written = &body[scalar.range.clone()];
         match written.first() {
             Some(b'"') => self.string(written),
-            _ if is_time(name) => self.epoch(written),
-            _ => None,
+            _ => self.epoch(written).filter(|_| is_time(&scalar.name(body))),
         }
     }
 
@@ -178,15 +178,15 @@ pub(super) fn with_scalars(text: &Bytes, mut other: impl FnMut(Range<usize>) -> 
 }
 
 fn with_values(text: &Bytes, mut other: impl FnMut(&Scalar) -> Option<String>) -> Option<Bytes> {
-    let mut out = Vec::with_capacity(text.len());
+    let mut out = Vec::new();
     let mut copied = 0;
-    for scalar in scalars(text) {
-        if let Some(value) = other(&scalar) {
+    each_scalar(text, |scalar| {
+        if let Some(value) = other(scalar) {
             out.extend_from_slice(&text[copied..scalar.range.start]);
             out.extend_from_slice(value.as_bytes());
             copied = scalar.range.end;
         }
-    }
+    });
     if copied == 0 {
         return None;
     }
@@ -194,35 +194,41 @@ fn with_values(text: &Bytes, mut other: impl FnMut(&Scalar) -> Option<String>) -
     Some(out.into())
 }
 
-/// A string or number of a JSON text, with the name of the member whose value it is or is in.
+/// A string or number of a JSON text. Where it stands, and where the name of the member stands whose value it is or is in.
 struct Scalar {
     range: Range<usize>,
-    name: String,
+    name: Range<usize>,
 }
 
-/// The strings and numbers of a JSON text, in order; names of members are none of them.
-fn scalars(text: &[u8]) -> Vec<Scalar> {
-    let mut found = Vec::new();
-    // For each container that is open, the name of the member that it is.
-    let mut open: Vec<String> = Vec::new();
-    let mut name = String::new();
+impl Scalar {
+    /// The name of its member; empty if it has none.
+    fn name(&self, text: &[u8]) -> String {
+        serde_json::from_slice(&text[self.name.clone()]).unwrap_or_default()
+    }
+}
+
+/// Shows the strings and numbers of a JSON text, in order; names of members are none of them. Keeps nothing but where the
+/// names of the containers stand that are open.
+fn each_scalar(text: &[u8], mut shown: impl FnMut(&Scalar)) {
+    let mut open: Vec<Range<usize>> = Vec::new();
+    let mut name = 0..0;
     let mut at = 0;
     while at < text.len() {
         match text[at] {
             b'"' => {
                 let end = string_end(text, at);
-                let after = text[end..].iter().position(|byte| !byte.is_ascii_whitespace()).map(|gap| end + gap);
-                if after.is_some_and(|after| text[after] == b':') {
-                    name = serde_json::from_slice(&text[at..end]).unwrap_or_default();
+                let after = text[end..].iter().find(|byte| !byte.is_ascii_whitespace());
+                if after == Some(&b':') {
+                    name = at..end;
                 } else {
-                    found.push(Scalar { range: at..end, name: name.clone() });
+                    shown(&Scalar { range: at..end, name: name.clone() });
                 }
                 at = end;
             }
             b'-' | b'0'..=b'9' => {
                 let number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
                 let end = at + text[at..].iter().take_while(|byte| number(byte)).count();
-                found.push(Scalar { range: at..end, name: name.clone() });
+                shown(&Scalar { range: at..end, name: name.clone() });
                 at = end;
             }
             byte => {
@@ -235,7 +241,6 @@ fn scalars(text: &[u8]) -> Vec<Scalar> {
             }
         }
     }
-    found
 }
 
 /// Behind the closing quote of the string that begins at `at`.

@@ -381,7 +381,8 @@ impl Engine {
         match found {
             Some((_, hit)) if !explain => (Selection::Hit(hit), Vec::new()),
             Some((call, _)) => select(call),
-            None => select(call),
+            // The miss is not over a date that agrees.
+            None => select(meant.first().unwrap_or(call)),
         }
     }
 

@@ -7,16 +7,32 @@ use bytes::Bytes;
 
 use super::dates::{self, Shift};
 use crate::collection::{ResponseSpec, Scenario, Stub};
-use crate::matching::Call;
+use crate::matching::{Call, MAX_STRUCTURED};
 use crate::model::media::Kind;
 use crate::model::{Field, path};
 
 /// Recorded dates that one moved date may stand for, at most; those of answers that were made at different times.
 const MEANINGS: usize = 8;
 
+/// Moved dates that are known, at most: above that, those of the oldest edits are forgotten, those of the files as they are
+/// now never.
+const KNOWN: usize = 50_000;
+
 /// Recorded dates by what they were moved to.
 #[derive(Debug, Default)]
-pub(super) struct Returned(BTreeMap<String, Vec<String>>);
+pub(super) struct Returned {
+    moved: BTreeMap<String, Meant>,
+    /// How often the files have changed.
+    edits: u64,
+}
+
+/// What a moved date stands for.
+#[derive(Debug, Default)]
+struct Meant {
+    recorded: Vec<String>,
+    /// After how many edits it was served last.
+    served: u64,
+}
 
 /// What is needed to know of dates that come back: what requests have, and what answers do with it.
 #[derive(Debug, Default)]
@@ -28,11 +44,8 @@ pub(super) struct Returning {
 impl Returning {
     /// Takes in the request of a scenario.
     pub(super) fn asks(&mut self, stub: &Stub, scenario: &Scenario, body: Bytes) {
-        let mut call = Call::of(stub, scenario, body);
-        replace(&mut call, &mut |text| {
-            if may_be_date(text) {
-                self.asked.insert(text.to_owned());
-            }
+        replaced(&Call::of(stub, scenario, body), &mut |text| {
+            self.asked.insert(text.to_owned());
             None
         });
     }
@@ -54,41 +67,45 @@ impl Returning {
 
     /// What is known now. What was known before the files changed is known still: clients hold dates that were served.
     pub(super) fn known(self, before: Option<&Returned>) -> Returned {
-        let Returning { asked, mut moved } = self;
-        for (text, meanings) in before.into_iter().flat_map(|before| &before.0) {
-            let still = meanings.iter().filter(|recorded| asked.contains(*recorded));
+        let edits = before.map_or(0, |before| before.edits + 1);
+        let Returning { asked, moved } = self;
+        let now = |(text, recorded)| (text, Meant { recorded, served: edits });
+        let mut moved: BTreeMap<String, Meant> = moved.into_iter().map(now).collect();
+        for (text, meant) in before.into_iter().flat_map(|before| &before.moved) {
             let known = moved.entry(text.clone()).or_default();
-            let new: Vec<String> = still.filter(|recorded| !known.contains(recorded)).cloned().collect();
-            known.extend(new);
-            known.truncate(MEANINGS);
+            let still = meant.recorded.iter().filter(|recorded| asked.contains(*recorded));
+            let new: Vec<String> = still.filter(|recorded| !known.recorded.contains(recorded)).cloned().collect();
+            known.recorded.extend(new);
+            known.recorded.truncate(MEANINGS);
+            known.served = known.served.max(meant.served);
         }
         // A recorded value means itself, always.
-        moved.retain(|text, meanings| !asked.contains(text) && !meanings.is_empty());
-        Returned(moved)
+        moved.retain(|text, meant| !asked.contains(text) && !meant.recorded.is_empty());
+        if moved.len() > KNOWN {
+            let mut served: Vec<u64> = moved.values().map(|meant| meant.served).collect();
+            let (_, &mut oldest, _) = served.select_nth_unstable_by(KNOWN, |one, other| other.cmp(one));
+            moved.retain(|_, meant| meant.served > oldest || meant.served == edits);
+        }
+        Returned { moved, edits }
     }
 }
 
 impl Returned {
     /// The call with the recorded dates in the place of moved ones, once for each meaning; none if it has no such date.
     pub(super) fn meant(&self, call: &Call) -> Vec<Call> {
-        if self.0.is_empty() {
-            return Vec::new();
-        }
         let mut calls = Vec::new();
-        let mut meanings = 1;
+        let mut meanings = usize::from(!self.moved.is_empty());
         while calls.len() < meanings {
-            let (mut meant, at) = (call.clone(), calls.len());
-            let mut any = false;
-            replace(&mut meant, &mut |text| {
-                let known = self.0.get(text)?;
-                any = true;
+            let at = calls.len();
+            let meant = replaced(call, &mut |text| {
+                let known = &self.moved.get(text)?.recorded;
                 meanings = meanings.max(known.len());
                 known.get(at).or(known.first()).cloned()
             });
-            if !any {
-                break;
+            match meant {
+                Some(meant) => calls.push(meant),
+                None => break,
             }
-            calls.push(meant);
         }
         calls
     }
@@ -99,21 +116,18 @@ fn may_be_date(text: &str) -> bool {
     (10..=40).contains(&text.len()) && (text.as_bytes()[0].is_ascii_digit() || text.ends_with(" GMT"))
 }
 
-/// Shows every value of a call, decoded, to `other`, and puts what that gives in its place.
-fn replace(call: &mut Call, other: &mut dyn FnMut(&str) -> Option<String>) {
-    if let Some(path) = segments(&call.path, other) {
-        call.path = path;
-    }
-    if let Some(query) = call.query.as_deref().and_then(|query| pairs(query.as_bytes(), other)) {
-        call.query = Some(query);
-    }
-    for field in call.fields.iter_mut() {
-        if let Some(value) = other(field.text().trim()) {
-            *field = Field::new(std::mem::take(&mut field.name), value);
-        }
-    }
+/// The call with other values, where `other` has one for what may be a date, which it is shown decoded; none if it has
+/// none. A body that matching does not take apart stays as it is.
+fn replaced(call: &Call, other: &mut dyn FnMut(&str) -> Option<String>) -> Option<Call> {
+    let mut other = |text: &str| if may_be_date(text) { other(text) } else { None };
+    let path = segments(&call.path, &mut other);
+    let query = call.query.as_deref().and_then(|query| pairs(query.as_bytes(), &mut other));
+    let values = call.fields.iter().enumerate();
+    let fields: Vec<(usize, String)> =
+        values.filter_map(|(at, field)| Some((at, other(field.text().trim())?))).collect();
     let content_type = call.fields.text("content-type");
     let body = match Kind::of(content_type.as_deref()) {
+        _ if call.body.len() > MAX_STRUCTURED => None,
         Kind::Json => dates::with_scalars(&call.body, |scalar| {
             let text = std::str::from_utf8(&call.body[scalar]).ok()?;
             match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
@@ -121,12 +135,23 @@ fn replace(call: &mut Call, other: &mut dyn FnMut(&str) -> Option<String>) {
                 None => other(text),
             }
         }),
-        Kind::Form => pairs(&call.body, other).map(Bytes::from),
+        Kind::Form => pairs(&call.body, &mut other).map(Bytes::from),
         _ => None,
     };
-    if let Some(body) = body {
-        call.body = body;
+    if path.is_none() && query.is_none() && fields.is_empty() && body.is_none() {
+        return None;
     }
+    let mut call = call.clone();
+    call.path = path.unwrap_or(call.path);
+    call.query = query.or(call.query);
+    call.body = body.unwrap_or(call.body);
+    let mut fields = fields.into_iter().peekable();
+    for (at, field) in call.fields.iter_mut().enumerate() {
+        if let Some((_, value)) = fields.next_if(|(other, _)| *other == at) {
+            *field = Field::new(std::mem::take(&mut field.name), value);
+        }
+    }
+    Some(call)
 }
 
 /// The path with other segments; none if they are all the same.
@@ -164,7 +189,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::collection::{ShiftDates, StubFile};
+    use crate::collection::{Profile, ShiftDates, StubFile};
     use crate::replay::answer::AnswerOptions;
     use crate::replay::cursor::Cursors;
     use crate::replay::engine::{Answered, Engine, Options};
@@ -191,6 +216,14 @@ mod tests {
         }
         returning.known(None)
     }
+
+    const LIST: &str = r#"{"version":1,"method":"GET","origin":"https://a.test","path":"/list","shift_dates":"all",
+        "rules":[{"place":"query","name":"since","action":"fresh"}],"scenarios":[
+        {"name":"x","request":{"query":["since=2026-10-20T09:30:00Z","a=1","b=1"]},
+         "response":{"status":200,"recorded_at":"2026-10-20T00:00:00Z",
+         "fields":["Content-Type: application/json"],"body":{"json":{"next":"2026-10-20T09:30:00Z"}}}},
+        {"name":"y","request":{"query":["since=2026-10-01T00:00:00Z","a=1","b=1","page=2"]},
+         "response":{"status":200}}]}"#;
 
     const ITEMS: &str = r#"{"version":1,"method":"POST","origin":"https://a.test","path":"/items/{at}","scenarios":[
         {"name":"first","request":{"captures":{"at":"2026-10-20T09:30:00Z"}},"response":{"status":200,
@@ -243,9 +276,9 @@ mod tests {
         vec![("test".to_owned(), Loaded { root: "test".into(), collection })]
     }
 
-    fn engine(stub: &Stub) -> Engine {
+    fn engine(stub: &Stub, profile: Profile) -> Engine {
         let answers = AnswerOptions { now: Some(SERVED.parse().unwrap()), ..AnswerOptions::default() };
-        Engine::new(loaded(stub), Options { answers, ..Options::default() }).unwrap()
+        Engine::new(loaded(stub), Options { answers, profile: Some(profile), ..Options::default() }).unwrap()
     }
 
     /// The scenario that answers, and whether it is an exact hit.
@@ -258,21 +291,22 @@ mod tests {
 
     #[test]
     fn a_call_that_agrees_as_it_was_sent_goes_before_a_meaning_that_does_not() {
-        let stub: Stub = serde_json::from_str(
-            r#"{"version":1,"method":"GET","origin":"https://a.test","path":"/list","shift_dates":"all",
-                "rules":[{"place":"query","name":"since","action":"fresh"}],"scenarios":[
-                {"name":"x","request":{"query":["since=2026-10-20T09:30:00Z","a=1","b=1"]},
-                 "response":{"status":200,"recorded_at":"2026-10-20T00:00:00Z",
-                 "fields":["Content-Type: application/json"],"body":{"json":{"next":"2026-10-20T09:30:00Z"}}}},
-                {"name":"y","request":{"query":["since=2026-10-01T00:00:00Z","a=1","b=1","page=2"]},
-                 "response":{"status":200}}]}"#,
-        )
-        .unwrap();
-        let engine = engine(&stub);
+        let engine = engine(&serde_json::from_str(LIST).unwrap(), Profile::Best);
         let since = |rest: &str| crate::matching::tests::call(&format!("GET /list?since=2026-11-19T10:30:00Z{rest}"));
         assert_eq!(hit(&engine, &since("&a=1&b=1&page=2")), ("test: GET /list#y".to_owned(), true));
         assert_eq!(hit(&engine, &since("&a=1&b=1")), ("test: GET /list#x".to_owned(), true));
         assert_eq!(hit(&engine, &since("&a=1&b=1&c=1")), ("test: GET /list#x".to_owned(), false));
+    }
+
+    #[test]
+    fn a_miss_is_not_over_a_date_that_agrees() {
+        let mut stub: Stub = serde_json::from_str(LIST).unwrap();
+        stub.rules.clear();
+        let engine = engine(&stub, Profile::Strict);
+        let call = crate::matching::tests::call("GET /list?since=2026-11-19T10:30:00Z&a=1&b=1&c=1");
+        let Answered::Miss(miss) = engine.answer(&call, &Cursors::default(), None, false) else { panic!("a hit") };
+        let differences: Vec<_> = miss.near[0].evaluation.differences().map(|(_, item)| &item.name).collect();
+        assert_eq!(differences, ["c"]);
     }
 
     #[test]
@@ -285,7 +319,7 @@ mod tests {
                  "response":{"status":304,"recorded_at":"2026-10-20T00:00:07Z"}}]}"#,
         )
         .unwrap();
-        let engine = engine(&stub);
+        let engine = engine(&stub, Profile::Best);
         let answered = |engine: &Engine, since: &str| {
             let mut call = crate::matching::tests::call("GET /list");
             call.fields.push("If-Modified-Since", since);
@@ -297,6 +331,37 @@ mod tests {
             assert_eq!(answered(&engine.renewed(loaded(&stub)).unwrap(), since), same, "{since}");
         }
         assert_ne!(answered(&engine, "Thu, 19 Nov 2026 10:30:01 GMT"), same);
+    }
+
+    #[test]
+    fn moved_dates_of_old_edits_are_forgotten_above_a_limit_and_those_of_now_never() {
+        let mut known = Returned::default();
+        for edit in 0..8 {
+            let mut returning = Returning::default();
+            for at in 0..KNOWN / 4 {
+                returning.asked.insert(format!("{at}"));
+                returning.moved.insert(format!("moved {edit} {at}"), vec![format!("{at}")]);
+            }
+            known = returning.known(Some(&known));
+            assert!(known.moved.len() <= KNOWN);
+            let first = |edit: usize| known.moved.contains_key(&format!("moved {edit} 0"));
+            assert!(first(edit) && first(edit.saturating_sub(2)));
+            assert!(edit < 4 || !first(edit - 4));
+        }
+        let mut returning = Returning::default();
+        for at in 0..=KNOWN {
+            returning.asked.insert(format!("{at}"));
+            returning.moved.insert(format!("now {at}"), vec![format!("{at}")]);
+        }
+        assert_eq!(returning.known(Some(&known)).moved.len(), KNOWN + 1);
+    }
+
+    #[test]
+    fn a_body_that_matching_does_not_take_apart_stays() {
+        let returned = returned(&[ITEMS]);
+        let sent = |rest: usize| call("/", "", "", &format!(r#"["2026-11-19T10:30:00Z","{}"]"#, "x".repeat(rest)));
+        assert_eq!(returned.meant(&sent(MAX_STRUCTURED / 2)).len(), 1);
+        assert!(returned.meant(&sent(MAX_STRUCTURED)).is_empty());
     }
 
     #[test]
