@@ -161,13 +161,14 @@ fn segments(written: &str, other: &mut dyn FnMut(&str) -> Option<String>) -> Opt
     for segment in path::segments(written) {
         let decoded = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
         out.push('/');
-        match other(&decoded) {
+        let replaced = other(&decoded);
+        any |= replaced.is_some();
+        match replaced {
             Some(text) if decoded == segment => out.push_str(&text),
             // Written as the client writes such a value, as far as that can be told.
             Some(text) => out.extend(form_urlencoded::byte_serialize(text.as_bytes())),
             None => out.push_str(segment),
         }
-        any |= !out.ends_with(segment);
     }
     any.then_some(out)
 }
