@@ -1,44 +1,41 @@
 //! The server's side of replay: reads the call, asks the engine, and sends, counts and logs the answer.
 
+mod hit;
+mod missed;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use http::{HeaderName, Response, header};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use self::missed::Passing;
 use super::body;
 use super::cors;
 use super::cursor::{CursorBy, Cursors};
 use super::delay;
-use super::engine::{Answered, Chosen, Engine, ServerAnswer};
-use super::fallback::{self, OnMissRules, ReadBody, Warned, Ways};
+use super::engine::{Answered, Engine, ServerAnswer};
+use super::fallback::{OnMissRules, ReadBody, Warned, Ways};
 use super::logged;
 use super::origins::{Base, Meant, Origins};
 use super::ready::{Asked, Ready, Said};
 use super::refusal;
 use super::secrets::SecretPlaces;
 use super::status::Edits;
-use super::tally::{Tally, Told};
-use crate::collection::{OnMiss, Profile};
-use crate::matching::{self, Evaluation, Miss, Steering, Target};
-use crate::model::{Authority, Fields, HttpVersion, Origin, facade};
-use crate::redact::{Masker, PlaceholderIn, is_placeholder};
-use crate::report::explain;
+use super::tally::Tally;
+use crate::matching::{self, Steering, Target};
+use crate::model::{Authority, Fields, HttpVersion, facade};
+use crate::redact::{Masker, is_placeholder};
 use crate::report::mask::Mask;
-use crate::report::miss::{self, MissReport};
-use crate::report::receipt::{FirstFix, Receipt};
-use crate::report::terminal::clean;
+use crate::report::receipt::Receipt;
 use crate::store::runs::{CallRecord, CallResult, LOGGED_BODY, LoggedMessage, RunLog, StateChange, WHOLE_BODY};
 use crate::wire;
 use crate::wire::upstream;
-use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel, Unanswered};
-
-/// The longest list of differences in `x-retake-inexact`, in bytes.
-const INEXACT_FIELD_MAX: usize = 1_024;
+use crate::wire::{Answerer, Body, Call, HeadLines, OpaqueTunnel};
 
 /// What a replay server does beside answering.
 #[derive(Debug, Clone, Default)]
@@ -106,19 +103,6 @@ enum Next {
     Answer(Response<Body>),
     /// The way to its origin.
     Pass(Box<Passing>),
-}
-
-/// A call that nothing matched, on its way to its origin.
-struct Passing {
-    way: Arc<dyn wire::Fallback>,
-    call: Call<Bytes>,
-    origin: Origin,
-    reading: Reading,
-    what: OnMiss,
-    cause: &'static str,
-    why: String,
-    logged: LoggedMessage,
-    placeholder: Option<PlaceholderIn>,
 }
 
 /// A call that was read, on its way to its answer.
@@ -339,63 +323,6 @@ impl Serve {
         (reading, matching::Call { method, target, path, query, fields, body: Bytes::new(), steering, at }, admitted)
     }
 
-    /// Answers a call by the scenario that was chosen for it.
-    fn hit(
-        &self,
-        served: &Served,
-        mut reading: Reading,
-        call: matching::Call,
-        chosen: Chosen<'_>,
-        arrived: &Call<()>,
-        explain: bool,
-    ) -> Response<Body> {
-        if let Some(places) = chosen.secrets {
-            reading.url = self.url_without(places, &call);
-        }
-        let headers = &arrived.head.headers;
-        let accept_encoding = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-        let asked = self.asked(arrived, accept_encoding);
-        let mut response = served.hit(chosen.ready, asked, &call, reading.base.as_ref());
-        if response.headers().contains_key("x-retake-error") {
-            refusal::readable_by_pages(headers, response.headers_mut(), "x-retake-error");
-        } else if self.allows_pages(&served.engine, Some(chosen.at.collection)) {
-            cors::allow(headers, &mut response);
-        }
-        let differences = if chosen.evaluation.is_exact() { Vec::new() } else { differences(&chosen.evaluation) };
-        mark(&mut response, &chosen, &differences, explain);
-        for (name, text) in explain::fields(served.engine.index(), &call, served.engine.profile(), &chosen.ranked) {
-            response.headers_mut().insert(name, value(&text));
-        }
-        self.log_hit(&served.engine, reading, call, &chosen, differences, &mut response);
-        response
-    }
-
-    /// What becomes of a call that nothing matched: the report, or the way to its origin.
-    fn missed(
-        &self,
-        engine: &Engine,
-        reading: Reading,
-        call: matching::Call,
-        miss: &Miss,
-        mut arrived: Call<()>,
-        raw: Bytes,
-    ) -> Next {
-        let decided = self.options.on_miss.decide(engine.index(), &call, miss);
-        let way = decided.and_then(|(what, origin)| Some((what, origin, self.ways.of(what)?)));
-        let Some((what, origin, way)) = way else {
-            return Next::Answer(self.miss(engine, reading, &call, miss, &arrived.head.headers));
-        };
-        let report = self.miss_report(engine, &reading, &call, miss);
-        let (cause, why) = (report.cause(), report.detail);
-        fallback::aim(&mut arrived.head, &call, &origin, reading.base.is_some());
-        let logged = self.logged(&call);
-        let placeholder = PlaceholderIn::of(&call.fields, &call.path, call.query.as_deref(), &call.body);
-        (arrived.path, arrived.query, arrived.fields) = (call.path, call.query, call.fields);
-        (arrived.route, arrived.tunnel_credentials) = (wire::Route::Proxied(origin.clone()), None);
-        let (call, ()) = arrived.replace_body(raw);
-        Next::Pass(Box::new(Passing { way, call, origin, reading, what, cause, why, logged, placeholder }))
-    }
-
     /// Remembers the credentials that a call carries in its fields, so that they are masked wherever they come back,
     /// in the path of this very call or in the body of a later one.
     fn learn_secrets(&self, call: &Call<()>) {
@@ -417,17 +344,6 @@ impl Serve {
         self.options.cors || engine.allows_pages(collection)
     }
 
-    /// Answers a preflight for which nothing was recorded. It is logged, and neither a hit nor a miss.
-    fn preflight(&self, reading: Reading, call: &matching::Call, asked: &HeaderMap) -> Response<Body> {
-        let mut response = cors::preflight(asked);
-        let mut record = reading.record(call.method.clone(), response.status().as_u16(), CallResult::Exact);
-        record.scenario = Some("a preflight of a browser".into());
-        record.request = self.request_for_log(call);
-        record.response = self.answer_for_log(&mut response);
-        self.log.log(record);
-        response
-    }
-
     /// The request, as far as the log is to have all of them.
     fn request_for_log(&self, call: &matching::Call) -> Option<LoggedMessage> {
         self.options.keep_requests.then(|| self.logged(call))
@@ -442,179 +358,9 @@ impl Serve {
         if self.options.keep_answers { logged::answer(response, &self.masker) } else { None }
     }
 
-    fn server_stub_answers(
-        &self,
-        reading: Reading,
-        call: matching::Call,
-        stub: &ServerAnswer,
-        arrived: &Call<()>,
-        engine: &Engine,
-    ) -> Response<Body> {
-        self.tally.by_server_stub();
-        let mut response = stub.ready.response(self.asked(arrived, None), &call, engine.around());
-        if self.allows_pages(engine, Some(stub.collection)) {
-            cors::allow(&arrived.head.headers, &mut response);
-        }
-        if self.options.skip_exact {
-            return response;
-        }
-        let request = self.request_for_log(&call);
-        let mut record = reading.record(call.method, response.status().as_u16(), CallResult::Exact);
-        record.scenario = Some(Arc::clone(&stub.label));
-        record.request = request;
-        record.response = self.answer_for_log(&mut response);
-        self.log.log(record);
-        response
-    }
-
-    fn log_hit(
-        &self,
-        engine: &Engine,
-        reading: Reading,
-        call: matching::Call,
-        chosen: &Chosen<'_>,
-        differences: Vec<String>,
-        response: &mut Response<Body>,
-    ) {
-        let Chosen { label, evaluation, step, .. } = chosen;
-        let exact = evaluation.is_exact();
-        if exact {
-            self.tally.exact();
-            if self.options.skip_exact && !chosen.moves {
-                return;
-            }
-        } else {
-            self.tally.inexact(reading.number, engine.name_of(chosen), &differences);
-        }
-        let result = if exact { CallResult::Exact } else { CallResult::Inexact };
-        let request = (!exact || self.options.keep_requests).then(|| self.logged(&call));
-        let mut record = reading.record(call.method, response.status().as_u16(), result);
-        record.scenario = Some(Arc::clone(label));
-        record.step = *step;
-        record.score = Some(evaluation.score);
-        record.differences = differences;
-        record.request = request;
-        record.response = self.answer_for_log(response);
-        self.log.log(record);
-    }
-
-    fn miss(
-        &self,
-        engine: &Engine,
-        reading: Reading,
-        call: &matching::Call,
-        missed: &Miss,
-        headers: &HeaderMap,
-    ) -> Response<Body> {
-        let id = self.miss_id(reading.number);
-        let status = self.miss_status(engine);
-        let report = self.miss_report(engine, &reading, call, missed);
-        let endpoint = format!("{} {}", call.method, reading.url.split('?').next().unwrap_or_default());
-        let text = report.to_text();
-        let told = || {
-            let fix = report.fixes.first().cloned();
-            let fix = fix.map(|fix| FirstFix { title: fix.title, command: fix.command });
-            Some(Told { report: text.clone(), fix })
-        };
-        self.tally.miss(reading.number, endpoint, report.cause().to_owned(), told);
-        let mut record = reading.record(call.method.clone(), status.as_u16(), CallResult::Miss);
-        record.differences = vec![report.detail.clone()];
-        record.request = Some(self.logged(call));
-        record.miss = Some(id);
-        record.report = serde_json::to_value(&report).ok();
-        record.report_text = Some(text);
-        let is_head = call.method == "HEAD";
-        let mut response = match engine.profile() {
-            Profile::Postman => refusal::not_found(&report, status, headers, is_head, engine.index().is_empty()),
-            _ => refusal::miss(&report, status, headers, is_head),
-        };
-        record.response = self.answer_for_log(&mut response);
-        self.log.log(record);
-        response
-    }
-
-    fn miss_status(&self, engine: &Engine) -> http::StatusCode {
-        let postman = engine.profile() == Profile::Postman;
-        let usual = if postman { http::StatusCode::NOT_FOUND } else { http::StatusCode::NOT_IMPLEMENTED };
-        self.options.miss_status.unwrap_or(usual)
-    }
-
-    fn miss_report(&self, engine: &Engine, reading: &Reading, call: &matching::Call, missed: &Miss) -> MissReport {
-        let id = self.miss_id(reading.number);
-        let status = self.miss_status(engine).as_u16();
-        let (index, profile, logged) = (engine.index(), engine.profile(), self.run.is_some());
-        let (cursor, mask) = (reading.cursor.as_deref(), &self.mask);
-        let records = self.options.on_miss.records(index, &call.target);
-        let context = miss::Context { index, call, id: &id, status, profile, logged, records, cursor, mask };
-        MissReport::new(&context, missed)
-    }
-
-    /// Sends a call on to its origin, counts and logs it, and keeps a plain client here.
-    async fn pass_on(&self, passing: Passing) -> Response<Body> {
-        let Passing { way, call, origin, reading, what, cause, why, logged, placeholder } = passing;
-        let method = call.method.as_str().to_owned();
-        if let Some(place) = &placeholder {
-            self.warned.once(&origin, place);
-        }
-        let mut response = way.pass(call, origin).await;
-        if let Some(base) = &reading.base {
-            self.served.load().keep_here(&mut response, base);
-        }
-        let endpoint = format!("{method} {}", reading.url.split('?').next().unwrap_or_default());
-        let is_unanswered = response.extensions().get::<Unanswered>().is_some();
-        let cause = if is_unanswered { format!("{cause}; its origin gave no answer") } else { cause.to_owned() };
-        self.tally.passed(reading.number, endpoint, cause, is_unanswered);
-        let mut record = reading.record(method, response.status().as_u16(), CallResult::Passed);
-        let how = match (is_unanswered, what) {
-            (true, _) => "passed on, without an answer",
-            (false, OnMiss::Record) => "passed on and recorded",
-            (false, _) => "passed on",
-        };
-        record.differences = vec![format!("{how}: {why}")];
-        let sent = placeholder.as_ref();
-        record
-            .differences
-            .extend(sent.map(|place| format!("a placeholder in place of a secret was sent to the origin: {place}")));
-        record.placeholder = placeholder;
-        record.request = Some(logged);
-        self.log.log(record);
-        response
-    }
-
-    fn refuse(&self, reading: Reading, method: &str, asked: &HeaderMap, refused: refusal::Refused) -> Response<Body> {
-        let reason = refused.detail();
-        self.tally.miss(reading.number, format!("{method} {}", reading.url), reason.clone(), || None);
-        let mut record = reading.record(method.to_owned(), refused.status().as_u16(), CallResult::Error);
-        record.differences = vec![reason];
-        self.log.log(record);
-        refusal::unread(&refused, asked)
-    }
-
-    /// Logs what never became a call: it counts as a miss. Of a tunnel it is known where it led, of anything else nothing.
-    fn lost(&self, at: Timestamp, tunnel: Option<&Authority>, reason: &str) {
-        let shown = |text: &str| clean(&self.masker.text(text)).into_owned();
-        let (url, reason) = (tunnel.map(|to| shown(&to.to_string())).unwrap_or_default(), shown(reason));
-        let reading = self.reading(url, at);
-        let (method, endpoint) = match tunnel {
-            Some(_) => ("CONNECT", format!("CONNECT {}", reading.url)),
-            None => ("-", "a message that is no call".to_owned()),
-        };
-        self.tally.miss(reading.number, endpoint, reason.clone(), || None);
-        let mut record = reading.record(method.to_owned(), 0, CallResult::Error);
-        record.differences = vec![reason];
-        self.log.log(record);
-    }
-
     fn reading(&self, url: String, at: Timestamp) -> Reading {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         Reading { number, at, started: std::time::Instant::now(), url, base: None, steering: Vec::new(), cursor: None }
-    }
-
-    fn miss_id(&self, number: u64) -> String {
-        match &self.run {
-            Some(run) => format!("{run}:{number}"),
-            None => format!("call:{number}"),
-        }
     }
 
     fn url(&self, target: &Target, path: &str, query: Option<&str>) -> String {
@@ -744,58 +490,4 @@ impl Answerer for Serve {
     fn refused_message(&self, _client: SocketAddr, reason: &str) {
         self.lost(Timestamp::now(), None, &format!("refused: {reason}"));
     }
-}
-
-/// What was different, one line each: names and verdicts, no values.
-fn differences(evaluation: &Evaluation) -> Vec<String> {
-    let mut lines: Vec<String> = evaluation
-        .differences()
-        .map(|(part, item)| {
-            let verdict = serde_json::to_value(item.verdict).ok();
-            let verdict = verdict.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-            let name = if item.name.is_empty() { String::new() } else { format!(" {}", clean(&item.name)) };
-            format!("{} {verdict}:{name}", part.as_str()).trim_end_matches(':').to_owned()
-        })
-        .collect();
-    if let Some(note) = evaluation.path_note() {
-        lines.push(format!("path: {note}"));
-    }
-    if evaluation.by_default {
-        lines.push("answered by the stub's default scenario".into());
-    }
-    if evaluation.head_from_get {
-        lines.push("HEAD answered by a GET scenario".into());
-    }
-    lines
-}
-
-/// Adds our own fields: an inexact hit is named always, an exact one only on request.
-fn mark(response: &mut Response<Body>, chosen: &Chosen<'_>, differences: &[String], explain: bool) {
-    let headers = response.headers_mut();
-    if !differences.is_empty() {
-        headers.insert("x-retake-inexact", value(&differences.join("; ")));
-    }
-    if explain {
-        headers.insert("x-retake-scenario", value(chosen.label));
-        headers.insert("x-retake-score", value(&format!("{:.1}", chosen.evaluation.score)));
-        if let Some(step) = chosen.step {
-            headers.insert("x-retake-step", HeaderValue::from(step));
-        }
-    }
-}
-
-/// A text as a field value: visible ASCII, the rest escaped, cut to a length that every client takes.
-fn value(text: &str) -> HeaderValue {
-    let mut ascii: String = text
-        .chars()
-        .flat_map(|character| {
-            if character.is_ascii_graphic() || character == ' ' {
-                vec![character]
-            } else {
-                character.escape_default().collect()
-            }
-        })
-        .collect();
-    ascii.truncate(INEXACT_FIELD_MAX);
-    HeaderValue::from_str(ascii.trim()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
