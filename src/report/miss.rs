@@ -325,11 +325,16 @@ fn part_criterion(context: &Context<'_>, near: &Near, part: Part, is_nearest: bo
     told
 }
 
+/// The rules that hold for a near scenario, the stub's first.
+fn rules<'c>(context: &Context<'c>, near: &Near) -> Vec<&'c Rule> {
+    let shared = &context.index.source(near.at).collection.manifest.rules;
+    context.index.stub(near.at).stub.rules.iter().chain(shared).collect()
+}
+
 /// The items of a part, masked and cut.
 fn list(context: &Context<'_>, near: &Near, part: Part, told: &mut Criterion) {
     let items = &near.evaluation.part(part).items;
-    let shared = &context.index.source(near.at).collection.manifest.rules;
-    let rules: Vec<&Rule> = context.index.stub(near.at).stub.rules.iter().chain(shared).collect();
+    let rules = rules(context, near);
     for item in items.iter().take(MAX_DIFFERENCES) {
         let masked = |value: &Option<String>| value.as_ref().map(|value| context.mask.value(part, &item.name, value));
         // Where a rule takes all of a shape, the recorded value is only one of them.

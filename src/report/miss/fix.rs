@@ -19,7 +19,7 @@ use super::super::terminal::quoted;
 use super::{Context, can_be_pasted};
 use crate::collection::{Change, Scenario, Stub, StubKey};
 use crate::matching::{Miss, Near, Source};
-pub(super) use rules::wanted_shape;
+pub(super) use rules::{means_another, wanted_shape};
 use trial::Bench;
 pub(super) use words::ordinal;
 

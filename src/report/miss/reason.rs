@@ -1,6 +1,6 @@
 //! Why a call matched nothing: its class first, then the one thing that a tired person has to know.
 
-use super::{Context, Criterion, NearReport, fault_words};
+use super::{Context, Criterion, NearReport, fault_words, fix};
 use crate::collection::{OriginPattern, PortPattern, Profile, StateSpec};
 use crate::diff;
 use crate::diff::LineKind;
@@ -50,7 +50,7 @@ pub(super) fn detail(context: &Context<'_>, miss: &Miss, near: &[NearReport]) ->
             format!("method: {path} is served with {known}, not with {}", call.method)
         }
         Reason::NoScenario => format!("no scenario: the stub {} {path} has no answer yet", call.method),
-        Reason::Value => value(near),
+        Reason::Value => value(context, miss, near),
         Reason::Query => part(context, miss, near, ("query", Part::Query)),
         Reason::Header => part(context, miss, near, ("header", Part::Fields)),
         Reason::Body => part(context, miss, near, ("body", Part::Body)),
@@ -105,7 +105,7 @@ fn endpoint(context: &Context<'_>, miss: &Miss, path: &str) -> String {
 }
 
 /// The value that was asked for, and those that were recorded.
-fn value(near: &[NearReport]) -> String {
+fn value(context: &Context<'_>, miss: &Miss, near: &[NearReport]) -> String {
     let differences = |near: &NearReport| -> Vec<Item> {
         near.criteria.iter().filter(|told| told.name == "path").flat_map(|told| told.differences.clone()).collect()
     };
@@ -128,7 +128,13 @@ fn value(near: &[NearReport]) -> String {
     recorded.truncate(MAX_NAMED);
     let twice = recorded.iter().any(|recorded| recorded.contains('%') && recorded.replace('%', "%25") == got);
     let more = if twice { format!("{more}: it was escaped twice") } else { more.to_owned() };
-    format!("value in the path: {} is {got}; recorded {verb} {}{more}", first.name, recorded.join(", "))
+    let nearest =
+        miss.near.first().map(|near| (super::rules(context, near), &near.evaluation.part(Part::Captures).items));
+    let known = nearest
+        .filter(|(rules, items)| items.first().is_some_and(|item| fix::means_another(rules, Part::Captures, item)))
+        .map_or("", |_| ", known as another one");
+    let here = if known.is_empty() { "" } else { " here" };
+    format!("value in the path: {} is {got}{known}; recorded{here} {verb} {}{more}", first.name, recorded.join(", "))
 }
 
 /// What of a part is not as the nearest scenario has it.

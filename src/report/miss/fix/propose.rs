@@ -64,8 +64,7 @@ fn differing(desk: &mut Desk<'_>, at: usize) {
     let near = desk.near(at);
     let kind = Kind::of(desk.context.call.fields.text("content-type").as_deref());
     let is_whole = desk.bench.is_whole(near.at);
-    let known = desk.stub(near).rules.iter().chain(&desk.context.index.source(near.at).collection.manifest.rules);
-    let known: Vec<&Rule> = known.collect();
+    let known = super::super::rules(desk.context, near);
     for Forgiving { rules, loosens, is_unique } in rules::forgiving(&near.evaluation, kind, &known) {
         // Of a stub with very many scenarios not all are tried: only what cannot be another's value is let pass.
         if !is_whole && !is_unique {

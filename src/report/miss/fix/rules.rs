@@ -61,6 +61,7 @@ fn together(items: &[(Part, &Item)], kind: Kind, known: &[&Rule]) -> Option<Forg
             true => (instead_of_match(*part, item, known)?, Loosens::Values),
             false => rule(*part, item, kind)?,
         };
+        let loosens = if means_another(known, *part, item) { Loosens::Values } else { loosens };
         found.is_unique &= rule.shape.is_some_and(Shape::is_unique);
         found.loosens = found.loosens.max(loosens);
         match found.rules.iter_mut().find(|known| known.same_item(&rule)) {
@@ -145,6 +146,16 @@ pub(in crate::report::miss) fn wanted_shape(known: &[&Rule], part: Part, item: &
     let rule = known.iter().find(|rule| is_about(rule, part, &item.name))?;
     let takes = matches!(rule.action, RuleAction::Any | RuleAction::Fresh);
     rule.shape.filter(|shape| takes && !shape.fits(&got))
+}
+
+/// Whether the call's value is known for another one than the scenario's: it looks as a rule `fresh` wants it, and is not
+/// taken, since it was recorded or stands for what was.
+pub(in crate::report::miss) fn means_another(known: &[&Rule], part: Part, item: &Item) -> bool {
+    let got = item.got.as_deref().filter(|_| item.verdict == Verdict::Different && !item.matcher);
+    let rule = known.iter().find(|rule| is_about(rule, part, &item.name));
+    got.zip(rule).is_some_and(|(got, rule)| {
+        rule.action == RuleAction::Fresh && rule.shape.is_none_or(|shape| shape.fits(&bare(got)))
+    })
 }
 
 fn is_made_up(shape: Shape) -> bool {

@@ -1,7 +1,7 @@
 mod causes;
 
 use super::*;
-use crate::collection::{Collection, EndPolicy, Profile, StateSpec};
+use crate::collection::{Collection, EndPolicy, Place, Profile, Rule, RuleAction, StateSpec};
 use crate::matching::tests::{UsedUp, call, collection, index, source};
 use crate::matching::{Call, Index, Selection, Source, State, Untouched};
 use crate::redact::{MaskKey, MaskRules, Masker};
@@ -101,6 +101,21 @@ fn each_change_works_and_breaks_no_other() {
     ] {
         fixed(&collection(&[], stubs), &call(line), Profile::Best, &Untouched);
     }
+}
+
+#[test]
+fn a_value_that_was_recorded_elsewhere_is_let_pass_last() {
+    let mut made =
+        collection(&[], &["GET /orders/{id} | tea {id=order-0001}", "POST /orders/{id}/pay | paid {id=order-0002}"]);
+    let files = &mut std::sync::Arc::make_mut(&mut made.collection).stubs;
+    files.iter_mut().for_each(|file| file.stub.rules = vec![Rule::new(Place::Path, "id", RuleAction::Fresh)]);
+    let sent = call("POST /orders/order-0001/pay");
+    let detail = report_of(&again(Collection::clone(&made.collection)), &sent, Profile::Best, &Untouched).detail;
+    assert_eq!(detail, "value in the path: id is order-0001, known as another one; recorded here is order-0002");
+    let titles = fixed(&made, &sent, Profile::Best, &Untouched);
+    assert_eq!(titles[0], "add a scenario for this call, with the answer of `paid` until you edit it");
+    let any = "in POST /orders/{id}/pay, take any value for the path's `id`, so that `paid` answers whatever it is";
+    assert_eq!(titles[1], any);
 }
 
 #[test]
