@@ -156,10 +156,10 @@ impl Scanner {
             None => rest.len() - if swallow.until == Until::Dashes { rest.len().min(4) } else { 0 },
         };
         swallow.hasher.update(&rest[..dropped]);
-        self.done += dropped;
+        // What was dropped is no name of what follows, wherever the text was cut into pieces.
+        self.buf.drain(..self.done + dropped);
+        self.done = 0;
         if end.is_none() && !at_end {
-            self.buf.drain(..self.done);
-            self.done = 0;
             return false;
         }
         let stands_for = placeholder::shaped(&swallow.hasher, b"", swallow.kind, Shape::Text);

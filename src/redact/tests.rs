@@ -474,6 +474,17 @@ fn size_does_not_matter() {
 }
 
 #[test]
+fn what_a_key_holds_is_no_name_of_what_follows_wherever_the_text_is_cut() {
+    let text = b"-----BEGIN PRIVATE KEY-----MIIE password:-----ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let whole = mask_in(&masker(), Kind::Text, None, text, &[]).0;
+    assert!(whole.windows(21).any(|part| part == b"-----retake-github-lc"), "{}", String::from_utf8_lossy(&whole));
+    for cut in 0..text.len() {
+        let cut_up = mask_in(&masker(), Kind::Text, None, text, &[cut]).0;
+        assert_eq!(String::from_utf8_lossy(&cut_up), String::from_utf8_lossy(&whole), "{cut}");
+    }
+}
+
+#[test]
 fn off_passes_everything() {
     let text = br#"{"password":"hunter2"}"#;
     assert_eq!(mask_in(&Masker::off(), Kind::Json, None, text, &[3]).0, text);
